@@ -1,0 +1,9 @@
+#![doc = "The Dealwright engine: an embeddable CRM for business development."]
+
+pub mod domain;
+pub mod env;
+pub mod error;
+pub mod id;
+pub mod ports;
+
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,4 @@
+//! Floor 2: what the engine asks of the outside. Traits here are what a product plugs in.
+
+pub mod connector;
+pub mod rule_engine;

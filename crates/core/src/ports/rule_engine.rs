@@ -1,0 +1,58 @@
+//! The port to rule engines. An engine turns a source into a [`CompiledRule`], a pure function from facts to actions: it
+//! fetches nothing, stores nothing and sends nothing.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    domain::rule::{Action, Facts, RulePlan},
+    error::Result,
+    id::{PipelineId, StageId, UserId},
+};
+
+/// The names a rule may use, as they stand when it is saved.
+#[derive(Debug, Clone, Default)]
+pub struct Directory {
+    /// Every pipeline.
+    pub pipelines: Vec<(PipelineId, String)>,
+    /// Every stage with its pipeline.
+    pub stages: Vec<(StageId, PipelineId, String)>,
+    /// Every member: id, e-mail, name.
+    pub users: Vec<(UserId, String, String)>,
+}
+
+/// What an engine makes of a definition when a rule is saved.
+#[derive(Debug, Clone)]
+pub struct CompiledSource {
+    /// The source with names replaced by ids; what [`RuleEngine::load`] takes.
+    pub compiled: Value,
+    /// What the runtime must know to index, plant and ask the rule.
+    pub plan: RulePlan,
+}
+
+/// A rule, ready to be asked.
+pub trait CompiledRule: Send + Sync {
+    /// What the rule wants done. An empty list: its condition did not hold.
+    ///
+    /// # Errors
+    /// What the run records: a limit that tripped, or a source that failed.
+    fn evaluate(&self, facts: &Facts) -> Result<Vec<Action>>;
+}
+
+/// One way of writing rules. Registered by name.
+pub trait RuleEngine: Send + Sync {
+    /// Its name in a rule's `engine` member: `declarative`, `rhai`, `wasm`.
+    fn name(&self) -> &'static str;
+
+    /// Checks a definition (the rule's members other than `id, name, enabled, position, engine`) and resolves its names.
+    ///
+    /// # Errors
+    /// `validation_failed` with a pointer into the definition and, for a name that is not known, the nearest one that is;
+    /// code `not_available` for a trigger, fact or action that this build does not have.
+    fn compile(&self, definition: &Map<String, Value>, directory: &Directory) -> Result<CompiledSource>;
+
+    /// Makes a compiled source ready.
+    ///
+    /// # Errors
+    /// `internal` if it is none of ours.
+    fn load(&self, compiled: &Value) -> Result<Box<dyn CompiledRule>>;
+}
