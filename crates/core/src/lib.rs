@@ -4,6 +4,9 @@ pub mod domain;
 pub mod env;
 pub mod error;
 pub mod id;
+pub mod page;
 pub mod ports;
+pub mod scope;
+pub mod store;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,6 +1,15 @@
 //! Floor 1: one file a noun. Types and their invariants; no async, no I/O.
 
 pub mod account;
+pub mod chat;
+pub mod contact;
+pub mod event;
+pub mod job;
 pub mod media;
+pub mod message;
+pub mod notification;
+pub mod organization;
+pub mod pipeline;
 pub mod rule;
+pub mod run;
 pub(crate) mod word;

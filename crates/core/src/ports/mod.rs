@@ -2,3 +2,4 @@
 
 pub mod connector;
 pub mod rule_engine;
+pub mod store;

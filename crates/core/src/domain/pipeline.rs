@@ -1,0 +1,111 @@
+//! Pipelines, their stages, and the history of moves.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    domain::word::words,
+    id::{ContactId, DealId, EventId, OrganizationId, PipelineId, RuleId, RunId, StageId, UserId},
+};
+
+words! {
+    /// What being in a stage means.
+    StageKind {
+        /// Still going on.
+        Open = "open",
+        /// Ended well.
+        Won = "won",
+        /// Ended badly.
+        Lost = "lost",
+    }
+}
+
+/// A pipeline: an ordered list of stages.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Pipeline {
+    /// Its id.
+    pub id: PipelineId,
+    /// Whose it is.
+    #[serde(skip)]
+    pub organization_id: OrganizationId,
+    /// What people call it.
+    pub name: String,
+    /// Where new contacts go. One a tenant.
+    pub is_default: bool,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last edited.
+    pub updated_at: DateTime<Utc>,
+    /// Counts edits, from 1.
+    pub version: i64,
+}
+
+/// A stage of a pipeline.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Stage {
+    /// Its id.
+    pub id: StageId,
+    /// Whose it is.
+    #[serde(skip)]
+    pub organization_id: OrganizationId,
+    /// Its pipeline.
+    pub pipeline_id: PipelineId,
+    /// What people call it; unique in its pipeline, whatever the case.
+    pub name: String,
+    /// Its place, from 0.
+    pub order_index: i64,
+    /// `#rrggbb`.
+    pub color: Option<String>,
+    /// What being in it means.
+    pub kind: StageKind,
+    /// The chance to win from here, 0…1.
+    pub probability: Option<f64>,
+    /// Kept for clients that store their own hints here; the engine's rules live under `/api/automation/rules`.
+    pub automation_rules: Value,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last edited.
+    pub updated_at: DateTime<Utc>,
+    /// Counts edits, from 1.
+    pub version: i64,
+}
+
+/// One move of a contact; its id is that of the event that states it.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct StageMove {
+    /// The entry: the id of the event.
+    pub id: EventId,
+    /// Whose it is.
+    #[serde(skip)]
+    pub organization_id: OrganizationId,
+    /// Who moved.
+    pub contact_id: ContactId,
+    /// Always `null` on a contact's own move.
+    pub deal_id: Option<DealId>,
+    /// The pipeline moved into.
+    pub pipeline_id: PipelineId,
+    /// From where; `null` when the contact was made.
+    pub from_stage_id: Option<StageId>,
+    /// To where.
+    pub to_stage_id: StageId,
+    /// Who moved them, if it was a person.
+    pub moved_by: Option<UserId>,
+    /// When.
+    pub moved_at: DateTime<Utc>,
+    /// When this entry ended; `null` while they are there.
+    #[serde(skip)]
+    pub left_at: Option<DateTime<Utc>>,
+    /// Where they went then.
+    #[serde(skip)]
+    pub left_to: Option<StageId>,
+    /// Whether a rule moved them.
+    pub auto_moved: bool,
+    /// Which rule.
+    pub rule_id: Option<RuleId>,
+    /// Which run of it.
+    pub run_id: Option<RunId>,
+    /// Why, in words.
+    pub reason: Option<String>,
+}

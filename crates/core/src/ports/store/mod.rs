@@ -1,0 +1,54 @@
+//! The port to a store: reads by noun and one write door. A store keeps; it decides nothing.
+
+pub mod batch;
+pub mod idempotency;
+pub mod reads;
+pub mod record;
+pub mod value;
+
+use async_trait::async_trait;
+
+pub use self::{
+    batch::{Batch, Guard, Must, Update, WorkEnd, WorkItem, Write},
+    reads::*,
+    record::{Record, Row, RuleVersion, TABLES, Table},
+    value::{Column, Value},
+};
+use crate::{error::Result, id::OrganizationId};
+
+/// A store: every read, and the one write door.
+#[async_trait]
+pub trait Store:
+    ContactReads
+    + PipelineReads
+    + AccountReads
+    + MessageReads
+    + AutomationReads
+    + JobReads
+    + IdentityReads
+    + WorkQueue
+    + Send
+    + Sync
+{
+    /// Writes all of a batch or nothing, in one transaction; events get their place in their subject's order, and the
+    /// subject is put up for dispatch.
+    ///
+    /// # Errors
+    /// A write conflict ([`Error::is_write_conflict`](crate::Error::is_write_conflict)) if a guard, an expectation or a
+    /// unique index says no; a guard's own conflict code if it names one; `unavailable` if the database does not answer.
+    /// What was handed over is written even if the caller is dropped.
+    async fn commit(&self, organization: OrganizationId, batch: Batch) -> Result<()>;
+
+    /// The same for many batches: one result each; a failed one spoils none of the others.
+    async fn commit_many(&self, batches: Vec<(OrganizationId, Batch)>) -> Vec<Result<()>>;
+
+    /// Removes idempotency keys made before `before`, in one organisation.
+    async fn forget_idempotency(
+        &self,
+        organization: OrganizationId,
+        before: chrono::DateTime<chrono::Utc>,
+    ) -> Result<()>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<()>;
+}

@@ -1,0 +1,446 @@
+//! What can be read, by noun. Every read but those of [`IdentityReads`] and [`WorkQueue`] (ARCHITECTURE, decision 5) takes
+//! the organisation. A page's row carries all that the page shows: one page is one SELECT.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::{
+    domain::{
+        account::{Account, SealedSecret, SkippedMessage, SyncCursor},
+        chat::{Chat, ChatState},
+        contact::{Contact, IdentityKind},
+        event::{Event, Subject},
+        job::{Claim, Job, JobState, Lane},
+        media::Media,
+        message::Message,
+        notification::Notification,
+        organization::{Credential, Member, Membership, Organization, SignInSession, User},
+        pipeline::{Pipeline, Stage, StageMove},
+        rule::Rule,
+        run::{Run, RunOutcome, Timer},
+    },
+    error::Result,
+    id::*,
+    page::{Page, PageRequest},
+    ports::store::idempotency::IdempotencyRecord,
+};
+
+/// What a list is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Sort<F> {
+    /// The field.
+    pub field: F,
+    /// Largest first.
+    pub descending: bool,
+}
+
+/// Bounds on an instant: `gte` and `gt` from below, `lte` and `lt` from above.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TimeRange {
+    /// At or after.
+    pub gte: Option<DateTime<Utc>>,
+    /// After.
+    pub gt: Option<DateTime<Utc>>,
+    /// At or before.
+    pub lte: Option<DateTime<Utc>>,
+    /// Before.
+    pub lt: Option<DateTime<Utc>>,
+}
+
+/// What contacts can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub enum ContactSort {
+    /// When they were made.
+    CreatedAt,
+    /// When they were last edited.
+    UpdatedAt,
+    /// Their name, case-folded.
+    Name,
+    /// When a message last went; those without one are the oldest.
+    LastMessageAt,
+    /// What rules think of them.
+    Score,
+}
+
+/// Which contacts. Absent members do not filter.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContactFilter {
+    /// In this stage.
+    pub stage_id: Option<StageId>,
+    /// In this pipeline.
+    pub pipeline_id: Option<PipelineId>,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// Looked after by this user.
+    pub assigned_to: Option<UserId>,
+    /// From this source.
+    pub source: Option<String>,
+    /// With exactly this e-mail address.
+    pub email: Option<String>,
+    /// With exactly this phone number.
+    pub phone: Option<String>,
+    /// Made then.
+    pub created_at: Option<TimeRange>,
+    /// Last edited then.
+    pub updated_at: Option<TimeRange>,
+    /// Last message then.
+    pub last_message_at: Option<TimeRange>,
+}
+
+/// Who holds an identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The identity.
+    pub kind: IdentityKind,
+    /// Its value.
+    pub value: String,
+    /// The contact.
+    pub contact_id: ContactId,
+    /// Its name.
+    pub name: String,
+    /// Whether it claims the identity.
+    pub claimed: bool,
+}
+
+/// Contacts.
+#[async_trait]
+pub trait ContactReads {
+    /// One contact, deleted or not.
+    async fn contact(&self, organization: OrganizationId, id: ContactId) -> Result<Option<Contact>>;
+    /// Several contacts, in any order; unknown ids are left out.
+    async fn contacts_by_ids(&self, organization: OrganizationId, ids: &[ContactId]) -> Result<Vec<Contact>>;
+    /// A page of the contacts that are not deleted.
+    async fn contacts(
+        &self,
+        organization: OrganizationId,
+        filter: &ContactFilter,
+        sort: Sort<ContactSort>,
+        page: &PageRequest,
+    ) -> Result<Page<Contact>>;
+    /// Who, among the contacts that are not deleted, holds any of these identities.
+    async fn holders(&self, organization: OrganizationId, identities: &[(IdentityKind, String)])
+    -> Result<Vec<Holder>>;
+    /// Contacts that entered one of `stages` (any stage, if empty) and come after `after` by id, in order of id.
+    async fn contacts_in_stages(
+        &self,
+        organization: OrganizationId,
+        stages: &[StageId],
+        after: Option<ContactId>,
+        limit: u32,
+    ) -> Result<Vec<Contact>>;
+}
+
+/// One column of a board.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BoardColumn {
+    /// The stage.
+    pub stage_id: StageId,
+    /// How many contacts are in it.
+    pub count: i64,
+    /// The first page of them, latest entry first.
+    pub cards: Vec<Contact>,
+}
+
+/// How contacts went through one stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageConversion {
+    /// The stage.
+    pub stage_id: StageId,
+    /// Entries into it in the period.
+    pub entered: i64,
+    /// Of these, those that went on to a later stage that is not lost, or were won.
+    pub moved_on: i64,
+    /// Of these, those that went to a lost stage.
+    pub lost: i64,
+    /// Median time in the stage of those that left it, in seconds.
+    pub median_seconds: Option<f64>,
+}
+
+/// Pipelines, stages, history, board and conversion.
+#[async_trait]
+pub trait PipelineReads {
+    /// Every pipeline, oldest first.
+    async fn pipelines(&self, organization: OrganizationId) -> Result<Vec<Pipeline>>;
+    /// Every stage, by pipeline and place.
+    async fn stages(&self, organization: OrganizationId) -> Result<Vec<Stage>>;
+    /// A contact's moves, newest first.
+    async fn stage_history(
+        &self,
+        organization: OrganizationId,
+        contact: ContactId,
+        page: &PageRequest,
+    ) -> Result<Page<StageMove>>;
+    /// The move by which a contact entered its present stage.
+    async fn stage_move(&self, organization: OrganizationId, id: EventId) -> Result<Option<StageMove>>;
+    /// Counts and first cards of each stage of a pipeline.
+    async fn board(&self, organization: OrganizationId, pipeline: PipelineId, cards: u32) -> Result<Vec<BoardColumn>>;
+    /// How contacts went through the stages of a pipeline: entries in `[from, to)`, folded by the database.
+    async fn conversion(
+        &self,
+        organization: OrganizationId,
+        pipeline: PipelineId,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<Vec<StageConversion>>;
+}
+
+/// Accounts.
+#[async_trait]
+pub trait AccountReads {
+    /// One account.
+    async fn account(&self, organization: OrganizationId, id: AccountId) -> Result<Option<Account>>;
+    /// A page of accounts, newest first; only those of `platform` if given.
+    async fn accounts(
+        &self,
+        organization: OrganizationId,
+        platform: Option<&str>,
+        page: &PageRequest,
+    ) -> Result<Page<Account>>;
+    /// The account with this handle, if the organisation has it.
+    async fn account_by_handle(
+        &self,
+        organization: OrganizationId,
+        platform: &str,
+        handle: &str,
+    ) -> Result<Option<Account>>;
+    /// Its sealed secrets.
+    async fn account_secret(&self, organization: OrganizationId, id: AccountId) -> Result<Option<SealedSecret>>;
+    /// How far it has synchronised.
+    async fn account_cursor(&self, organization: OrganizationId, id: AccountId) -> Result<Option<SyncCursor>>;
+    /// The messages it did not take in, newest first, at most `limit`.
+    async fn skipped_messages(
+        &self,
+        organization: OrganizationId,
+        id: AccountId,
+        limit: u32,
+    ) -> Result<Vec<SkippedMessage>>;
+}
+
+/// Which chats.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChatFilter {
+    /// On this account.
+    pub account_id: Option<AccountId>,
+    /// With this contact.
+    pub contact_id: Option<ContactId>,
+    /// Looked after by this user.
+    pub assigned_to: Option<UserId>,
+    /// In this state.
+    pub state: Option<ChatState>,
+    /// With unread messages (`true`) or without (`false`).
+    pub unread: Option<bool>,
+}
+
+/// A chat with what the inbox shows of its contact and account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InboxRow {
+    /// The chat.
+    pub chat: Chat,
+    /// The contact's name.
+    pub contact_name: Option<String>,
+    /// Who owns the account.
+    pub account_owner: Option<UserId>,
+    /// Who may read its bodies.
+    pub visibility: crate::domain::account::Visibility,
+}
+
+/// Chats, messages and media.
+#[async_trait]
+pub trait MessageReads {
+    /// One chat.
+    async fn chat(&self, organization: OrganizationId, id: ChatId) -> Result<Option<Chat>>;
+    /// Chats of an account by the provider's ids.
+    async fn chats_by_keys(
+        &self,
+        organization: OrganizationId,
+        account: AccountId,
+        keys: &[String],
+    ) -> Result<Vec<Chat>>;
+    /// The chats that the messages with these references belong to: `(reference, chat)`.
+    async fn chats_by_references(
+        &self,
+        organization: OrganizationId,
+        account: AccountId,
+        references: &[String],
+    ) -> Result<Vec<(String, Chat)>>;
+    /// The contact's chat with the newest message, on `account` if given.
+    async fn latest_chat(
+        &self,
+        organization: OrganizationId,
+        contact: ContactId,
+        account: Option<AccountId>,
+    ) -> Result<Option<Chat>>;
+    /// A page of the inbox, newest message first.
+    async fn inbox(
+        &self,
+        organization: OrganizationId,
+        filter: &ChatFilter,
+        page: &PageRequest,
+    ) -> Result<Page<InboxRow>>;
+    /// One message.
+    async fn message(&self, organization: OrganizationId, id: MessageId) -> Result<Option<Message>>;
+    /// A page of a chat's messages, newest first.
+    async fn messages(&self, organization: OrganizationId, chat: ChatId, page: &PageRequest) -> Result<Page<Message>>;
+    /// Which of these provider ids an account has already.
+    async fn known_provider_ids(
+        &self,
+        organization: OrganizationId,
+        account: AccountId,
+        ids: &[String],
+    ) -> Result<Vec<String>>;
+    /// The references of a chat's newest sent or received messages, oldest first, at most `limit`.
+    async fn references(&self, organization: OrganizationId, chat: ChatId, limit: u32) -> Result<Vec<String>>;
+    /// Outgoing messages of an account with these references.
+    async fn messages_by_references(
+        &self,
+        organization: OrganizationId,
+        account: AccountId,
+        references: &[String],
+    ) -> Result<Vec<Message>>;
+    /// Incoming messages of a chat that are unread and not newer than `until`.
+    async fn unread_messages(
+        &self,
+        organization: OrganizationId,
+        chat: ChatId,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<MessageId>>;
+    /// One file's row.
+    async fn media(&self, organization: OrganizationId, id: MediaId) -> Result<Option<Media>>;
+}
+
+/// Which runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunFilter {
+    /// Of this rule.
+    pub rule_id: Option<RuleId>,
+    /// On this contact.
+    pub contact_id: Option<ContactId>,
+    /// That ended so.
+    pub outcome: Option<RunOutcome>,
+}
+
+/// Rules, their versions, runs and timers; events.
+#[async_trait]
+pub trait AutomationReads {
+    /// Every rule, by position, then id.
+    async fn rules(&self, organization: OrganizationId) -> Result<Vec<Rule>>;
+    /// One rule.
+    async fn rule(&self, organization: OrganizationId, id: RuleId) -> Result<Option<Rule>>;
+    /// The states of a rule, newest version first; the present one included.
+    async fn rule_versions(&self, organization: OrganizationId, id: RuleId, page: &PageRequest) -> Result<Page<Rule>>;
+    /// A page of runs, newest first.
+    async fn runs(&self, organization: OrganizationId, filter: &RunFilter, page: &PageRequest) -> Result<Page<Run>>;
+    /// One run.
+    async fn run(&self, organization: OrganizationId, id: RunId) -> Result<Option<Run>>;
+    /// The runs that an event has led to.
+    async fn runs_of_event(&self, organization: OrganizationId, event: EventId) -> Result<Vec<Run>>;
+    /// A timer.
+    async fn timer(&self, organization: OrganizationId, id: TimerId) -> Result<Option<Timer>>;
+    /// The timers of a contact.
+    async fn timers_of(&self, organization: OrganizationId, contact: ContactId) -> Result<Vec<Timer>>;
+    /// The timers of a rule, in order of id after `after`.
+    async fn timers_of_rule(
+        &self,
+        organization: OrganizationId,
+        rule: RuleId,
+        after: Option<TimerId>,
+        limit: u32,
+    ) -> Result<Vec<Timer>>;
+    /// One event.
+    async fn event(&self, organization: OrganizationId, id: EventId) -> Result<Option<Event>>;
+    /// The events of a subject that the rules have not seen, in order, at most `limit`.
+    async fn pending_events(&self, organization: OrganizationId, subject: uuid::Uuid, limit: u32)
+    -> Result<Vec<Event>>;
+    /// A page of a subject's events, newest first.
+    async fn events_of(
+        &self,
+        organization: OrganizationId,
+        subject: Subject,
+        page: &PageRequest,
+    ) -> Result<Page<Event>>;
+}
+
+/// Jobs, notifications, idempotency keys.
+#[async_trait]
+pub trait JobReads {
+    /// One job.
+    async fn job(&self, organization: OrganizationId, id: JobId) -> Result<Option<Job>>;
+    /// The job with this de-duplication key.
+    async fn job_by_dedup_key(&self, organization: OrganizationId, key: &str) -> Result<Option<Job>>;
+    /// A page of jobs, newest first.
+    async fn jobs(
+        &self,
+        organization: OrganizationId,
+        state: Option<JobState>,
+        page: &PageRequest,
+    ) -> Result<Page<Job>>;
+    /// A user's notifications, unread first, then newest first.
+    async fn notifications(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+        page: &PageRequest,
+    ) -> Result<Page<Notification>>;
+    /// One notification.
+    async fn notification(&self, organization: OrganizationId, id: NotificationId) -> Result<Option<Notification>>;
+    /// What was answered to this key.
+    async fn idempotency(
+        &self,
+        organization: OrganizationId,
+        actor: &str,
+        operation: &str,
+        key: &str,
+    ) -> Result<Option<IdempotencyRecord>>;
+}
+
+/// People and organisations: global tables, read by `identity` (credential → scope) and `runtime` alone.
+#[async_trait]
+pub trait IdentityReads {
+    /// One organisation.
+    async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>>;
+    /// Every organisation's id, for `doctor` and maintenance.
+    async fn organization_ids(&self) -> Result<Vec<OrganizationId>>;
+    /// One user.
+    async fn user(&self, id: UserId) -> Result<Option<User>>;
+    /// The user with this normalised e-mail address.
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>>;
+    /// A user's password.
+    async fn credential(&self, user: UserId) -> Result<Option<Credential>>;
+    /// A user's place in an organisation.
+    async fn membership(&self, organization: OrganizationId, user: UserId) -> Result<Option<Membership>>;
+    /// Where a user belongs, oldest first.
+    async fn memberships(&self, user: UserId) -> Result<Vec<Membership>>;
+    /// The members of an organisation, oldest first.
+    async fn members(&self, organization: OrganizationId) -> Result<Vec<Member>>;
+    /// One session.
+    async fn session(&self, id: SessionId) -> Result<Option<SignInSession>>;
+    /// The session whose newest or previous refresh token has this hash.
+    async fn session_by_refresh_hash(&self, hash: &[u8]) -> Result<Option<SignInSession>>;
+}
+
+/// Work shared out among replicas. Global: a claim names the organisation in which the payload is then read.
+#[async_trait]
+pub trait WorkQueue {
+    /// Claims at most `limit` due items of these lanes for `lease`, oldest first; items claimed by somebody alive are
+    /// passed over.
+    async fn claim(
+        &self,
+        lanes: &[Lane],
+        owner: uuid::Uuid,
+        now: DateTime<Utc>,
+        lease: chrono::Duration,
+        limit: u32,
+    ) -> Result<Vec<Claim>>;
+    /// Prolongs a claim until `until`; false: somebody else has it.
+    async fn renew(&self, claim: &Claim, until: DateTime<Utc>) -> Result<bool>;
+    /// Gives a claim back, due at `due_at`; nothing happens if it is no longer held.
+    async fn release(&self, claim: &Claim, due_at: DateTime<Utc>) -> Result<()>;
+    /// When the next item of these lanes is due, claimed ones aside.
+    async fn next_due(&self, lanes: &[Lane]) -> Result<Option<DateTime<Utc>>>;
+    /// Frees everything claimed by somebody else: for stores that only one process can have open (SQLite).
+    async fn free_orphans(&self, owner: uuid::Uuid) -> Result<()>;
+}

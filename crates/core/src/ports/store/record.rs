@@ -1,0 +1,225 @@
+//! Which table keeps which noun, column by column: the one list that the SQL store, the migrations' parity test and the
+//! unit's overlay go by. A column has the name of the struct's field.
+
+use crate::{
+    domain::{
+        account::{Account, SealedSecret, SkippedMessage, SyncCursor},
+        chat::Chat,
+        contact::{Contact, ContactIdentity, ContactTag},
+        event::{Event, Subject},
+        job::Job,
+        media::Media,
+        message::Message,
+        notification::Notification,
+        organization::{Credential, Membership, Organization, SignInSession, User},
+        pipeline::{Pipeline, Stage, StageMove},
+        rule::Rule,
+        run::{Run, Timer},
+    },
+    error::{Error, Result},
+    ports::store::{
+        idempotency::IdempotencyRecord,
+        value::{Column, Value},
+    },
+};
+
+/// A table: its columns in order, and which of them are the key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// Every column, in the order of rows.
+    pub columns: &'static [&'static str],
+    /// The columns that name one row; the organisation comes first in every table under row-level security.
+    pub key: &'static [&'static str],
+    /// Whether it stands outside row-level security (ARCHITECTURE, decision 5).
+    pub global: bool,
+}
+
+impl Table {
+    /// The place of a column in a row.
+    ///
+    /// # Errors
+    /// `internal` if the table has no such column.
+    pub fn position(&self, column: &str) -> Result<usize> {
+        self.columns
+            .iter()
+            .position(|it| *it == column)
+            .ok_or_else(|| Error::internal(format!("{} has no column {column}", self.name)))
+    }
+}
+
+/// One row, in the order of [`Table::columns`].
+pub type Row = Vec<Value>;
+
+/// A noun that a table keeps.
+pub trait Record: Sized + Clone + Send + Sync {
+    /// Its table.
+    const TABLE: &'static Table;
+    /// Its row.
+    fn to_row(&self) -> Row;
+    /// Reads its row.
+    ///
+    /// # Errors
+    /// `internal` if the row is none of ours.
+    fn from_row(row: Row) -> Result<Self>;
+
+    /// The values of the key's columns.
+    fn key(&self) -> Row {
+        let row = self.to_row();
+        let key = |column: &&str| Self::TABLE.columns.iter().position(|it| it == column);
+        Self::TABLE.key.iter().filter_map(key).filter_map(|place| row.get(place).cloned()).collect()
+    }
+}
+
+/// The next column of a row that is being read.
+fn take<T: Column>(row: &mut std::vec::IntoIter<Value>, table: &str, column: &str) -> Result<T> {
+    let value = row.next().ok_or_else(|| Error::internal(format!("a row of {table} ends before {column}")))?;
+    T::from_value(value).map_err(|e| Error::internal(format!("{table}.{column} cannot be read")).with_source(e))
+}
+
+macro_rules! records {
+    ($($type:ident = $table:literal $(($global:ident))? key [$($key:ident),+] { $($field:ident),+ $(,)? })*) => {
+        /// Every table of records.
+        pub const TABLES: &[&Table] = &[$($type::TABLE,)* Event::TABLE, RuleVersion::TABLE];
+        $(impl Record for $type {
+            const TABLE: &'static Table = &Table {
+                name: $table,
+                columns: &[$(stringify!($field)),+],
+                key: &[$(stringify!($key)),+],
+                global: false $(|| records!(@ $global))?,
+            };
+            fn to_row(&self) -> Row { vec![$(self.$field.to_value()),+] }
+            fn from_row(row: Row) -> Result<Self> {
+                let mut row = row.into_iter();
+                Ok(Self { $($field: take(&mut row, $table, stringify!($field))?),+ })
+            }
+        })*
+    };
+    (@ global) => { true };
+}
+
+records! {
+    Organization = "organizations" (global) key [id] { id, name, time_zone, created_at, updated_at, version }
+    User = "users" (global) key [id] { id, email, name, created_at }
+    Credential = "credentials" (global) key [user_id] { user_id, password_hash, updated_at }
+    Membership = "memberships" (global) key [organization_id, user_id] { organization_id, user_id, role, created_at }
+    SignInSession = "sessions" (global) key [id] { id, user_id, organization_id, refresh_hash, previous_hash, refreshed_at, expires_at, revoked_at, created_at }
+    Pipeline = "pipelines" key [organization_id, id] { id, organization_id, name, is_default, created_at, updated_at, version }
+    Stage = "stages" key [organization_id, id] { id, organization_id, pipeline_id, name, order_index, color, kind, probability, automation_rules, created_at, updated_at, version }
+    Contact = "contacts" key [organization_id, id] {
+        id, organization_id, name, name_key, emails, phones, handles, company_id, assigned_to, team_id, source, tags, custom, stage_id,
+        pipeline_id, stage_entry_id, stage_entered_at, score, first_response_at, last_response_at, last_message_at, created_at,
+        updated_at, deleted_at, version,
+    }
+    ContactIdentity = "contact_identities" key [organization_id, kind, value, contact_id] { organization_id, kind, value, contact_id, claimed }
+    ContactTag = "contact_tags" key [organization_id, tag, contact_id] { organization_id, tag, contact_id }
+    StageMove = "stage_history" key [organization_id, id] {
+        id, organization_id, contact_id, deal_id, pipeline_id, from_stage_id, to_stage_id, moved_by, moved_at, left_at, left_to, auto_moved,
+        rule_id, run_id, reason,
+    }
+    Account = "accounts" key [organization_id, id] {
+        id, organization_id, platform, display_name, handle, owner_id, visibility, status, status_since, status_reason, last_sync_at,
+        flood_wait_until, source, lease_expires_at, created_at, updated_at, version,
+    }
+    SealedSecret = "account_secrets" key [organization_id, account_id] { account_id, organization_id, key_id, sealed }
+    SyncCursor = "account_cursors" key [organization_id, account_id] { account_id, organization_id, cursor }
+    SkippedMessage = "skipped_messages" key [organization_id, account_id, provider_id] { account_id, organization_id, provider_id, reason, skipped_at }
+    Chat = "chats" key [organization_id, id] {
+        id, organization_id, account_id, platform, chat_key, title, contact_id, last_message, last_message_at, unread_count, assigned_to,
+        state, snoozed_until, labels, created_at, version,
+    }
+    Message = "messages" key [organization_id, id] {
+        id, organization_id, account_id, chat_id, platform, direction, sender, content, contact_id, timestamp, read, status, error, send_at,
+        metadata, provider_id, reference, created_at,
+    }
+    Media = "media" key [organization_id, id] { id, organization_id, name, media_type, size, created_at }
+    Rule = "rules" key [organization_id, id] {
+        id, organization_id, slug, name, enabled, engine, position, definition, compiled, plan, failures, paused_reason, updated_by,
+        created_at, updated_at, version,
+    }
+    Run = "runs" key [organization_id, id] {
+        id, organization_id, rule_id, rule_version, event_id, event_kind, contact_id, outcome, facts, actions, duration_us, error, stopped,
+        created_at,
+    }
+    Timer = "timers" key [organization_id, id] { id, organization_id, rule_id, contact_id, stage_entry_id, due_at, ripe }
+    Job = "jobs" key [organization_id, id] {
+        id, organization_id, kind, payload, state, progress, attempts, run_at, dedup_key, last_error, created_by, created_at, updated_at,
+    }
+    Notification = "notifications" key [organization_id, id] { id, organization_id, user_id, kind, title, body, contact_id, rule_id, data, read, created_at }
+    IdempotencyRecord = "idempotency_keys" key [organization_id, actor, operation, key] { organization_id, actor, operation, key, body_hash, answer, created_at }
+}
+
+/// A past state of a rule: the columns of `rules`, kept per version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleVersion(pub Rule);
+
+impl Record for RuleVersion {
+    const TABLE: &'static Table = &Table {
+        name: "rule_versions",
+        columns: Rule::TABLE.columns,
+        key: &["organization_id", "id", "version"],
+        global: false,
+    };
+
+    fn to_row(&self) -> Row {
+        self.0.to_row()
+    }
+
+    fn from_row(row: Row) -> Result<Self> {
+        Rule::from_row(row).map(Self)
+    }
+}
+
+impl Record for Event {
+    const TABLE: &'static Table = &Table {
+        name: "events",
+        columns: &[
+            "id",
+            "organization_id",
+            "kind",
+            "subject_kind",
+            "subject_id",
+            "subject_seq",
+            "occurred_at",
+            "actor",
+            "cause",
+            "changes",
+            "data",
+        ],
+        key: &["organization_id", "id"],
+        global: false,
+    };
+
+    fn to_row(&self) -> Row {
+        vec![
+            self.id.to_value(),
+            self.organization_id.to_value(),
+            self.kind.to_value(),
+            self.subject.kind.to_value(),
+            self.subject.id.to_value(),
+            self.subject_seq.to_value(),
+            self.occurred_at.to_value(),
+            self.actor.to_value(),
+            self.cause.to_value(),
+            self.changes.to_value(),
+            self.data.to_value(),
+        ]
+    }
+
+    fn from_row(row: Row) -> Result<Self> {
+        let row = &mut row.into_iter();
+        Ok(Self {
+            id: take(row, "events", "id")?,
+            organization_id: take(row, "events", "organization_id")?,
+            kind: take(row, "events", "kind")?,
+            subject: Subject { kind: take(row, "events", "subject_kind")?, id: take(row, "events", "subject_id")? },
+            subject_seq: take(row, "events", "subject_seq")?,
+            occurred_at: take(row, "events", "occurred_at")?,
+            actor: take(row, "events", "actor")?,
+            cause: take(row, "events", "cause")?,
+            changes: take(row, "events", "changes")?,
+            data: take(row, "events", "data")?,
+        })
+    }
+}

@@ -1,0 +1,358 @@
+//! Who is asking: the organisation, the actor, what it may do, and why. Every read and every write goes through a scope.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    id::{AccountId, EventId, OrganizationId, RuleId, RunId, SessionId, UserId},
+};
+
+macro_rules! resources {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// What a permission is about.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Resource { $($(#[$doc])* $variant,)* }
+        impl Resource {
+            /// Every resource.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            /// The word in permissions such as `contacts:read`.
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $text,)* } }
+        }
+    };
+}
+
+resources! {
+    /// Contacts.
+    Contacts = "contacts",
+    /// Pipelines, stages, moves, history, board.
+    Pipeline = "pipeline",
+    /// Messenger accounts.
+    Accounts = "accounts",
+    /// Chats and messages.
+    Messages = "messages",
+    /// Rules and their runs.
+    Automation = "automation",
+    /// Analytics.
+    Analytics = "analytics",
+    /// One's own notifications.
+    Notifications = "notifications",
+    /// One's own profile.
+    Profile = "profile",
+    /// The organisation and its settings.
+    Organization = "organization",
+    /// Members.
+    Team = "team",
+    /// Background jobs.
+    Jobs = "jobs",
+}
+
+/// Reading or writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Changes nothing.
+    Read,
+    /// Changes something.
+    Write,
+}
+
+/// One thing somebody may do, written `contacts:write`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Permission {
+    /// What it is about.
+    pub resource: Resource,
+    /// Reading or writing.
+    pub access: Access,
+}
+
+impl Permission {
+    /// The permission to read `resource`.
+    pub const fn read(resource: Resource) -> Self {
+        Self { resource, access: Access::Read }
+    }
+
+    /// The permission to write `resource`.
+    pub const fn write(resource: Resource) -> Self {
+        Self { resource, access: Access::Write }
+    }
+
+    const fn bit(self) -> u64 {
+        1 << (self.resource as u64 * 2 + matches!(self.access, Access::Write) as u64)
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let access = match self.access {
+            Access::Read => "read",
+            Access::Write => "write",
+        };
+        write!(f, "{}:{access}", self.resource.as_str())
+    }
+}
+
+/// A set of permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Permissions(u64);
+
+impl Permissions {
+    /// Everything.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// The same and `permission`.
+    #[must_use]
+    pub const fn with(self, permission: Permission) -> Self {
+        Self(self.0 | permission.bit())
+    }
+
+    /// The same without `permission`.
+    #[must_use]
+    pub const fn without(self, permission: Permission) -> Self {
+        Self(self.0 & !permission.bit())
+    }
+
+    /// Whether `permission` is in the set.
+    pub const fn contains(self, permission: Permission) -> bool {
+        self.0 & permission.bit() != 0
+    }
+}
+
+/// A member's role. Its own permissions: [`Role::permissions`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Role {
+    /// Looks.
+    Viewer,
+    /// Works with contacts and messages.
+    Member,
+    /// And shapes pipelines and rules.
+    Manager,
+    /// And accounts, members, settings.
+    Admin,
+    /// And owns the organisation.
+    Owner,
+}
+
+impl Role {
+    /// Every role, weakest first.
+    pub const ALL: &'static [Self] = &[Self::Viewer, Self::Member, Self::Manager, Self::Admin, Self::Owner];
+
+    /// The word in SQL and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Member => "member",
+            Self::Manager => "manager",
+            Self::Admin => "admin",
+            Self::Owner => "owner",
+        }
+    }
+
+    /// What members of this role may do.
+    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses an index out of bounds")]
+    pub const fn permissions(self) -> Permissions {
+        const VIEWER: Permissions = {
+            let mut set = Permissions(0);
+            let mut i = 0;
+            while i < Resource::ALL.len() {
+                set = set.with(Permission::read(Resource::ALL[i]));
+                i += 1;
+            }
+            // One's own profile and notifications are everybody's to change.
+            set.with(Permission::write(Resource::Profile)).with(Permission::write(Resource::Notifications))
+        };
+        const MEMBER: Permissions = VIEWER
+            .with(Permission::write(Resource::Contacts))
+            .with(Permission::write(Resource::Messages))
+            .with(Permission::write(Resource::Accounts));
+        const MANAGER: Permissions = MEMBER
+            .with(Permission::write(Resource::Pipeline))
+            .with(Permission::write(Resource::Automation))
+            .with(Permission::write(Resource::Jobs));
+        match self {
+            Self::Viewer => VIEWER,
+            Self::Member => MEMBER,
+            Self::Manager => MANAGER,
+            Self::Admin | Self::Owner => Permissions::ALL,
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.iter().copied().find(|role| role.as_str() == text).ok_or_else(|| {
+            Error::malformed(format!("{text:?} is no role: owner, admin, manager, member or viewer is expected"))
+        })
+    }
+}
+
+/// Who does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Actor {
+    /// A signed-in person.
+    User {
+        /// Who.
+        id: UserId,
+    },
+    /// A run of a rule.
+    Rule {
+        /// Which rule.
+        id: RuleId,
+        /// Which run.
+        run_id: RunId,
+    },
+    /// A provider, through an account.
+    Account {
+        /// Which account.
+        id: AccountId,
+    },
+    /// The engine itself, or the process that embeds it.
+    System,
+}
+
+/// One link of a cause chain: this event made this rule run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CauseLink {
+    /// The event that was looked at.
+    pub event_id: EventId,
+    /// The rule.
+    pub rule_id: RuleId,
+    /// Its run.
+    pub run_id: RunId,
+}
+
+/// Why something happens: carried by every event, so that rules can be muted, loops end and changes explained.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Cause {
+    /// `None` for ordinary work; `import`, `restore`, `backfill` mute rules that do not ask for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<String>,
+    /// The rules that led here, first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<CauseLink>,
+}
+
+impl Cause {
+    /// Past this many links a run is refused (AUTOMATION, promise 5).
+    pub const MAX_LINKS: usize = 8;
+
+    /// A cause that mutes rules: `import`, `restore` or `backfill`.
+    pub fn quiet(why: &str) -> Self {
+        Self { quiet: Some(why.to_owned()), chain: Vec::new() }
+    }
+}
+
+/// The caller of an operation.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// The tenant. Every read and write is bound to it.
+    pub organization_id: OrganizationId,
+    /// Who.
+    pub actor: Actor,
+    /// The member's role; `None` for rules, accounts and the system.
+    pub role: Option<Role>,
+    /// What it may do.
+    pub permissions: Permissions,
+    /// Why.
+    pub cause: Cause,
+    /// The sign-in session, for calls that end it.
+    pub session_id: Option<SessionId>,
+    /// The client's idempotency key.
+    pub idempotency_key: Option<String>,
+}
+
+impl Scope {
+    /// The engine's own scope in one organisation: may do everything.
+    pub fn system(organization_id: OrganizationId) -> Self {
+        Self {
+            organization_id,
+            actor: Actor::System,
+            role: None,
+            permissions: Permissions::ALL,
+            cause: Cause::default(),
+            session_id: None,
+            idempotency_key: None,
+        }
+    }
+
+    /// A member's scope.
+    pub fn user(organization_id: OrganizationId, user_id: UserId, role: Role) -> Self {
+        Self {
+            actor: Actor::User { id: user_id },
+            role: Some(role),
+            permissions: role.permissions(),
+            ..Self::system(organization_id)
+        }
+    }
+
+    /// The same tenant, another actor and cause; the key stays behind, it belongs to one call.
+    #[must_use]
+    pub fn acting(&self, actor: Actor, cause: Cause) -> Self {
+        Self { actor, cause, idempotency_key: None, ..self.clone() }
+    }
+
+    /// The signed-in person, if it is one.
+    pub fn user_id(&self) -> Option<UserId> {
+        match self.actor {
+            Actor::User { id } => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The signed-in person.
+    ///
+    /// # Errors
+    /// `forbidden` if the actor is no person.
+    pub fn require_user(&self) -> Result<UserId> {
+        self.user_id().ok_or_else(|| Error::forbidden("this belongs to a person: sign in as a user"))
+    }
+
+    /// Fails unless the caller may do it.
+    ///
+    /// # Errors
+    /// `forbidden`, naming the missing permission.
+    pub fn require(&self, permission: Permission) -> Result<()> {
+        if self.permissions.contains(permission) {
+            return Ok(());
+        }
+        let who = self.role.map_or("this caller", Role::as_str);
+        Err(Error::forbidden(format!("{who} lacks the permission {permission}: ask an admin of the organisation")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_may_what_the_weaker_one_may() {
+        for pair in Role::ALL.windows(2) {
+            let (weaker, stronger) = (pair[0].permissions(), pair[1].permissions());
+            for resource in Resource::ALL {
+                for permission in [Permission::read(*resource), Permission::write(*resource)] {
+                    assert!(!weaker.contains(permission) || stronger.contains(permission), "{permission} {pair:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_viewer_writes_nothing_of_the_organisation() {
+        let viewer = Scope::user(uuid::Uuid::nil().into(), uuid::Uuid::nil().into(), Role::Viewer);
+        let error = viewer.require(Permission::write(Resource::Contacts)).unwrap_err();
+        assert_eq!(error.code(), "forbidden");
+        assert!(error.message().contains("contacts:write"), "{error}");
+    }
+}

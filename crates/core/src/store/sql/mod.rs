@@ -1,0 +1,3 @@
+//! One store for two databases.
+
+pub(crate) mod statement;

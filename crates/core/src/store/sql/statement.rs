@@ -1,0 +1,49 @@
+//! A statement with its values. Placeholders are numbered in the order in which they are bound, which both databases
+//! read alike (`$1` is a positional parameter to PostgreSQL, a named one in order of appearance to SQLite).
+
+use crate::ports::store::{Column, Value};
+
+/// SQL text and the values of its placeholders.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Statement {
+    pub(crate) text: String,
+    pub(crate) values: Vec<Value>,
+}
+
+impl Statement {
+    /// A statement that begins with `text`.
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), values: Vec::new() }
+    }
+
+    /// Appends SQL text. Never a value from outside: those are bound.
+    pub(crate) fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Appends a placeholder for `value`.
+    pub(crate) fn bind(&mut self, value: &impl Column) -> &mut Self {
+        self.bind_value(value.to_value())
+    }
+
+    /// Appends a placeholder for a ready value.
+    pub(crate) fn bind_value(&mut self, value: Value) -> &mut Self {
+        self.values.push(value);
+        self.text.push('$');
+        self.text.push_str(&self.values.len().to_string());
+        self
+    }
+
+    /// Appends placeholders for all of `values`, with commas between; `NULL` for none, so that `IN (…)` stays SQL.
+    pub(crate) fn bind_all<'a, T: Column + 'a>(&mut self, values: impl IntoIterator<Item = &'a T>) -> &mut Self {
+        let mut empty = true;
+        for value in values {
+            if !std::mem::replace(&mut empty, false) {
+                self.push(", ");
+            }
+            self.bind(value);
+        }
+        if empty { self.push("NULL") } else { self }
+    }
+}
