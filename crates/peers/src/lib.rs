@@ -1,1 +1,14 @@
-//! Real servers that the tests and the demo run against.
+//! Real servers that the tests and the demo run against: PostgreSQL, a mail system, S3, Socket.IO clients.
+//!
+//! Each runs in a temporary folder on free ports of the loopback interface, and ends with the value that started it or
+//! with the process, however that dies. Nothing here ships: only tests, `xtask` and examples may depend on this crate.
+
+mod install;
+mod machine;
+mod ports;
+mod postgres;
+mod process;
+
+pub use install::install;
+pub use machine::{TEST_MAIL, TEST_POSTGRES, TEST_S3, cache_dir};
+pub use postgres::{Postgres, Urls, psql};

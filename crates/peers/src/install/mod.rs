@@ -1,0 +1,30 @@
+//! Installs what the peers need and the machine does not have; quick when nothing is missing. It never removes or stops
+//! anything that runs.
+
+mod apt;
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::postgres;
+
+/// Installs whatever is missing for every peer, saying what it installs.
+///
+/// # Errors
+/// When something is missing and cannot be installed; the error names the command to run.
+pub fn install() -> Result<()> {
+    postgres()?;
+    mail()
+}
+
+pub(crate) fn postgres() -> Result<()> {
+    apt::ensure("PostgreSQL", &[&["postgresql-15", "postgresql"]], || postgres::bin_dir().is_ok())
+}
+
+pub(crate) fn mail() -> Result<()> {
+    let files = ["/usr/sbin/dovecot", "/usr/lib/dovecot/imap", "/usr/lib/dovecot/lmtp", "/usr/sbin/postfix"];
+    apt::ensure("Dovecot and Postfix", &[&["dovecot-imapd"], &["dovecot-lmtpd"], &["postfix"]], || {
+        files.iter().all(|file| Path::new(file).exists())
+    })
+}
