@@ -1,0 +1,381 @@
+//! The closed list of facts a rule may name, each with its kind, and how to read one. Every engine, template and search
+//! goes through this list, so that a fact has one name and one meaning. It never invents a value: what is not there is
+//! `None`.
+
+use std::{borrow::Cow, fmt};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::{
+    domain::rule::Facts,
+    id::{Id, StageId},
+};
+
+/// What a fact's value is: it decides which comparisons make sense and how the operand is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FactKind {
+    /// A stage, named by name or id.
+    Stage,
+    /// A pipeline, named by name or id.
+    Pipeline,
+    /// A member of the organisation, named by e-mail, name or id.
+    User,
+    /// The id of something that has no name here.
+    Id,
+    /// True or false.
+    Flag,
+    /// A number.
+    Number,
+    /// Hours since something: grows as time passes.
+    Hours,
+    /// A text.
+    Text,
+    /// One of a closed list of words.
+    Word(&'static [&'static str]),
+    /// A list of texts.
+    Texts,
+    /// An instant, RFC 3339.
+    Time,
+}
+
+/// A fact's value, borrowed from the facts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum FactValue<'a> {
+    /// A stage or pipeline.
+    Named {
+        /// Its id.
+        id: Uuid,
+        /// Its name.
+        name: &'a str,
+    },
+    /// True or false.
+    Flag(bool),
+    /// A number, or hours.
+    Number(f64),
+    /// A text, a word, an id, or an instant as REST writes it.
+    Text(&'a str),
+    /// A list.
+    List(&'a [Value]),
+    /// An instant.
+    Time(DateTime<Utc>),
+}
+
+impl<'a> FactValue<'a> {
+    /// Whether there is nothing in it: an empty list or text.
+    pub const fn is_empty(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::List(list) => list.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// As people read it: a stage by its name, a list with commas.
+    pub fn to_text(self) -> Cow<'a, str> {
+        match self {
+            Self::Named { name, .. } => Cow::Borrowed(name),
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::Flag(flag) => Cow::Borrowed(if flag { "true" } else { "false" }),
+            Self::Number(number) => Cow::Owned(number.to_string()),
+            Self::Time(at) => Cow::Owned(at.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
+            Self::List(list) => Cow::Owned(list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")),
+        }
+    }
+}
+
+/// Why a text names no fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FactPathError {
+    /// There is no such fact.
+    Unknown,
+    /// The contract names it and this build does not have it.
+    NotAvailable,
+}
+
+/// The name of a fact that exists, for example `contact.name`. Copying it is free; reading a fact by it allocates nothing.
+#[derive(Clone, Copy)]
+pub struct FactPath(&'static Entry);
+
+struct Entry {
+    path: &'static str,
+    kind: FactKind,
+    place: Place,
+}
+
+#[derive(Clone, Copy)]
+enum Object {
+    Message,
+    Contact,
+    Account,
+    Event,
+}
+
+enum Place {
+    Stage,
+    Pipeline,
+    ElapsedHours,
+    HasResponse,
+    IsFirstResponse,
+    SinceMessage,
+    SinceResponse,
+    NowAt,
+    NowHour,
+    NowWeekday,
+    Sender,
+    Automatic,
+    Handle(&'static str),
+    Member(Object, &'static str),
+}
+
+const ACCOUNT_STATUSES: &[&str] =
+    &["pending", "connecting", "awaiting_code", "awaiting_password", "active", "limited", "disconnected", "banned"];
+const DIRECTIONS: &[&str] = &["incoming", "outgoing"];
+const WEEKDAYS: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+const fn entry(path: &'static str, kind: FactKind, place: Place) -> Entry {
+    Entry { path, kind, place }
+}
+
+const fn message(path: &'static str, kind: FactKind, member: &'static str) -> Entry {
+    entry(path, kind, Place::Member(Object::Message, member))
+}
+
+const fn contact(path: &'static str, kind: FactKind, member: &'static str) -> Entry {
+    entry(path, kind, Place::Member(Object::Contact, member))
+}
+
+const fn account(path: &'static str, kind: FactKind, member: &'static str) -> Entry {
+    entry(path, kind, Place::Member(Object::Account, member))
+}
+
+const fn event(path: &'static str, kind: FactKind, member: &'static str) -> Entry {
+    entry(path, kind, Place::Member(Object::Event, member))
+}
+
+static FACTS: &[Entry] = &[
+    entry("stage", FactKind::Stage, Place::Stage),
+    entry("pipeline", FactKind::Pipeline, Place::Pipeline),
+    entry("elapsed_hours", FactKind::Hours, Place::ElapsedHours),
+    entry("has_response", FactKind::Flag, Place::HasResponse),
+    entry("is_first_response", FactKind::Flag, Place::IsFirstResponse),
+    entry("hours_since_last_message", FactKind::Hours, Place::SinceMessage),
+    entry("hours_since_last_response", FactKind::Hours, Place::SinceResponse),
+    message("message.id", FactKind::Id, "id"),
+    message("message.text", FactKind::Text, "text"),
+    message("message.subject", FactKind::Text, "subject"),
+    message("message.platform", FactKind::Text, "platform"),
+    message("message.direction", FactKind::Word(DIRECTIONS), "direction"),
+    entry("message.sender", FactKind::Text, Place::Sender),
+    entry("message.sender.name", FactKind::Text, Place::Sender),
+    entry("message.automatic", FactKind::Flag, Place::Automatic),
+    contact("contact.id", FactKind::Id, "id"),
+    contact("contact.name", FactKind::Text, "name"),
+    contact("contact.emails", FactKind::Texts, "emails"),
+    contact("contact.phones", FactKind::Texts, "phones"),
+    entry("contact.handles.telegram", FactKind::Text, Place::Handle("telegram")),
+    entry("contact.handles.linkedin", FactKind::Text, Place::Handle("linkedin")),
+    entry("contact.handles.twitter", FactKind::Text, Place::Handle("twitter")),
+    contact("contact.company_id", FactKind::Id, "company_id"),
+    contact("contact.assigned_to", FactKind::User, "assigned_to"),
+    contact("contact.team_id", FactKind::Id, "team_id"),
+    contact("contact.source", FactKind::Text, "source"),
+    contact("contact.tags", FactKind::Texts, "tags"),
+    contact("contact.score", FactKind::Number, "score"),
+    contact("contact.stage_id", FactKind::Stage, "stage_id"),
+    contact("contact.pipeline_id", FactKind::Pipeline, "pipeline_id"),
+    contact("contact.first_response_at", FactKind::Time, "first_response_at"),
+    contact("contact.last_message_at", FactKind::Time, "last_message_at"),
+    contact("contact.created_at", FactKind::Time, "created_at"),
+    contact("contact.updated_at", FactKind::Time, "updated_at"),
+    contact("contact.version", FactKind::Number, "version"),
+    account("account.id", FactKind::Id, "id"),
+    account("account.platform", FactKind::Text, "platform"),
+    account("account.handle", FactKind::Text, "handle"),
+    account("account.display_name", FactKind::Text, "display_name"),
+    account("account.status", FactKind::Word(ACCOUNT_STATUSES), "status"),
+    event("event.kind", FactKind::Text, "kind"),
+    event("event.cause", FactKind::Text, "cause"),
+    event("event.from_stage", FactKind::Stage, "from_stage"),
+    event("event.to_stage", FactKind::Stage, "to_stage"),
+    event("event.status", FactKind::Text, "status"),
+    entry("now.at", FactKind::Time, Place::NowAt),
+    entry("now.hour", FactKind::Number, Place::NowHour),
+    entry("now.weekday", FactKind::Word(WEEKDAYS), Place::NowWeekday),
+];
+
+impl FactPath {
+    /// Every fact, in the order of the contract.
+    pub fn all() -> impl Iterator<Item = Self> {
+        FACTS.iter().map(Self)
+    }
+
+    /// The fact of that name.
+    ///
+    /// # Errors
+    /// Whether there is no such fact, or none in this build.
+    pub fn parse(path: &str) -> Result<Self, FactPathError> {
+        let absent = |name: &str| path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        match FACTS.iter().find(|entry| entry.path == path) {
+            Some(entry) => Ok(Self(entry)),
+            None if absent("deal") || absent("contact.custom") => Err(FactPathError::NotAvailable),
+            None => Err(FactPathError::Unknown),
+        }
+    }
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        self.0.path
+    }
+
+    /// What its value is.
+    pub const fn kind(self) -> FactKind {
+        self.0.kind
+    }
+
+    /// Whether it can be known without a contact, as in a rule about the organisation.
+    pub const fn stands_without_contact(self) -> bool {
+        matches!(
+            self.0.place,
+            Place::NowAt | Place::NowHour | Place::NowWeekday | Place::Member(Object::Account | Object::Event, _)
+        )
+    }
+}
+
+impl Facts {
+    /// The value of a fact; `None` if there is none.
+    pub fn get(&self, path: FactPath) -> Option<FactValue<'_>> {
+        match path.0.place {
+            Place::Stage => {
+                let stage = self.stage.as_ref()?;
+                Some(FactValue::Named { id: stage.id.uuid(), name: &stage.name })
+            }
+            Place::Pipeline => {
+                let stage = self.stage.as_ref()?;
+                Some(FactValue::Named { id: stage.pipeline_id.uuid(), name: &stage.pipeline })
+            }
+            Place::ElapsedHours => self.elapsed_hours.map(FactValue::Number),
+            Place::SinceMessage => self.hours_since_last_message.map(FactValue::Number),
+            Place::SinceResponse => self.hours_since_last_response.map(FactValue::Number),
+            Place::HasResponse => Some(FactValue::Flag(self.has_response)),
+            Place::IsFirstResponse => Some(FactValue::Flag(self.is_first_response)),
+            Place::NowAt => Some(FactValue::Time(self.now.at)),
+            Place::NowHour => Some(FactValue::Number(f64::from(self.now.hour))),
+            Place::NowWeekday => Some(FactValue::Text(&self.now.weekday)),
+            Place::Sender => match self.message.get("sender")? {
+                Value::Object(sender) => value(sender.get("name")?),
+                name => value(name),
+            },
+            Place::Automatic => automatic(&self.message),
+            Place::Handle(platform) => value(self.contact.get("handles")?.get(platform)?),
+            Place::Member(object, member) => value(self.object(object).get(member)?),
+        }
+    }
+
+    /// The stage that the subject is in.
+    pub fn stage_id(&self) -> Option<StageId> {
+        self.stage.as_ref().map(|stage| stage.id)
+    }
+
+    const fn object(&self, object: Object) -> &Map<String, Value> {
+        match object {
+            Object::Message => &self.message,
+            Object::Contact => &self.contact,
+            Object::Account => &self.account,
+            Object::Event => &self.event,
+        }
+    }
+}
+
+fn value(value: &Value) -> Option<FactValue<'_>> {
+    match value {
+        Value::Bool(flag) => Some(FactValue::Flag(*flag)),
+        Value::Number(number) => number.as_f64().map(FactValue::Number),
+        Value::String(text) => Some(FactValue::Text(text)),
+        Value::Array(list) => Some(FactValue::List(list)),
+        Value::Null | Value::Object(_) => None,
+    }
+}
+
+/// A connector says why it thinks that a message is automatic, and nothing where it does not: both are answers, as long as
+/// there is a message at all.
+fn automatic(message: &Map<String, Value>) -> Option<FactValue<'_>> {
+    match message.get("automatic") {
+        _ if message.is_empty() => None,
+        Some(Value::Bool(flag)) => Some(FactValue::Flag(*flag)),
+        Some(Value::Null) | None => Some(FactValue::Flag(false)),
+        Some(_) => Some(FactValue::Flag(true)),
+    }
+}
+
+impl PartialEq for FactPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for FactPath {}
+
+impl fmt::Debug for FactPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FactPath({})", self.as_str())
+    }
+}
+
+impl fmt::Display for FactPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for FactPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for FactPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let path = Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&path).map_err(|_| de::Error::custom(format_args!("{path:?} is not a fact")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::account::AccountStatus;
+
+    #[test]
+    fn every_fact_is_found_by_its_own_name() {
+        for fact in FactPath::all() {
+            assert_eq!(FactPath::parse(fact.as_str()), Ok(fact));
+        }
+    }
+
+    #[test]
+    fn the_words_of_an_account_are_the_account_s_own() {
+        let words: Vec<_> = AccountStatus::ALL.iter().map(|word| word.as_str()).collect();
+        assert_eq!(words, ACCOUNT_STATUSES);
+    }
+
+    #[test]
+    fn what_the_contract_names_and_this_build_lacks_is_told_apart_from_a_typing_error() {
+        for path in ["deal", "deal.value", "contact.custom", "contact.custom.size"] {
+            assert_eq!(FactPath::parse(path), Err(FactPathError::NotAvailable), "{path}");
+        }
+        for path in ["deals", "contact.customer", "contact", "", "stage.name"] {
+            assert_eq!(FactPath::parse(path), Err(FactPathError::Unknown), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_fact_path_reads_and_writes_as_its_name() {
+        let path: FactPath = serde_json::from_str(r#""contact.tags""#).unwrap();
+        assert_eq!(path.kind(), FactKind::Texts);
+        assert_eq!(serde_json::to_string(&path).unwrap(), r#""contact.tags""#);
+        assert!(serde_json::from_str::<FactPath>(r#""contact.tag""#).is_err());
+    }
+}
