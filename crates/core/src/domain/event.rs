@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::word::words,
-    id::{AccountId, ChatId, ContactId, EventId, Id, OrganizationId, PipelineId, RuleId},
+    id::{AccountId, ChatId, ContactId, EventId, Id, OrganizationId, PipelineId},
     scope::{Actor, Cause},
 };
 
@@ -48,7 +48,8 @@ words! {
         AccountDeleted = "account.deleted",
         /// A pipeline or one of its stages was made, edited or removed.
         PipelineChanged = "pipeline.changed",
-        /// A rule was made, edited, paused or removed.
+        /// A rule was made, edited, paused or removed. Its subject is the organisation: the number of its events tells
+        /// whether rules held in memory are still true.
         RuleChanged = "rule.changed",
         /// A time rule's time has come for a subject.
         TimeElapsed = "time.elapsed",
@@ -72,8 +73,6 @@ words! {
         Account = "account",
         /// A pipeline.
         Pipeline = "pipeline",
-        /// A rule.
-        Rule = "rule",
         /// The organisation itself.
         Organization = "organization",
     }
@@ -100,7 +99,6 @@ subjects! {
     ChatId => Chat,
     AccountId => Account,
     PipelineId => Pipeline,
-    RuleId => Rule,
     OrganizationId => Organization,
 }
 

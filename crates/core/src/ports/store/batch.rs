@@ -205,6 +205,7 @@ pub struct Batch {
     pub(crate) work: Vec<WorkItem>,
     pub(crate) removed_work: Vec<(Lane, Uuid)>,
     pub(crate) ends: Vec<WorkEnd>,
+    pub(crate) consumed: Vec<(Uuid, i64)>,
 }
 
 impl Batch {
@@ -215,6 +216,7 @@ impl Batch {
             && self.work.is_empty()
             && self.removed_work.is_empty()
             && self.ends.is_empty()
+            && self.consumed.is_empty()
     }
 
     /// Adds changes together with the fact that they state.
@@ -254,6 +256,11 @@ impl Batch {
     /// Ends, or checks, a claim.
     pub fn end(&mut self, end: WorkEnd) {
         self.ends.push(end);
+    }
+
+    /// Marks the events of a subject as seen by the rules, up to and including `seq`.
+    pub fn consume(&mut self, subject: Uuid, seq: i64) {
+        self.consumed.push((subject, seq));
     }
 
     /// The events that this batch states.

@@ -328,6 +328,8 @@ pub struct RunFilter {
 pub trait AutomationReads {
     /// Every rule, by position, then id.
     async fn rules(&self, organization: OrganizationId) -> Result<Vec<Rule>>;
+    /// How many events the organisation itself has had. Rules held in memory are true while this stays the same.
+    async fn rules_epoch(&self, organization: OrganizationId) -> Result<i64>;
     /// One rule.
     async fn rule(&self, organization: OrganizationId, id: RuleId) -> Result<Option<Rule>>;
     /// The states of a rule, newest version first; the present one included.

@@ -1,0 +1,300 @@
+//! The embedder's door: [`Crm`], its builder, and [`Handle`], which carries a scope. Opens a unit, lets a service verb
+//! decide, commits once; on a write conflict it does so again with fresh reads.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use object_store::ObjectStore;
+use serde_json::Value;
+
+use crate::{
+    cipher::Cipher,
+    doors::{
+        idempotency,
+        operation::{Effect, Operation, operation},
+    },
+    engine::{Engine, Registry},
+    env::Env,
+    error::{Error, Result},
+    id::{OrganizationId, UserId},
+    ports::store::Store,
+    runtime::Runtime,
+    scope::{Permission, Scope},
+    services::{identity, unit::Unit},
+};
+
+/// How often a unit is tried before its conflict is told to the caller.
+const TRIES: u32 = 6;
+
+/// The engine: cheap to clone, safe to share.
+#[derive(Debug, Clone)]
+pub struct Crm {
+    pub(crate) engine: Arc<Engine>,
+}
+
+impl std::fmt::Debug for CrmBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CrmBuilder").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+/// What a [`Crm`] is made of. Only the database is needed.
+pub struct CrmBuilder {
+    database: Option<String>,
+    store: Option<Arc<dyn Store>>,
+    registry: Registry,
+    env: Env,
+    cipher: Option<Cipher>,
+    objects: Option<Arc<dyn ObjectStore>>,
+}
+
+impl Crm {
+    /// Begins to build an engine.
+    pub fn builder() -> CrmBuilder {
+        CrmBuilder {
+            database: None,
+            store: None,
+            registry: Registry::new(),
+            env: Env::system(),
+            cipher: None,
+            objects: None,
+        }
+    }
+}
+
+impl CrmBuilder {
+    /// The database: `sqlite://PATH` (relative without a leading slash, absolute with one), `sqlite::memory:`, or
+    /// `postgres://…`.
+    #[must_use]
+    pub fn database(mut self, url: impl Into<String>) -> Self {
+        self.database = Some(url.into());
+        self
+    }
+
+    /// A store of one's own, or one that was opened with options; instead of [`CrmBuilder::database`].
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Which connectors and rule engines there are.
+    #[must_use]
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// Clock and randomness; the machine's by default.
+    #[must_use]
+    pub fn env(mut self, env: Env) -> Self {
+        self.env = env;
+        self
+    }
+
+    /// The cipher for secrets at rest. Without one a fresh key is made that lives as long as this engine: fit for
+    /// engines that connect no account, or whose database is in memory.
+    #[must_use]
+    pub fn cipher(mut self, cipher: Cipher) -> Self {
+        self.cipher = Some(cipher);
+        self
+    }
+
+    /// Where files lie. In memory by default.
+    #[must_use]
+    pub fn objects(mut self, objects: Arc<dyn ObjectStore>) -> Self {
+        self.objects = Some(objects);
+        self
+    }
+
+    /// Opens the database (SQLite is migrated; PostgreSQL must be) and makes the engine.
+    ///
+    /// # Errors
+    /// `validation_failed` for a URL that is none; `unavailable` if the database does not answer; `conflict` for a
+    /// schema that does not fit.
+    pub async fn build(self) -> Result<Crm> {
+        let store = match (self.store, self.database) {
+            (Some(store), _) => store,
+            (None, _) => {
+                return Err(Error::invalid(
+                    "/database",
+                    "required",
+                    "name a database: sqlite://PATH, sqlite::memory: or postgres://…",
+                ));
+            }
+        };
+        let cipher = match self.cipher {
+            Some(cipher) => cipher,
+            None => Cipher::from_key_file(&Cipher::new_key_file(&self.env)?)?,
+        };
+        let objects = self.objects.unwrap_or_else(|| Arc::new(object_store::memory::InMemory::new()));
+        Ok(Crm { engine: Arc::new(Engine::new(self.env, store, self.registry, cipher, objects)) })
+    }
+}
+
+impl Crm {
+    /// A handle with a member's scope: no HTTP, no token.
+    ///
+    /// # Errors
+    /// `not_found` if the user is no member of the organisation.
+    pub async fn as_user(&self, organization: OrganizationId, user: UserId) -> Result<Handle> {
+        let membership = self.engine.store.membership(organization, user).await?;
+        let membership = membership.ok_or_else(|| Error::not_found("member", user))?;
+        Ok(self.with_scope(Scope::user(organization, user, membership.role)))
+    }
+
+    /// A handle with the engine's own scope in one organisation.
+    pub fn as_system(&self, organization: OrganizationId) -> Handle {
+        self.with_scope(Scope::system(organization))
+    }
+
+    /// A handle with any scope: for doors that have checked a credential themselves.
+    pub fn with_scope(&self, scope: Scope) -> Handle {
+        Handle { engine: self.engine.clone(), scope }
+    }
+
+    /// Organisations and their members: the system's scope.
+    pub fn organizations(&self) -> identity::Organizations<'_> {
+        identity::Organizations(self)
+    }
+
+    /// The loops that wait: rules, timers, jobs, live connections.
+    pub fn runtime(&self) -> Runtime {
+        Runtime::new(self.engine.clone())
+    }
+
+    /// Clock and randomness.
+    pub fn env(&self) -> &Env {
+        &self.engine.env
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// `unavailable` if it does not.
+    pub async fn ping(&self) -> Result<()> {
+        self.engine.store.ping().await
+    }
+}
+
+/// The engine with a scope: every call is checked against it and bound to its organisation.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) scope: Scope,
+}
+
+/// An answer of [`Handle::call`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The answer; `null` where there is none.
+    pub value: Value,
+    /// Whether it was given before, to the same idempotency key.
+    pub replayed: bool,
+}
+
+impl Handle {
+    /// Whose handle this is.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The same handle; its next command is remembered under `key` for 24 hours.
+    #[must_use]
+    pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.scope.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// Calls an operation by its name, with JSON in and out.
+    ///
+    /// # Errors
+    /// `not_found` for a name that is none; `validation_failed` with pointers for a wrong input; else what the operation
+    /// says.
+    pub async fn call(&self, name: &str, input: Value) -> Result<Value> {
+        let operation = operation(name).ok_or_else(|| Error::not_found("operation", name))?;
+        Ok(self.answer(operation, input).await?.value)
+    }
+
+    /// The same, and whether the answer was given before to the same idempotency key.
+    ///
+    /// # Errors
+    /// As [`Handle::call`].
+    pub async fn answer(&self, operation: &'static Operation, input: Value) -> Result<Answer> {
+        (operation.call)(self, input).await
+    }
+
+    /// Runs a service verb in a unit and commits it, again with fresh reads while others are faster.
+    pub(crate) async fn run<T: Send>(
+        &self,
+        operation: &'static str,
+        permission: Permission,
+        verb: impl for<'u> Fn(&'u mut Unit) -> BoxFuture<'u, Result<T>> + Send + Sync,
+    ) -> Result<T> {
+        let work = async {
+            self.scope.require(permission)?;
+            commit(&self.engine, &self.scope, verb).await
+        };
+        work.await.map_err(|error| error.in_operation(operation))
+    }
+
+    /// The same for JSON, with the client's idempotency key.
+    pub(crate) async fn run_json(
+        &self,
+        operation: &'static str,
+        permission: Permission,
+        effect: Effect,
+        digest: Vec<u8>,
+        verb: impl for<'u> Fn(&'u mut Unit) -> BoxFuture<'u, Result<Value>> + Send + Sync + 'static,
+    ) -> Result<Answer> {
+        if effect == Effect::Query || self.scope.idempotency_key.is_none() {
+            return Ok(Answer { value: self.run(operation, permission, verb).await?, replayed: false });
+        }
+        let (verb, digest) = (Arc::new(verb), Arc::new(digest));
+        self.run(operation, permission, move |unit| {
+            let (verb, digest) = (verb.clone(), digest.clone());
+            Box::pin(async move {
+                if let Some(value) = idempotency::replay(unit, operation, &digest).await? {
+                    return Ok(Answer { value, replayed: true });
+                }
+                let value = verb(unit).await?;
+                idempotency::remember(unit, operation, digest.to_vec(), &value)?;
+                Ok(Answer { value, replayed: false })
+            })
+        })
+        .await
+    }
+}
+
+/// Opens a unit, lets `verb` decide, commits. A write conflict is met with another try on fresh reads, a little later
+/// each time.
+pub(crate) async fn commit<T: Send>(
+    engine: &Arc<Engine>,
+    scope: &Scope,
+    verb: impl for<'u> Fn(&'u mut Unit) -> BoxFuture<'u, Result<T>> + Send + Sync,
+) -> Result<T> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let mut unit = Unit::new(engine.clone(), scope.clone());
+        let outcome = async {
+            let answer = verb(&mut unit).await?;
+            let (scope, batch, rings) = unit.finish()?;
+            if !batch.is_empty() {
+                engine.store.commit(scope.organization_id, batch).await?;
+            }
+            if rings {
+                engine.bell.send_replace(());
+            }
+            Ok(answer)
+        }
+        .await;
+        match outcome {
+            Err(error) if Error::is_write_conflict(&error) && tries < TRIES => {
+                let [jitter] = engine.env.bytes::<1>()?;
+                tokio::time::sleep(Duration::from_micros(u64::from(jitter) * 40 * u64::from(tries))).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What makes a repeated call the same call: the key is part of the scope, and its answer is written in the batch of its
+//! effect. A race loses by the unique key, rolls back and answers what the winner answered.
+
+use chrono::Duration;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    error::{Error, Result},
+    ports::store::{Write, idempotency::IdempotencyRecord},
+    scope::{Actor, Scope},
+    services::unit::Unit,
+};
+
+/// How long an answer is kept.
+pub(crate) const KEPT: Duration = Duration::hours(24);
+
+/// SHA-256 of an input, members in a stable order.
+pub(crate) fn digest(input: &Value) -> Vec<u8> {
+    // serde_json keeps objects sorted by key, so equal inputs have equal texts.
+    Sha256::digest(input.to_string().as_bytes()).to_vec()
+}
+
+fn actor(scope: &Scope) -> String {
+    match scope.actor {
+        Actor::User { id } => format!("user:{id}"),
+        Actor::Rule { id, .. } => format!("rule:{id}"),
+        Actor::Account { id } => format!("account:{id}"),
+        Actor::System => "system".to_owned(),
+    }
+}
+
+/// The answer that was given to this key, if it was used within the last 24 hours.
+pub(crate) async fn replay(unit: &Unit, operation: &str, digest: &[u8]) -> Result<Option<Value>> {
+    let scope = unit.scope();
+    let Some(key) = &scope.idempotency_key else { return Ok(None) };
+    let Some(record) = unit.store().idempotency(scope.organization_id, &actor(scope), operation, key).await? else {
+        return Ok(None);
+    };
+    if record.created_at + KEPT <= unit.now() {
+        unit.store().forget_idempotency(scope.organization_id, unit.now() - KEPT).await?;
+        return Ok(None);
+    }
+    if record.body_hash != digest {
+        return Err(Error::invalid(
+            "",
+            "idempotency_key_reused",
+            "this idempotency key was used with another body: send a new key with a new request",
+        )
+        .code_of("idempotency_key_reused"));
+    }
+    Ok(Some(record.answer))
+}
+
+/// Remembers an answer, in the unit whose effect it tells.
+pub(crate) fn remember(unit: &mut Unit, operation: &str, digest: Vec<u8>, answer: &Value) -> Result<()> {
+    let scope = unit.scope();
+    let Some(key) = scope.idempotency_key.clone() else { return Ok(()) };
+    let record = IdempotencyRecord {
+        organization_id: scope.organization_id,
+        actor: actor(scope),
+        operation: operation.to_owned(),
+        key,
+        body_hash: digest,
+        answer: answer.clone(),
+        created_at: unit.now(),
+    };
+    unit.note(Write::insert(&record))
+}

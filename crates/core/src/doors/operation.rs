@@ -1,0 +1,187 @@
+//! The table of operations: name, input, output and permission of everything the engine can be asked. One line here gives
+//! the typed handle, [`Handle::call`](crate::Handle::call), the JSON schemas and what the server, the bindings and the
+//! MCP tools are made from.
+
+use futures::future::BoxFuture;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{
+    doors::crm::{Answer, Handle},
+    error::{Error, Result},
+    scope::Permission,
+};
+
+/// The shape of an operation's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputKind {
+    /// One JSON value.
+    Json,
+    /// `{data, next_cursor}`.
+    Page,
+    /// Nothing.
+    Empty,
+}
+
+/// Whether an operation only looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It changes nothing.
+    Query,
+    /// It changes something, and may carry an idempotency key.
+    Command,
+}
+
+/// One operation.
+pub struct Operation {
+    /// `<plural>.<verb>`, for example `contacts.create`.
+    pub name: &'static str,
+    /// What it does, for people: the first line is a summary.
+    pub doc: &'static str,
+    /// What the caller must be allowed.
+    pub permission: Permission,
+    /// Whether it changes anything.
+    pub effect: Effect,
+    /// The JSON schema of its input.
+    pub input: fn(&mut SchemaGenerator) -> Schema,
+    /// The JSON schema of its answer.
+    pub output: fn(&mut SchemaGenerator) -> Schema,
+    /// The shape of its answer.
+    pub output_kind: OutputKind,
+    pub(crate) call: for<'a> fn(&'a Handle, Value) -> BoxFuture<'a, Result<Answer>>,
+}
+
+impl std::fmt::Debug for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Operation({})", self.name)
+    }
+}
+
+/// Finds an operation by its name.
+pub fn operation(name: &str) -> Option<&'static Operation> {
+    crate::doors::operations::OPERATIONS.iter().copied().flatten().find(|operation| operation.name == name)
+}
+
+/// Every operation, in the table's order.
+pub fn operations() -> impl Iterator<Item = &'static Operation> {
+    crate::doors::operations::OPERATIONS.iter().copied().flatten()
+}
+
+/// The shape of an answer, told by its type.
+pub(crate) trait Output: JsonSchema {
+    const KIND: OutputKind = OutputKind::Json;
+}
+
+/// Reads an operation's input from JSON.
+///
+/// # Errors
+/// `validation_failed` with a pointer to the member that is missing, unknown or of the wrong type.
+pub(crate) fn read_input<T: DeserializeOwned>(value: Value) -> Result<T> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let mut pointer = String::new();
+        for segment in error.path() {
+            match segment {
+                serde_path_to_error::Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+                serde_path_to_error::Segment::Map { key } => {
+                    pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1")))
+                }
+                _ => {}
+            }
+        }
+        let text = error.inner().to_string();
+        // serde names the member of these two in the text alone.
+        let named = |prefix: &str| text.strip_prefix(prefix).and_then(|rest| rest.split('`').next()).map(str::to_owned);
+        let (code, member) = if let Some(member) = named("missing field `") {
+            ("required", Some(member))
+        } else if let Some(member) = named("unknown field `") {
+            ("unknown", Some(member))
+        } else {
+            ("invalid", None)
+        };
+        if let Some(member) = member
+            && !pointer.ends_with(&format!("/{member}"))
+        {
+            pointer.push_str(&format!("/{member}"));
+        }
+        Error::invalid(pointer, code, text)
+    })
+}
+
+/// Declares one room's operations: the typed handle and its lines of the table.
+macro_rules! room {
+    (
+        $(#[$room_doc:meta])* $room:ident $handle:ident ($table:ident);
+        $($(#[doc = $doc:literal])+ $effect:ident $verb:ident ( $input:ty ) -> $output:ty [ $access:ident $resource:ident ] $service:path;)*
+    ) => {
+        $(#[$room_doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $handle<'h>(&'h $crate::doors::crm::Handle);
+
+        impl $crate::doors::crm::Handle {
+            $(#[$room_doc])*
+            pub fn $room(&self) -> $handle<'_> { $handle(self) }
+        }
+
+        impl $handle<'_> {
+            $(
+                $(#[doc = $doc])+
+                ///
+                /// # Errors
+                /// `forbidden` without the permission; otherwise what the operation says of its input and the state.
+                pub async fn $verb(&self, input: $input) -> $crate::error::Result<$output> {
+                    self.0.run(
+                        concat!(stringify!($room), ".", stringify!($verb)),
+                        $crate::scope::Permission::$access($crate::scope::Resource::$resource),
+                        move |unit| Box::pin($service(unit, input.clone())),
+                    ).await
+                }
+            )*
+        }
+
+        pub(crate) const $table: &[$crate::doors::operation::Operation] = &[$(
+            $crate::doors::operation::Operation {
+                name: concat!(stringify!($room), ".", stringify!($verb)),
+                doc: concat!($($doc, "\n"),+),
+                permission: $crate::scope::Permission::$access($crate::scope::Resource::$resource),
+                effect: $crate::doors::operation::Effect::$effect,
+                input: |generator| generator.subschema_for::<$input>(),
+                output: |generator| generator.subschema_for::<$output>(),
+                output_kind: <$output as $crate::doors::operation::Output>::KIND,
+                call: |handle, input| Box::pin(async move {
+                    let name = concat!(stringify!($room), ".", stringify!($verb));
+                    let digest = $crate::doors::idempotency::digest(&input);
+                    let input: $input = $crate::doors::operation::read_input(input).map_err(|e| e.in_operation(name))?;
+                    handle.run_json(
+                        name,
+                        $crate::scope::Permission::$access($crate::scope::Resource::$resource),
+                        $crate::doors::operation::Effect::$effect,
+                        digest,
+                        move |unit| {
+                            let input = input.clone();
+                            Box::pin(async move {
+                                let output = $service(unit, input).await?;
+                                serde_json::to_value(output).map_err(|e| $crate::error::Error::internal("the answer is no JSON").with_source(e))
+                            })
+                        },
+                    ).await
+                }),
+            },
+        )*];
+    };
+}
+pub(crate) use room;
+
+impl<T: JsonSchema> Output for crate::page::Page<T> {
+    const KIND: OutputKind = OutputKind::Page;
+}
+
+impl Output for () {
+    const KIND: OutputKind = OutputKind::Empty;
+}
+
+/// Answers that are one JSON value.
+macro_rules! json_outputs {
+    ($($type:ty),* $(,)?) => { $(impl $crate::doors::operation::Output for $type {})* };
+}
+pub(crate) use json_outputs;

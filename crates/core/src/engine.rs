@@ -1,0 +1,112 @@
+//! What every service and every loop of the runtime works with: the store, the environment, what was registered, and the
+//! bell that wakes the runtime. Decides nothing.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use object_store::ObjectStore;
+use tokio::sync::{broadcast, watch};
+
+use crate::{
+    cipher::Cipher,
+    domain::event::Event,
+    env::Env,
+    error::{Error, Result},
+    ports::{connector::Connector, rule_engine::RuleEngine, store::Store},
+    services::automation::RuleCache,
+};
+
+/// Which connectors and rule engines there are, by name. Lists of strings, never an enum: a product brings its own.
+#[derive(Default, Clone)]
+pub struct Registry {
+    pub(crate) connectors: BTreeMap<&'static str, Arc<dyn Connector>>,
+    pub(crate) rule_engines: BTreeMap<&'static str, Arc<dyn RuleEngine>>,
+}
+
+impl Registry {
+    /// An empty registry.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a connector under its platform's name; a later one of the same name replaces it.
+    pub fn connector(&mut self, connector: impl Connector + 'static) -> &mut Self {
+        self.connectors.insert(connector.platform(), Arc::new(connector));
+        self
+    }
+
+    /// Adds a rule engine under its name; a later one of the same name replaces it.
+    pub fn rule_engine(&mut self, engine: impl RuleEngine + 'static) -> &mut Self {
+        self.rule_engines.insert(engine.name(), Arc::new(engine));
+        self
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("connectors", &self.connectors.keys())
+            .field("rule_engines", &self.rule_engines.keys())
+            .finish()
+    }
+}
+
+/// Events that the dispatcher has reached hold this many for slow listeners; a slower one is told how many it missed.
+const BUS_CAPACITY: usize = 4096;
+
+/// What services and runtime share.
+pub(crate) struct Engine {
+    pub(crate) env: Env,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) registry: Registry,
+    pub(crate) cipher: Cipher,
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) rules: RuleCache,
+    /// Events in the order of their subjects, as the dispatcher comes to them.
+    pub(crate) bus: broadcast::Sender<Arc<Event>>,
+    /// Rung after each commit that leaves work to do.
+    pub(crate) bell: watch::Sender<()>,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        env: Env,
+        store: Arc<dyn Store>,
+        registry: Registry,
+        cipher: Cipher,
+        objects: Arc<dyn ObjectStore>,
+    ) -> Self {
+        let (bus, _) = broadcast::channel(BUS_CAPACITY);
+        Self { env, store, registry, cipher, objects, rules: RuleCache::default(), bus, bell: watch::Sender::new(()) }
+    }
+
+    /// The connector of a platform.
+    pub(crate) fn connector(&self, platform: &str) -> Result<Arc<dyn Connector>> {
+        self.registry.connectors.get(platform).cloned().ok_or_else(|| {
+            let known = self.registry.connectors.keys().copied().collect::<Vec<_>>().join(", ");
+            Error::invalid(
+                "/platform",
+                "unknown",
+                format!("platform {platform:?} is not available here; available: {known}"),
+            )
+        })
+    }
+
+    /// The rule engine of a name.
+    pub(crate) fn rule_engine(&self, name: &str) -> Result<Arc<dyn RuleEngine>> {
+        self.registry.rule_engines.get(name).cloned().ok_or_else(|| {
+            let known = self.registry.rule_engines.keys().copied().collect::<Vec<_>>().join(", ");
+            Error::invalid(
+                "/engine",
+                "not_available",
+                format!("engine {name:?} is not available here; available: {known}"),
+            )
+            .code_of("not_available")
+        })
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,5 @@
+//! Rules: what they are, what they may know, and what they want done.
+
+mod cache;
+
+pub(crate) use cache::RuleCache;

@@ -1,0 +1,403 @@
+//! The unit of work. A service verb reads, decides and adds writes here and never commits; only a door does, once. The
+//! unit remembers each row it has read or written, so that verbs see what earlier ones did, and two changes of one row
+//! fold into one.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Map, json};
+
+use crate::{
+    domain::{
+        event::{Change, Event, EventKind, Subject, changes},
+        job::{Job, JobKind, JobState, Lane},
+    },
+    engine::Engine,
+    env::Env,
+    error::{Error, Result},
+    id::*,
+    ports::store::{Batch, Column, Record, Row, Store, Table, Update, Value, WorkItem, Write},
+    scope::{Permission, Scope},
+};
+
+/// A row as this unit knows it.
+struct Slot {
+    table: &'static Table,
+    /// As the store has it, as far as this unit has not written it otherwise already; `None` for a new row.
+    stored: Option<Row>,
+    /// As this unit leaves it; `None` once removed.
+    current: Option<Row>,
+}
+
+/// One unit of work of one caller.
+pub struct Unit {
+    scope: Scope,
+    engine: Arc<Engine>,
+    now: DateTime<Utc>,
+    slots: HashMap<(&'static str, Vec<u8>), Slot>,
+    /// Keys of rows that are written, in the order of their first write.
+    written: Vec<(&'static str, Vec<u8>)>,
+    /// What is written beside whole rows, and everything that is not a change.
+    pub(crate) batch: Batch,
+    rings: bool,
+}
+
+/// A key as bytes, to find slots by.
+fn slot_key(key: &Row) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(40);
+    for value in key {
+        match value {
+            Value::Uuid(id) => bytes.extend_from_slice(id.as_bytes()),
+            Value::Text(text) => bytes.extend_from_slice(text.as_bytes()),
+            Value::Int(number) => bytes.extend_from_slice(&number.to_be_bytes()),
+            Value::Bool(_) | Value::Real(_) | Value::Bytes(_) | Value::Null => {}
+        }
+        bytes.push(0xff);
+    }
+    bytes
+}
+
+impl Unit {
+    pub(crate) fn new(engine: Arc<Engine>, scope: Scope) -> Self {
+        let now = engine.env.now();
+        Self { scope, engine, now, slots: HashMap::new(), written: Vec::new(), batch: Batch::default(), rings: false }
+    }
+
+    /// The caller.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The tenant.
+    pub fn organization_id(&self) -> OrganizationId {
+        self.scope.organization_id
+    }
+
+    /// The instant of this unit: the same for all that it writes.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    pub(crate) fn env(&self) -> &Env {
+        &self.engine.env
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// The store, for reads of lists. Reads of single rows go through the unit.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.engine.store
+    }
+
+    /// Fails unless the caller may do it.
+    pub(crate) fn require(&self, permission: Permission) -> Result<()> {
+        self.scope.require(permission)
+    }
+
+    /// A new id.
+    pub(crate) fn id<T: Id>(&self) -> Result<T> {
+        self.engine.env.id()
+    }
+
+    /// What this unit knows of a row: `None` if it has not met it, `Some(None)` if it has removed it.
+    pub(crate) fn known<T: Record>(&self, key: &[Value]) -> Result<Option<Option<T>>> {
+        match self.slots.get(&(T::TABLE.name, slot_key(&key.to_vec()))) {
+            None => Ok(None),
+            Some(slot) => slot.current.clone().map(T::from_row).transpose().map(Some),
+        }
+    }
+
+    /// Remembers a row that was read, unless the unit knows better; answers what the unit knows.
+    pub(crate) fn meet<T: Record>(&mut self, record: T) -> Result<Option<T>> {
+        let key = record.key();
+        if let Some(known) = self.known::<T>(&key)? {
+            return Ok(known);
+        }
+        let row = record.to_row();
+        self.slots.insert(
+            (T::TABLE.name, slot_key(&key)),
+            Slot { table: T::TABLE, stored: Some(row.clone()), current: Some(row) },
+        );
+        Ok(Some(record))
+    }
+
+    /// Begins a fact: an event, to which the writes that it states are added.
+    pub(crate) fn fact(&mut self, kind: EventKind, subject: impl Into<Subject>) -> Result<Fact<'_>> {
+        let event = Event {
+            id: self.id()?,
+            organization_id: self.organization_id(),
+            kind,
+            subject: subject.into(),
+            subject_seq: 0,
+            occurred_at: self.now,
+            actor: self.scope.actor,
+            cause: self.scope.cause.clone(),
+            changes: BTreeMap::new(),
+            data: Map::new(),
+        };
+        self.batch.events.push(event);
+        self.rings = true;
+        Ok(Fact { unit: self })
+    }
+
+    /// Writes book-keeping: what states nothing. The table must be on the batch's closed list.
+    pub(crate) fn note(&mut self, write: Write) -> Result<()> {
+        self.batch.note(write)
+    }
+
+    /// Plants work for the runtime.
+    pub(crate) fn plant(&mut self, lane: Lane, id: impl Id, due_at: DateTime<Utc>) {
+        self.rings = true;
+        let organization_id = self.organization_id();
+        self.batch.plant(WorkItem { lane, id: id.uuid(), organization_id, due_at });
+    }
+
+    /// Queues a background job. With a de-duplication key that the organisation has already, nothing happens at commit.
+    pub(crate) fn queue_job(
+        &mut self,
+        kind: JobKind,
+        payload: serde_json::Value,
+        run_at: DateTime<Utc>,
+        dedup_key: Option<String>,
+    ) -> Result<JobId> {
+        let job = Job {
+            id: self.id()?,
+            organization_id: self.organization_id(),
+            kind,
+            payload,
+            state: JobState::Queued,
+            progress: 0,
+            attempts: 0,
+            run_at,
+            dedup_key,
+            last_error: None,
+            created_by: self.scope.user_id(),
+            created_at: self.now,
+            updated_at: self.now,
+        };
+        self.note(Write::insert_or_skip(&job))?;
+        self.plant(Lane::Job, job.id, run_at);
+        Ok(job.id)
+    }
+
+    fn slot<T: Record>(&mut self, key: &Row) -> &mut Slot {
+        let key = (T::TABLE.name, slot_key(key));
+        if !self.written.contains(&key) {
+            self.written.push(key.clone());
+        }
+        self.slots.entry(key).or_insert(Slot { table: T::TABLE, stored: None, current: None })
+    }
+
+    /// Everything this unit writes, and whether the runtime has something to do afterwards.
+    pub(crate) fn finish(mut self) -> Result<(Scope, Batch, bool)> {
+        let mut batch = std::mem::take(&mut self.batch);
+        let beside = std::mem::take(&mut batch.writes);
+        for key in &self.written {
+            let Some(slot) = self.slots.remove(key) else { continue };
+            batch.writes.extend(slot.into_write()?);
+        }
+        batch.writes.extend(beside);
+        Ok((self.scope, batch, self.rings))
+    }
+}
+
+impl Slot {
+    fn into_write(self) -> Result<Option<Write>> {
+        let table = self.table;
+        Ok(match (self.stored, self.current) {
+            (None, Some(row)) => Some(Write::Insert { table, row }),
+            (Some(stored), Some(current)) => {
+                let mut update = Update {
+                    table,
+                    key: key_of(table, &stored)?,
+                    set: Vec::new(),
+                    add: Vec::new(),
+                    max: Vec::new(),
+                    expect: Vec::new(),
+                };
+                for ((column, old), new) in table.columns.iter().zip(stored).zip(current) {
+                    if old != new {
+                        if *column == "version" {
+                            update.expect.push((column, old));
+                        }
+                        update.set.push((column, new));
+                    }
+                }
+                (!update.set.is_empty()).then_some(Write::Update(update))
+            }
+            (Some(stored), None) => {
+                let filter = table.key.iter().copied().zip(key_of(table, &stored)?).collect();
+                Some(Write::Delete { table, filter })
+            }
+            (None, None) => None,
+        })
+    }
+}
+
+fn key_of(table: &'static Table, row: &Row) -> Result<Row> {
+    table
+        .key
+        .iter()
+        .map(|column| {
+            row.get(table.position(column)?)
+                .cloned()
+                .ok_or_else(|| Error::internal(format!("a row of {} has no {column}", table.name)))
+        })
+        .collect()
+}
+
+/// An event being stated: what is written through it is what it states.
+pub(crate) struct Fact<'u> {
+    unit: &'u mut Unit,
+}
+
+impl Fact<'_> {
+    fn event(&mut self) -> &mut Event {
+        // `Unit::fact` has just pushed it and nothing else can reach the unit meanwhile.
+        #[expect(clippy::expect_used, reason = "Unit::fact pushed the event that this borrows")]
+        self.unit.batch.events.last_mut().expect("the event of this fact")
+    }
+
+    /// The event's id.
+    pub(crate) fn id(&mut self) -> EventId {
+        self.event().id
+    }
+
+    /// States what differs between two states of a thing; `None`: it did not exist.
+    pub(crate) fn changes<T: Serialize>(mut self, before: Option<&T>, after: &T) -> Self {
+        self.event().changes.extend(changes(before, after));
+        self
+    }
+
+    /// States one field's change.
+    pub(crate) fn change(mut self, field: &str, before: impl Serialize, after: impl Serialize) -> Self {
+        self.event().changes.insert(field.to_owned(), Change { before: json!(before), after: json!(after) });
+        self
+    }
+
+    /// Stamps what only this moment knows.
+    pub(crate) fn data(mut self, name: &str, value: impl Serialize) -> Self {
+        self.event().data.insert(name.to_owned(), json!(value));
+        self
+    }
+
+    /// Gives the event another instant than the unit's (a move or a message that a provider dates).
+    pub(crate) fn at(mut self, instant: DateTime<Utc>) -> Self {
+        self.event().occurred_at = instant;
+        self
+    }
+
+    /// Writes a new row.
+    pub(crate) fn insert<T: Record>(self, record: &T) -> Self {
+        let row = record.to_row();
+        let slot = self.unit.slot::<T>(&record.key());
+        slot.current = Some(row);
+        self
+    }
+
+    /// Writes the new state of a row that people edit: its version goes up by one a unit, and the commit conflicts if
+    /// somebody else edited it meanwhile. Answers the row as it will be.
+    pub(crate) fn edit<T: Record>(self, before: &T, after: &T) -> Result<(Self, T)> {
+        let mut row = after.to_row();
+        let key = before.key();
+        let slot = self.unit.slot::<T>(&key);
+        if slot.stored.is_none() && slot.current.is_none() {
+            slot.stored = Some(before.to_row());
+        }
+        if let Ok(place) = T::TABLE.position("version")
+            && let (Some(Value::Int(stored)), Some(version)) =
+                (slot.stored.as_ref().and_then(|row| row.get(place)), row.get_mut(place))
+        {
+            *version = Value::Int(stored + 1);
+        }
+        slot.current = Some(row.clone());
+        Ok((self, T::from_row(row)?))
+    }
+
+    /// Writes activity: counters, latest times, first ones. Changes no version.
+    pub(crate) fn touch(self, update: Update) -> Self {
+        self.unit.touch(update);
+        self
+    }
+
+    /// Removes a row.
+    pub(crate) fn delete<T: Record>(self, record: &T) -> Self {
+        let key = record.key();
+        let slot = self.unit.slot::<T>(&key);
+        if slot.stored.is_none() && slot.current.is_none() {
+            slot.stored = Some(record.to_row());
+        }
+        slot.current = None;
+        self
+    }
+
+    /// Any other write that belongs to this fact.
+    pub(crate) fn write(self, write: Write) -> Self {
+        self.unit.batch.writes.push(write);
+        self
+    }
+}
+
+impl Unit {
+    /// Adds an update beside the rows' whole states, and lets later reads of this unit see it.
+    fn touch(&mut self, update: Update) {
+        if let Some(slot) = self.slots.get_mut(&(update.table.name, slot_key(&update.key))) {
+            for row in [&mut slot.stored, &mut slot.current].into_iter().flatten() {
+                apply(&update, row);
+            }
+            if slot.stored.is_none() {
+                // The row is new in this unit: its insert carries the touched state already.
+                return;
+            }
+        }
+        self.batch.writes.push(Write::Update(update));
+    }
+
+    /// Writes activity that states nothing of its own; see [`Fact::touch`].
+    pub(crate) fn note_touch(&mut self, update: Update) -> Result<()> {
+        let mut probe = Batch::default();
+        probe.note(Write::Update(update.clone()))?;
+        self.touch(update);
+        Ok(())
+    }
+}
+
+/// What an update does to a row in memory; the same as in the database.
+fn apply(update: &Update, row: &mut Row) {
+    let mut with = |column: &str, change: &mut dyn FnMut(&mut Value)| {
+        if let Ok(place) = update.table.position(column)
+            && let Some(value) = row.get_mut(place)
+        {
+            change(value);
+        }
+    };
+    for (column, new) in &update.set {
+        with(column, &mut |value| *value = new.clone());
+    }
+    for (column, by) in &update.add {
+        with(column, &mut |value| {
+            if let Value::Int(number) = value {
+                *number += by;
+            }
+        });
+    }
+    for (column, new) in &update.max {
+        with(column, &mut |value| {
+            if matches!((&*value, new), (Value::Int(old), Value::Int(new)) if old >= new) {
+                return;
+            }
+            *value = new.clone();
+        });
+    }
+}
+
+/// The values of a key with the organisation first.
+pub(crate) fn keyed(organization: OrganizationId, id: impl Column) -> [Value; 2] {
+    [organization.to_value(), id.to_value()]
+}
