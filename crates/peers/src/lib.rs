@@ -5,10 +5,12 @@
 
 mod install;
 mod machine;
+mod mail;
 mod ports;
 mod postgres;
 mod process;
 
 pub use install::install;
 pub use machine::{TEST_MAIL, TEST_POSTGRES, TEST_S3, cache_dir};
+pub use mail::{Mail, MailPorts};
 pub use postgres::{Postgres, Urls, psql};

@@ -108,6 +108,11 @@ impl Server {
         Ok(())
     }
 
+    /// Tells the server to end without waiting for it, so that several can end at the same time.
+    pub fn end(&mut self) {
+        drop(self.pipe.take());
+    }
+
     fn printed(&self) -> String {
         let text = fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
@@ -117,7 +122,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.pipe.take());
+        self.end();
         // The shell ends after the server; nothing can be done about an error here.
         let _ = self.shell.wait();
     }
