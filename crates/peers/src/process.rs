@@ -98,10 +98,10 @@ impl Server {
         let deadline = Instant::now() + Duration::from_secs(30);
         while !ready() {
             if let Some(status) = self.ended()? {
-                bail!("{} ended while starting ({status}):\n{}", self.name, self.printed());
+                bail!("{} ended while starting ({status}):\n{}", self.name, last_lines(&self.log));
             }
             if Instant::now() > deadline {
-                bail!("{} was not ready after 30 seconds:\n{}", self.name, self.printed());
+                bail!("{} was not ready after 30 seconds:\n{}", self.name, last_lines(&self.log));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -112,12 +112,13 @@ impl Server {
     pub fn end(&mut self) {
         drop(self.pipe.take());
     }
+}
 
-    fn printed(&self) -> String {
-        let text = fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines.get(lines.len().saturating_sub(30)..).unwrap_or_default().join("\n")
-    }
+/// The end of a log, for an error's message.
+pub(crate) fn last_lines(log: &Path) -> String {
+    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines.get(lines.len().saturating_sub(30)..).unwrap_or_default().join("\n")
 }
 
 impl Drop for Server {

@@ -23,7 +23,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     install, machine,
     ports::{self, Port},
-    process::{Folder, Launch, Server},
+    process::{Folder, Launch, Server, last_lines},
 };
 
 /// Who hands in the messages of [`Mail::deliver`].
@@ -198,7 +198,8 @@ impl Mail {
         wait_for(&format!("{count} messages in {folder} of {user}"), || {
             found = self.mailbox(user, folder).unwrap_or_default();
             found.len() >= count
-        })?;
+        })
+        .with_context(|| format!("Postfix says:\n{}", last_lines(&self.dir.join("postfix.log"))))?;
         Ok(found)
     }
 

@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::{PermissionsExt, chown},
     path::Path,
     process::Command,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, Result};
@@ -25,8 +26,10 @@ pub(super) fn prepare(dir: &Path, ports: &MailPorts) -> Result<()> {
     let (uid, _) = machine::account(OWNER)?;
     chown(&data, Some(uid), None)?;
     fs::write(etc.join("main.cf"), main_cf(dir, ports))?;
+    // Postfix waits with a configuration written within this second: somebody may still be writing it.
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    fs::File::options().write(true).open(etc.join("main.cf"))?.set_modified(long_ago)?;
     fs::write(etc.join("master.cf"), master_cf(ports))?;
-    publish_recipients(dir)?;
     make_queue(&dir.join("queue"), uid)
 }
 
