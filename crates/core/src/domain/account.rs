@@ -92,6 +92,9 @@ pub struct Account {
     pub created_at: DateTime<Utc>,
     /// When people last edited it.
     pub updated_at: DateTime<Utc>,
+    /// When it was removed. Its secrets are gone then; its chats stay, and connecting the same handle revives it.
+    #[serde(skip)]
+    pub deleted_at: Option<DateTime<Utc>>,
     /// Counts edits by people, from 1.
     pub version: i64,
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{MediaId, OrganizationId};
+use crate::id::{AccountId, MediaId, OrganizationId};
 
 /// A file with its bytes, on its way in or out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Media {
     pub media_type: String,
     /// Size in bytes.
     pub size: i64,
+    /// The account whose messages carry it, which says who may read it; `None` while it is only uploaded.
+    pub account_id: Option<AccountId>,
     /// When it was stored.
     pub created_at: DateTime<Utc>,
 }

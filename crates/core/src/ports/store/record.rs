@@ -120,7 +120,7 @@ records! {
     }
     Account = "accounts" key [organization_id, id] {
         id, organization_id, platform, display_name, handle, owner_id, visibility, status, status_since, status_reason, last_sync_at,
-        flood_wait_until, source, lease_expires_at, created_at, updated_at, version,
+        flood_wait_until, source, lease_expires_at, created_at, updated_at, deleted_at, version,
     }
     SealedSecret = "account_secrets" key [organization_id, account_id] { account_id, organization_id, key_id, sealed }
     SyncCursor = "account_cursors" key [organization_id, account_id] { account_id, organization_id, cursor }
@@ -133,7 +133,7 @@ records! {
         id, organization_id, account_id, chat_id, platform, direction, sender, content, contact_id, timestamp, read, status, error, send_at,
         metadata, provider_id, reference, created_at,
     }
-    Media = "media" key [organization_id, id] { id, organization_id, name, media_type, size, created_at }
+    Media = "media" key [organization_id, id] { id, organization_id, name, media_type, size, account_id, created_at }
     Rule = "rules" key [organization_id, id] {
         id, organization_id, slug, name, enabled, engine, position, definition, compiled, plan, failures, paused_reason, updated_by,
         created_at, updated_at, version,
