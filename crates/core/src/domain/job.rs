@@ -39,6 +39,13 @@ words! {
     }
 }
 
+impl JobKind {
+    /// Whether it only carries out part of something else, which is what people cancel.
+    pub const fn is_internal(self) -> bool {
+        matches!(self, Self::SendMessage | Self::SettleMessage)
+    }
+}
+
 /// A background job. It is claimed by the work item of the same id in the lane [`Lane::Job`].
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Job {

@@ -1,6 +1,11 @@
 //! Floor 3: what the system decides, one room a system. A verb works on a [`unit::Unit`] and never commits.
 
 pub mod automation;
+pub mod contacts;
 pub mod identity;
+pub mod jobs;
+pub mod messaging;
+pub mod notifications;
+pub mod pipeline;
 pub mod profile;
 pub mod unit;

@@ -194,6 +194,19 @@ impl Unit {
         self.slots.entry(key).or_insert(Slot { table: T::TABLE, stored: None, current: None })
     }
 
+    /// Whether any row is written.
+    pub(crate) fn writes(&self) -> bool {
+        !self.written.is_empty()
+    }
+
+    /// Forgets everything that was to be written: for a run whose actions go all or none.
+    pub(crate) fn discard(&mut self) {
+        self.slots.clear();
+        self.written.clear();
+        self.batch = Batch::default();
+        self.rings = false;
+    }
+
     /// Everything this unit writes, and whether the runtime has something to do afterwards.
     pub(crate) fn finish(mut self) -> Result<(Scope, Batch, bool)> {
         let mut batch = std::mem::take(&mut self.batch);

@@ -1,5 +1,118 @@
-//! Rules held ready, by organisation.
+//! Rules held ready, by organisation, indexed by trigger and stage: an event asks the rules that could hold, not all.
+//! Held rules are true as long as the organisation has had no further event (`rules_epoch`).
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{
+    domain::rule::{Rule, Trigger},
+    engine::Engine,
+    error::Result,
+    id::{OrganizationId, RuleId, StageId},
+    ports::rule_engine::CompiledRule,
+};
+
+/// A rule, ready to be asked.
+pub(crate) struct LoadedRule {
+    pub(crate) rule: Rule,
+    pub(crate) compiled: Box<dyn CompiledRule>,
+}
+
+/// The enabled rules of one organisation.
+#[derive(Default)]
+pub(crate) struct RuleSet {
+    epoch: i64,
+    by_id: HashMap<RuleId, Arc<LoadedRule>>,
+    /// By trigger and stage; `None` holds those that may hold in any stage. Each in order of position, then id.
+    index: HashMap<(Trigger, Option<StageId>), Vec<Arc<LoadedRule>>>,
+}
+
+impl RuleSet {
+    fn new(epoch: i64, rules: Vec<LoadedRule>) -> Self {
+        let mut set = Self { epoch, ..Self::default() };
+        for rule in rules {
+            let rule = Arc::new(rule);
+            let plan = &rule.rule.plan;
+            let stages = match (&plan.stages, &plan.elapsed) {
+                (_, Some(elapsed)) => Some(&elapsed.stages),
+                (stages, None) => stages.as_ref(),
+            };
+            match stages {
+                Some(stages) => {
+                    for stage in stages {
+                        set.index.entry((plan.trigger, Some(*stage))).or_default().push(rule.clone());
+                    }
+                }
+                None => set.index.entry((plan.trigger, None)).or_default().push(rule.clone()),
+            }
+            set.by_id.insert(rule.rule.id, rule);
+        }
+        set
+    }
+
+    /// The rules that `trigger` may make hold in `stage`, in their order.
+    pub(crate) fn candidates(&self, trigger: Trigger, stage: Option<StageId>) -> Vec<Arc<LoadedRule>> {
+        let of = |stage| self.index.get(&(trigger, stage)).into_iter().flatten();
+        let here = stage.map(Some).into_iter().flat_map(of);
+        let mut rules: Vec<_> = of(None).chain(here).cloned().collect();
+        rules.sort_by_key(|rule| (rule.rule.position, rule.rule.id));
+        rules
+    }
+
+    /// An enabled rule.
+    pub(crate) fn get(&self, id: RuleId) -> Option<&Arc<LoadedRule>> {
+        self.by_id.get(&id)
+    }
+
+    /// Whether any rule waits for time to pass.
+    pub(crate) fn has_time_rules(&self) -> bool {
+        self.by_id.values().any(|rule| rule.rule.plan.trigger == Trigger::TimeElapsed)
+    }
+}
 
 /// Rules held ready, by organisation.
-#[derive(Debug, Default)]
-pub(crate) struct RuleCache;
+#[derive(Default)]
+pub(crate) struct RuleCache(Mutex<HashMap<OrganizationId, Arc<RuleSet>>>);
+
+/// Organisations whose rules are held at once; past it, all are let go and read again as they are needed.
+const HELD: usize = 10_000;
+
+impl RuleCache {
+    /// The enabled rules of an organisation, as they are now.
+    pub(crate) async fn of(&self, engine: &Engine, organization: OrganizationId) -> Result<Arc<RuleSet>> {
+        let epoch = engine.store.rules_epoch(organization).await?;
+        if let Some(set) = self.lock().get(&organization)
+            && set.epoch == epoch
+        {
+            return Ok(set.clone());
+        }
+        let mut loaded = Vec::new();
+        for rule in engine.store.rules(organization).await? {
+            if rule.enabled {
+                let compiled = engine.rule_engine(&rule.engine)?.load(&rule.compiled)?;
+                loaded.push(LoadedRule { rule, compiled });
+            }
+        }
+        // Read before the rules: a change in between makes the set older than it is, never newer.
+        let set = Arc::new(RuleSet::new(epoch, loaded));
+        let mut held = self.lock();
+        if held.len() >= HELD {
+            held.clear();
+        }
+        held.insert(organization, set.clone());
+        Ok(set)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<OrganizationId, Arc<RuleSet>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for RuleCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuleCache").field("organizations", &self.lock().len()).finish()
+    }
+}

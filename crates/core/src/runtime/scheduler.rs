@@ -1,0 +1,172 @@
+//! Time: states that a timer's time has elapsed, and that a schedule came due. Decides nothing; the rules are asked by the
+//! dispatcher, in the order of the subject's events.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::{
+    domain::{
+        contact::Contact,
+        event::{EventKind, Subject},
+        job::{Claim, Job, JobKind, JobState},
+        rule::RuleSubject,
+    },
+    doors::crm::commit,
+    engine::Engine,
+    error::Result,
+    id::{ContactId, Id, RuleId, TimerId},
+    ports::store::{Update, WorkEnd, Write},
+    runtime::dispatcher,
+    scope::Scope,
+    services::{
+        automation::{self, LoadedRule},
+        unit::Unit,
+    },
+};
+
+/// Contacts looked at per step of a job.
+const CONTACTS_AT_ONCE: u32 = 200;
+
+/// A timer is due: states it on its contact.
+pub(super) async fn timer(engine: &Arc<Engine>, claim: &Claim) -> Result<()> {
+    let claim = claim.clone();
+    commit(engine, &Scope::system(claim.organization_id), move |unit| {
+        let claim = claim.clone();
+        Box::pin(async move {
+            let timer = unit.store().timer(unit.organization_id(), TimerId::from_uuid(claim.id)).await?;
+            if let Some(timer) = timer {
+                unit.fact(EventKind::TimeElapsed, timer.contact_id)?
+                    .data("timer_id", timer.id)
+                    .data("rule_id", timer.rule_id);
+            }
+            unit.batch.end(WorkEnd::Done(claim));
+            Ok(())
+        })
+    })
+    .await
+}
+
+/// A schedule is due: queues the job that finds its subjects, and waits for the next time.
+pub(super) async fn schedule(engine: &Arc<Engine>, claim: &Claim) -> Result<()> {
+    let claim = claim.clone();
+    commit(engine, &Scope::system(claim.organization_id), move |unit| {
+        let claim = claim.clone();
+        Box::pin(async move {
+            let rule = unit.store().rule(unit.organization_id(), RuleId::from_uuid(claim.id)).await?;
+            let Some(rule) = rule.filter(|rule| rule.enabled) else {
+                unit.batch.end(WorkEnd::Done(claim));
+                return Ok(());
+            };
+            let now = unit.now();
+            // Slots that passed while nobody was running are one, not many.
+            let payload = json!({ "rule_id": rule.id, "due_at": claim.due_at });
+            unit.queue_job(
+                JobKind::RunSchedule,
+                payload,
+                now,
+                Some(format!("schedule:{}:{}", rule.id, claim.due_at.timestamp())),
+            )?;
+            let next = automation::next_schedule(unit, &rule.plan, now).await?;
+            unit.batch
+                .end(next.map_or_else(|| WorkEnd::Done(claim.clone()), |next| WorkEnd::Later(claim.clone(), next)));
+            Ok(())
+        })
+    })
+    .await
+}
+
+/// What a job over contacts has to know: the rule, and how far it came.
+struct Step {
+    rule: Arc<LoadedRule>,
+    contacts: Vec<Contact>,
+    last: bool,
+}
+
+async fn step(engine: &Arc<Engine>, unit: &Unit, job: &Job) -> Result<Option<Step>> {
+    let rule_id = job.payload.get("rule_id").and_then(|id| id.as_str()).and_then(|id| id.parse::<RuleId>().ok());
+    let rules = engine.rules.of(engine, job.organization_id).await?;
+    let Some(rule) = rule_id.and_then(|id| rules.get(id)).cloned() else { return Ok(None) };
+    let after = job.payload.get("after").and_then(|id| id.as_str()).and_then(|id| id.parse::<ContactId>().ok());
+    let plan = &rule.rule.plan;
+    let stages =
+        plan.elapsed.as_ref().map(|elapsed| &elapsed.stages).or(plan.stages.as_ref()).cloned().unwrap_or_default();
+    let contacts = unit.store().contacts_in_stages(job.organization_id, &stages, after, CONTACTS_AT_ONCE).await?;
+    let last = contacts.len() < CONTACTS_AT_ONCE as usize;
+    Ok(Some(Step { rule, contacts, last }))
+}
+
+/// Writes how far a job came, or that it is done.
+fn progress(unit: &mut Unit, claim: &Claim, job: &Job, step: Option<&Step>) -> Result<()> {
+    let now = unit.now();
+    let mut update = Update::of(job).set("updated_at", &now).expect("state", &JobState::Queued);
+    match step {
+        Some(step) if !step.last => {
+            let mut payload = job.payload.clone();
+            if let (Some(members), Some(contact)) = (payload.as_object_mut(), step.contacts.last()) {
+                members.insert("after".to_owned(), json!(contact.id));
+            }
+            update = update.set("payload", &payload);
+            unit.batch.end(WorkEnd::Later(claim.clone(), now));
+        }
+        _ => {
+            update = update.set("state", &JobState::Done);
+            unit.batch.end(WorkEnd::Done(claim.clone()));
+        }
+    }
+    if let Some(step) = step {
+        update = update.add("progress", i64::try_from(step.contacts.len()).unwrap_or(i64::MAX));
+    }
+    unit.note(Write::Update(update))
+}
+
+/// Plants the timers of a time rule for those already in its stages, counted from their entry.
+pub(super) async fn plant_timers(engine: &Arc<Engine>, claim: &Claim, job: &Job) -> Result<()> {
+    let (claim, job, shared) = (claim.clone(), Arc::new(job.clone()), engine.clone());
+    commit(engine, &Scope::system(claim.organization_id), move |unit| {
+        let (claim, job, engine) = (claim.clone(), job.clone(), shared.clone());
+        Box::pin(async move {
+            let step = step(&engine, unit, &job).await?;
+            if let Some(step) = &step {
+                // A rule that was saved again has a job of its own; planting twice writes nothing.
+                for contact in &step.contacts {
+                    if unit
+                        .store()
+                        .runs_of_event(unit.organization_id(), contact.stage_entry_id)
+                        .await?
+                        .iter()
+                        .all(|run| run.rule_id != step.rule.rule.id)
+                    {
+                        automation::plant(unit, &step.rule, contact)?;
+                    }
+                }
+            }
+            progress(unit, &claim, &job, step.as_ref())
+        })
+    })
+    .await
+}
+
+/// Finds the subjects of a schedule rule that came due, and states it on each whose condition holds.
+pub(super) async fn run_schedule(engine: &Arc<Engine>, claim: &Claim, job: &Job) -> Result<()> {
+    let (claim, job, shared) = (claim.clone(), Arc::new(job.clone()), engine.clone());
+    commit(engine, &Scope::system(claim.organization_id), move |unit| {
+        let (claim, job, engine) = (claim.clone(), job.clone(), shared.clone());
+        Box::pin(async move {
+            let Some(mut step) = step(&engine, unit, &job).await? else { return progress(unit, &claim, &job, None) };
+            let rule_id = step.rule.rule.id;
+            if step.rule.rule.plan.subject == RuleSubject::Organization {
+                let organization = Subject::from(unit.organization_id());
+                unit.fact(EventKind::ScheduleDue, organization)?.data("rule_id", rule_id);
+                (step.contacts, step.last) = (Vec::new(), true);
+            }
+            for contact in &step.contacts {
+                if automation::would_hold(unit, contact, |facts| dispatcher::holds(&step.rule, facts)).await? {
+                    unit.fact(EventKind::ScheduleDue, contact.id)?.data("rule_id", rule_id);
+                }
+            }
+            progress(unit, &claim, &job, Some(&step))
+        })
+    })
+    .await
+}

@@ -1,0 +1,152 @@
+//! What a rule may know of an event and its subject. What the event settles is read from the event; the rest is read when
+//! the run starts.
+
+use chrono::{DateTime, Datelike, Timelike, Utc};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    domain::{
+        contact::Contact,
+        event::{Event, EventKind},
+        message::Message,
+        rule::{Facts, NowFact, StageFact},
+    },
+    error::Result,
+    id::{AccountId, Id, MessageId},
+    services::{contacts, unit::Unit},
+};
+
+/// An event and what is read around it.
+pub(crate) struct Circumstances {
+    pub(crate) contact: Option<Contact>,
+    pub(crate) facts: Facts,
+}
+
+/// Reads an id that was stamped into an event.
+fn stamped<T: Id>(event: &Event, name: &str) -> Option<T> {
+    event.data.get(name)?.as_str()?.parse::<uuid::Uuid>().ok().map(T::from_uuid)
+}
+
+fn hours_since(now: DateTime<Utc>, then: DateTime<Utc>) -> f64 {
+    (now - then).num_microseconds().unwrap_or(i64::MAX) as f64 / 3_600_000_000.0
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// Gathers the facts of `event` for its subject as it is now. A deleted contact gives none: `None`.
+pub(crate) async fn gather(unit: &mut Unit, event: &Event) -> Result<Option<Circumstances>> {
+    let now = unit.now();
+    let contact = match event.subject.contact() {
+        Some(id) => match contacts::find(unit, id).await? {
+            Some(contact) => Some(contact),
+            None => return Ok(None),
+        },
+        None => None,
+    };
+    let message = match stamped::<MessageId>(event, "message_id") {
+        Some(id) => unit.store().message(unit.organization_id(), id).await?,
+        None => None,
+    };
+    let account = match stamped::<AccountId>(event, "account_id").or_else(|| account_of(event)) {
+        Some(id) => unit.store().account(unit.organization_id(), id).await?,
+        None => None,
+    };
+    let stage = match &contact {
+        Some(contact) => stage_fact(unit, contact).await?,
+        None => None,
+    };
+    let facts = Facts {
+        stage,
+        elapsed_hours: contact.as_ref().map(|contact| hours_since(now, contact.stage_entered_at)),
+        has_response: contact.as_ref().is_some_and(|contact| contact.first_response_at.is_some()),
+        is_first_response: event.data.get("is_first_response").and_then(Value::as_bool).unwrap_or(false),
+        hours_since_last_message: contact
+            .as_ref()
+            .and_then(|contact| contact.last_message_at)
+            .map(|then| hours_since(now, then)),
+        hours_since_last_response: contact
+            .as_ref()
+            .and_then(|contact| contact.last_response_at)
+            .map(|then| hours_since(now, then)),
+        message: message.as_ref().map(message_fact).unwrap_or_default(),
+        contact: contact.as_ref().map(|contact| object(json!(contact))).unwrap_or_default(),
+        account: account.map(|account| object(json!(account))).unwrap_or_default(),
+        event: event_fact(event),
+        now: now_fact(unit, now).await?,
+    };
+    Ok(Some(Circumstances { contact, facts }))
+}
+
+fn account_of(event: &Event) -> Option<AccountId> {
+    (event.subject.kind == crate::domain::event::SubjectKind::Account).then(|| AccountId::from_uuid(event.subject.id))
+}
+
+async fn stage_fact(unit: &Unit, contact: &Contact) -> Result<Option<StageFact>> {
+    let stages = unit.store().stages(unit.organization_id()).await?;
+    let pipelines = unit.store().pipelines(unit.organization_id()).await?;
+    let stage = stages.into_iter().find(|stage| stage.id == contact.stage_id);
+    let pipeline = pipelines.into_iter().find(|pipeline| pipeline.id == contact.pipeline_id);
+    Ok(stage.zip(pipeline).map(|(stage, pipeline)| StageFact {
+        id: stage.id,
+        name: stage.name,
+        pipeline_id: pipeline.id,
+        pipeline: pipeline.name,
+    }))
+}
+
+fn message_fact(message: &Message) -> Map<String, Value> {
+    let mut fact = message.metadata.clone();
+    fact.insert("id".to_owned(), json!(message.id));
+    fact.insert("text".to_owned(), json!(message.content.as_ref().map(|content| &content.text)));
+    fact.insert("platform".to_owned(), json!(message.platform));
+    fact.insert("direction".to_owned(), json!(message.direction));
+    fact.insert("sender".to_owned(), json!(message.sender));
+    fact.insert("timestamp".to_owned(), json!(message.timestamp));
+    fact
+}
+
+fn event_fact(event: &Event) -> Map<String, Value> {
+    let mut fact = event.data.clone();
+    for (from, to) in [("from_stage_id", "from_stage"), ("to_stage_id", "to_stage")] {
+        if let Some(stage) = fact.remove(from) {
+            fact.insert(to.to_owned(), stage);
+        }
+    }
+    fact.insert("id".to_owned(), json!(event.id));
+    fact.insert("kind".to_owned(), json!(event.kind));
+    fact.insert("cause".to_owned(), json!(event.cause.quiet));
+    fact.insert("at".to_owned(), json!(event.occurred_at));
+    if event.kind == EventKind::ContactUpdated {
+        fact.insert("changed".to_owned(), json!(event.changes.keys().collect::<Vec<_>>()));
+    }
+    fact
+}
+
+async fn now_fact(unit: &Unit, now: DateTime<Utc>) -> Result<NowFact> {
+    let organization = unit.store().organization(unit.organization_id()).await?;
+    let zone: chrono_tz::Tz = organization.and_then(|it| it.time_zone.parse().ok()).unwrap_or(chrono_tz::UTC);
+    let local = now.with_timezone(&zone);
+    Ok(NowFact { at: now, hour: local.hour(), weekday: local.weekday().to_string().to_lowercase() })
+}
+
+/// Whether a schedule's condition holds for a contact now; asks with the facts that its event would have.
+pub(crate) async fn would_hold(unit: &mut Unit, contact: &Contact, holds: impl FnOnce(&Facts) -> bool) -> Result<bool> {
+    let event = Event {
+        id: unit.id()?,
+        organization_id: unit.organization_id(),
+        kind: EventKind::ScheduleDue,
+        subject: contact.id.into(),
+        subject_seq: 0,
+        occurred_at: unit.now(),
+        actor: unit.scope().actor,
+        cause: unit.scope().cause.clone(),
+        changes: std::collections::BTreeMap::new(),
+        data: Map::new(),
+    };
+    Ok(gather(unit, &event).await?.is_some_and(|circumstances| holds(&circumstances.facts)))
+}

@@ -1,0 +1,101 @@
+//! Timers, not scans: entering a stage plants a timer for each time rule on it, leaving removes it. What a tick costs
+//! depends on what is due, not on how many contacts exist.
+
+use chrono::{DateTime, Duration, Utc};
+
+use crate::{
+    domain::{
+        contact::Contact,
+        job::Lane,
+        rule::{RulePlan, Trigger},
+        run::Timer,
+    },
+    error::{Error, Result},
+    ports::store::{Update, Write},
+    services::{
+        automation::{LoadedRule, RuleSet},
+        unit::Unit,
+    },
+};
+
+/// Hours as a span, rounded up to the store's resolution so that what is due has surely elapsed.
+fn span(hours: f64) -> Duration {
+    Duration::microseconds((hours * 3_600_000_000.0).ceil() as i64)
+}
+
+/// Plants the timer of a time rule for a contact's present entry into a stage. A second one of the same rule and entry
+/// is not written.
+pub(crate) fn plant(unit: &mut Unit, rule: &LoadedRule, contact: &Contact) -> Result<()> {
+    let Some(elapsed) = rule.rule.plan.elapsed.as_ref().filter(|elapsed| elapsed.stages.contains(&contact.stage_id))
+    else {
+        return Ok(());
+    };
+    let timer = Timer {
+        id: unit.id()?,
+        organization_id: unit.organization_id(),
+        rule_id: rule.rule.id,
+        contact_id: contact.id,
+        stage_entry_id: contact.stage_entry_id,
+        due_at: contact.stage_entered_at + span(elapsed.hours),
+        ripe: false,
+    };
+    unit.note(Write::insert_or_skip(&timer))?;
+    unit.plant(Lane::Timer, timer.id, timer.due_at);
+    Ok(())
+}
+
+/// Brings a contact's timers in line with the stage it is in: those of former entries go, those of this one come.
+pub(crate) fn tend(unit: &mut Unit, rules: &RuleSet, contact: &Contact, timers: &[Timer]) -> Result<()> {
+    let gone = contact.deleted_at.is_some();
+    for timer in timers.iter().filter(|timer| gone || timer.stage_entry_id != contact.stage_entry_id) {
+        unit.note(Write::delete(timer))?;
+        unit.batch.uproot(Lane::Timer, crate::id::Id::uuid(timer.id));
+    }
+    if gone {
+        return Ok(());
+    }
+    for rule in rules.candidates(Trigger::TimeElapsed, Some(contact.stage_id)) {
+        let planted = |timer: &Timer| timer.rule_id == rule.rule.id && timer.stage_entry_id == contact.stage_entry_id;
+        if !timers.iter().any(planted) {
+            plant(unit, &rule, contact)?;
+        }
+    }
+    Ok(())
+}
+
+/// After a time rule did not hold: waits for the instant at which one of its other lower bounds is reached, or, if none
+/// is ahead, for the next event of the contact (the timer is ripe).
+pub(crate) fn replant(unit: &mut Unit, plan: &RulePlan, contact: &Contact, timer: &Timer) -> Result<()> {
+    let now = unit.now();
+    let bounds =
+        [(plan.since_message_hours, contact.last_message_at), (plan.since_response_hours, contact.last_response_at)];
+    let ahead =
+        bounds.into_iter().filter_map(|(hours, since)| Some(since? + span(hours?))).filter(|due| *due > now).min();
+    let (due_at, ripe) = ahead.map_or((timer.due_at, true), |due| (due, false));
+    if (due_at, ripe) != (timer.due_at, timer.ripe) {
+        unit.note(Write::Update(Update::of(timer).set("due_at", &due_at).set("ripe", &ripe)))?;
+    }
+    if !ripe {
+        unit.plant(Lane::Timer, timer.id, due_at);
+    }
+    Ok(())
+}
+
+/// When a schedule rule comes due next after `after`, in its own time zone or the organisation's. Instants that a clock
+/// change skips move to the next that exists; those that it repeats happen once (croner's rule).
+pub(crate) async fn next_schedule(unit: &Unit, plan: &RulePlan, after: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+    let Some(schedule) = &plan.schedule else { return Ok(None) };
+    let zone = match &schedule.time_zone {
+        Some(zone) => zone.clone(),
+        None => {
+            let organization = unit.store().organization(unit.organization_id()).await?;
+            organization.map_or_else(|| "UTC".to_owned(), |it| it.time_zone)
+        }
+    };
+    let zone: chrono_tz::Tz = zone.parse().map_err(|_| Error::internal(format!("{zone:?} is no time zone")))?;
+    let cron: croner::Cron = schedule.cron.parse().map_err(|e: croner::errors::CronError| {
+        Error::internal("a saved schedule is no cron expression").with_source(e)
+    })?;
+    // Asked for no more instants (a date that never comes), the rule sleeps for ever.
+    Ok(cron.find_next_occurrence(&after.with_timezone(&zone), false).ok().map(|next| next.with_timezone(&Utc)))
+}
