@@ -1,7 +1,9 @@
 //! Being built: the names that other rooms call.
 use crate::{domain::contact::Contact, error::Result, id::ContactId, services::unit::Unit};
+/// Which contact.
 #[derive(serde::Deserialize)]
 pub struct UpdateContact {
+    /// Which one.
     pub id: ContactId,
 }
 pub(crate) async fn find(_u: &mut Unit, _i: ContactId) -> Result<Option<Contact>> {
