@@ -14,4 +14,5 @@ pub mod pipeline;
 pub mod rule;
 pub mod run;
 pub mod template;
+pub mod text;
 pub(crate) mod word;
