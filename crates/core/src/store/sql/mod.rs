@@ -1,3 +1,106 @@
-//! One store for two databases.
+//! One store for two databases. What a statement says is the same on both; [`db`] names the exceptions.
 
+mod db;
+mod error;
+mod migrate;
+mod options;
+mod postgres;
+mod script;
+mod sqlite;
 pub(crate) mod statement;
+mod tls;
+
+use std::fmt;
+
+pub(crate) use self::db::Db;
+pub use self::{migrate::migrate, options::StoreOptions};
+use self::{postgres::Postgres, sqlite::Sqlite, statement::Statement};
+use crate::{
+    error::{Error, Result},
+    id::OrganizationId,
+    ports::store::Row,
+};
+
+/// The store on SQLite or PostgreSQL.
+pub struct SqlStore {
+    adapter: Adapter,
+}
+
+enum Adapter {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+impl fmt::Debug for SqlStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlStore").field("db", &self.db()).finish_non_exhaustive()
+    }
+}
+
+impl SqlStore {
+    /// Opens a database: `sqlite://PATH` (relative without a leading slash, absolute with one), `sqlite::memory:`, or
+    /// `postgres://USER:PASSWORD@HOST/DATABASE`. SQLite is brought up to date; PostgreSQL must be ([`migrate`]).
+    ///
+    /// # Errors
+    /// `validation_failed` for a URL that is none; `unavailable` if the database does not answer; `conflict` for a schema
+    /// that does not fit this program, a role that row-level security does not bind, or a file that another process has
+    /// open.
+    pub async fn open(url: &str, options: StoreOptions) -> Result<Self> {
+        if let Some(place) = sqlite::Place::of(url) {
+            let settings = sqlite::Settings { readers: options.readers, durable: options.durable };
+            let (sqlite, ()) = Sqlite::open(place?, settings, migrate::migrate_sqlite).await?;
+            return Ok(Self { adapter: Adapter::Sqlite(sqlite) });
+        }
+        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+            return Err(Error::invalid(
+                "/database",
+                "invalid",
+                format!("{scheme:?} is no scheme of a database: write sqlite://PATH, sqlite::memory: or postgres://…"),
+            ));
+        }
+        Ok(Self { adapter: Adapter::Postgres(Postgres::new(url, &options)?) })
+    }
+
+    /// Which database it is, for the few statements that must differ.
+    pub(crate) fn db(&self) -> Db {
+        match self.adapter {
+            Adapter::Sqlite(_) => Db::Sqlite,
+            Adapter::Postgres(_) => Db::Postgres,
+        }
+    }
+
+    /// Reads with one statement. With an organisation PostgreSQL shows that one's rows (the statement names it all the
+    /// same: SQLite has no second wall); without one, global tables alone.
+    pub(crate) async fn rows(&self, organization: Option<OrganizationId>, statement: Statement) -> Result<Vec<Row>> {
+        match &self.adapter {
+            Adapter::Sqlite(sqlite) => sqlite.read(statement).await,
+            Adapter::Postgres(postgres) => postgres.read(organization, &statement).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::store::Value;
+
+    #[tokio::test]
+    async fn both_databases_answer_the_same_statement_with_the_same_values() {
+        let server = dealwright_peers::Postgres::start().unwrap();
+        let urls = server.fresh_database("values").unwrap();
+        let options = StoreOptions::default();
+        assert_eq!(migrate(&urls.owner, "crm_app", &options).await.unwrap(), ["0001_init"]);
+        assert!(migrate(&urls.owner, "crm_app", &options).await.unwrap().is_empty());
+        let folder = tempfile::tempdir().unwrap();
+        let file = format!("sqlite://{}/crm.db", folder.path().display());
+        for url in ["sqlite::memory:", &file, &urls.app] {
+            let store = SqlStore::open(url, options.clone()).await.unwrap();
+            let mut statement = Statement::new("SELECT count(*), COALESCE(NULL, ");
+            statement.bind(&"ä".to_owned()).push(") FROM contacts WHERE organization_id = ");
+            statement.bind(&OrganizationId::from(uuid::Uuid::nil()));
+            let rows = store.rows(Some(uuid::Uuid::nil().into()), statement).await.unwrap();
+            assert_eq!(rows, [[Value::Int(0), Value::Text("ä".to_owned())]], "{url}");
+        }
+    }
+}

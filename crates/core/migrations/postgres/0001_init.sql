@@ -1,0 +1,547 @@
+-- The tables on PostgreSQL: the same tables, columns and keys as on SQLite (a test compares them).
+-- Times are whole microseconds since 1970, structures JSON text. Text sorts by bytes, as it does on SQLite.
+-- Every table of a tenant has forced row-level security; a transaction sees the one organisation it has set.
+-- After a transaction the setting is '' and not NULL, hence nullif.
+
+-- Tenants. Global tables stand outside row-level security (the closed list is in doctor.rs).
+CREATE TABLE organizations (
+    id uuid NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    time_zone text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    version bigint NOT NULL,
+    PRIMARY KEY (id)
+);
+
+CREATE TABLE users (
+    id uuid NOT NULL,
+    email text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX users_email ON users (email);
+
+CREATE TABLE credentials (
+    user_id uuid NOT NULL,
+    password_hash text COLLATE "C" NOT NULL,
+    updated_at bigint NOT NULL,
+    PRIMARY KEY (user_id),
+    FOREIGN KEY (user_id) REFERENCES users (id)
+);
+
+CREATE TABLE memberships (
+    organization_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    role text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (organization_id, user_id),
+    FOREIGN KEY (organization_id) REFERENCES organizations (id),
+    FOREIGN KEY (user_id) REFERENCES users (id)
+);
+CREATE INDEX memberships_user ON memberships (user_id, created_at);
+
+CREATE TABLE sessions (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    refresh_hash bytea NOT NULL,
+    previous_hash bytea,
+    refreshed_at bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    revoked_at bigint,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (id)
+);
+CREATE INDEX sessions_refresh_hash ON sessions (refresh_hash);
+CREATE INDEX sessions_previous_hash ON sessions (previous_hash) WHERE previous_hash IS NOT NULL;
+CREATE INDEX sessions_user ON sessions (user_id);
+
+CREATE TABLE pipelines (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    is_default boolean NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE UNIQUE INDEX pipelines_default ON pipelines (organization_id) WHERE is_default;
+ALTER TABLE pipelines ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON pipelines
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+-- Names are unique in a pipeline whatever the case; the service sees to it, since lower() differs between databases.
+CREATE TABLE stages (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    pipeline_id uuid NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    order_index bigint NOT NULL,
+    color text COLLATE "C",
+    kind text COLLATE "C" NOT NULL,
+    probability double precision,
+    automation_rules text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, pipeline_id) REFERENCES pipelines (organization_id, id)
+);
+CREATE INDEX stages_pipeline ON stages (organization_id, pipeline_id, order_index);
+ALTER TABLE stages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON stages
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE contacts (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    name_key text COLLATE "C" NOT NULL,
+    emails text COLLATE "C" NOT NULL,
+    phones text COLLATE "C" NOT NULL,
+    handles text COLLATE "C" NOT NULL,
+    company_id uuid,
+    assigned_to uuid,
+    team_id uuid,
+    source text COLLATE "C",
+    tags text COLLATE "C" NOT NULL,
+    custom text COLLATE "C" NOT NULL,
+    stage_id uuid NOT NULL,
+    pipeline_id uuid NOT NULL,
+    stage_entry_id uuid NOT NULL,
+    stage_entered_at bigint NOT NULL,
+    score bigint NOT NULL,
+    first_response_at bigint,
+    last_response_at bigint,
+    last_message_at bigint,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    deleted_at bigint,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, stage_id) REFERENCES stages (organization_id, id)
+);
+CREATE INDEX contacts_created ON contacts (organization_id, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_updated ON contacts (organization_id, updated_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_name ON contacts (organization_id, name_key, id) WHERE deleted_at IS NULL;
+-- Contacts without a message are the oldest.
+CREATE INDEX contacts_last_message ON contacts (organization_id, COALESCE(last_message_at, 0), id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_score ON contacts (organization_id, score, id) WHERE deleted_at IS NULL;
+-- Not partial: the foreign key to stages looks here when a stage is removed.
+CREATE INDEX contacts_stage_updated ON contacts (organization_id, stage_id, updated_at, id);
+CREATE INDEX contacts_stage_entered ON contacts (organization_id, stage_id, stage_entered_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_stage ON contacts (organization_id, stage_id, id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_assigned ON contacts (organization_id, assigned_to, created_at, id) WHERE deleted_at IS NULL AND assigned_to IS NOT NULL;
+CREATE INDEX contacts_source ON contacts (organization_id, source, created_at, id) WHERE deleted_at IS NULL AND source IS NOT NULL;
+ALTER TABLE contacts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON contacts
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE contact_identities (
+    organization_id uuid NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    value text COLLATE "C" NOT NULL,
+    contact_id uuid NOT NULL,
+    claimed boolean NOT NULL,
+    PRIMARY KEY (organization_id, kind, value, contact_id),
+    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
+);
+CREATE UNIQUE INDEX contact_identities_claimed ON contact_identities (organization_id, kind, value) WHERE claimed;
+CREATE INDEX contact_identities_contact ON contact_identities (organization_id, contact_id);
+ALTER TABLE contact_identities ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON contact_identities
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE contact_tags (
+    organization_id uuid NOT NULL,
+    tag text COLLATE "C" NOT NULL,
+    contact_id uuid NOT NULL,
+    PRIMARY KEY (organization_id, tag, contact_id),
+    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
+);
+CREATE INDEX contact_tags_contact ON contact_tags (organization_id, contact_id);
+ALTER TABLE contact_tags ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON contact_tags
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE stage_history (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    deal_id uuid,
+    pipeline_id uuid NOT NULL,
+    from_stage_id uuid,
+    to_stage_id uuid NOT NULL,
+    moved_by uuid,
+    moved_at bigint NOT NULL,
+    left_at bigint,
+    left_to uuid,
+    auto_moved boolean NOT NULL,
+    rule_id uuid,
+    run_id uuid,
+    reason text COLLATE "C",
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
+);
+CREATE INDEX stage_history_contact ON stage_history (organization_id, contact_id, moved_at, id);
+CREATE INDEX stage_history_stage ON stage_history (organization_id, to_stage_id, moved_at);
+ALTER TABLE stage_history ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON stage_history
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE accounts (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    platform text COLLATE "C" NOT NULL,
+    display_name text COLLATE "C" NOT NULL,
+    handle text COLLATE "C" NOT NULL,
+    owner_id uuid,
+    visibility text COLLATE "C" NOT NULL,
+    status text COLLATE "C" NOT NULL,
+    status_since bigint NOT NULL,
+    status_reason text COLLATE "C",
+    last_sync_at bigint,
+    flood_wait_until bigint,
+    source text COLLATE "C" NOT NULL,
+    lease_expires_at bigint,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    deleted_at bigint,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE UNIQUE INDEX accounts_handle ON accounts (organization_id, platform, handle);
+CREATE INDEX accounts_created ON accounts (organization_id, created_at, id);
+ALTER TABLE accounts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON accounts
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE account_secrets (
+    account_id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    key_id text COLLATE "C" NOT NULL,
+    sealed bytea NOT NULL,
+    PRIMARY KEY (organization_id, account_id)
+);
+ALTER TABLE account_secrets ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON account_secrets
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE account_cursors (
+    account_id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    cursor text COLLATE "C" NOT NULL,
+    PRIMARY KEY (organization_id, account_id)
+);
+ALTER TABLE account_cursors ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON account_cursors
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE skipped_messages (
+    account_id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    provider_id text COLLATE "C" NOT NULL,
+    reason text COLLATE "C" NOT NULL,
+    skipped_at bigint NOT NULL,
+    PRIMARY KEY (organization_id, account_id, provider_id)
+);
+CREATE INDEX skipped_messages_at ON skipped_messages (organization_id, account_id, skipped_at);
+ALTER TABLE skipped_messages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON skipped_messages
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE chats (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    platform text COLLATE "C" NOT NULL,
+    chat_key text COLLATE "C" NOT NULL,
+    title text COLLATE "C",
+    contact_id uuid,
+    last_message text COLLATE "C",
+    last_message_at bigint NOT NULL,
+    unread_count bigint NOT NULL,
+    assigned_to uuid,
+    state text COLLATE "C" NOT NULL,
+    snoozed_until bigint,
+    labels text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, account_id) REFERENCES accounts (organization_id, id)
+);
+CREATE UNIQUE INDEX chats_key ON chats (organization_id, account_id, chat_key);
+CREATE INDEX chats_inbox ON chats (organization_id, last_message_at, id);
+CREATE INDEX chats_account ON chats (organization_id, account_id, last_message_at, id);
+CREATE INDEX chats_contact ON chats (organization_id, contact_id, last_message_at, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX chats_assigned ON chats (organization_id, assigned_to, last_message_at, id) WHERE assigned_to IS NOT NULL;
+CREATE INDEX chats_unread ON chats (organization_id, last_message_at, id) WHERE unread_count > 0;
+ALTER TABLE chats ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON chats
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE messages (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    account_id uuid NOT NULL,
+    chat_id uuid NOT NULL,
+    platform text COLLATE "C" NOT NULL,
+    direction text COLLATE "C" NOT NULL,
+    sender text COLLATE "C" NOT NULL,
+    content text COLLATE "C",
+    contact_id uuid,
+    timestamp bigint NOT NULL,
+    read boolean NOT NULL,
+    status text COLLATE "C" NOT NULL,
+    error text COLLATE "C",
+    send_at bigint,
+    metadata text COLLATE "C" NOT NULL,
+    provider_id text COLLATE "C",
+    reference text COLLATE "C",
+    created_at bigint NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, chat_id) REFERENCES chats (organization_id, id)
+);
+CREATE UNIQUE INDEX messages_provider ON messages (organization_id, account_id, provider_id) WHERE provider_id IS NOT NULL;
+CREATE INDEX messages_chat ON messages (organization_id, chat_id, timestamp, id);
+CREATE INDEX messages_reference ON messages (organization_id, account_id, reference) WHERE reference IS NOT NULL;
+CREATE INDEX messages_unread ON messages (organization_id, chat_id, timestamp) WHERE direction = 'incoming' AND NOT read;
+ALTER TABLE messages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON messages
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE media (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    media_type text COLLATE "C" NOT NULL,
+    size bigint NOT NULL,
+    account_id uuid,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+ALTER TABLE media ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON media
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE rules (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    slug text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    enabled boolean NOT NULL,
+    engine text COLLATE "C" NOT NULL,
+    position bigint NOT NULL,
+    definition text COLLATE "C" NOT NULL,
+    compiled text COLLATE "C" NOT NULL,
+    plan text COLLATE "C" NOT NULL,
+    failures bigint NOT NULL,
+    paused_reason text COLLATE "C",
+    updated_by uuid,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE UNIQUE INDEX rules_slug ON rules (organization_id, slug);
+ALTER TABLE rules ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON rules
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE runs (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    rule_id uuid NOT NULL,
+    rule_version bigint NOT NULL,
+    event_id uuid NOT NULL,
+    event_kind text COLLATE "C" NOT NULL,
+    contact_id uuid,
+    outcome text COLLATE "C" NOT NULL,
+    facts text COLLATE "C" NOT NULL,
+    actions text COLLATE "C" NOT NULL,
+    duration_us bigint NOT NULL,
+    error text COLLATE "C",
+    stopped boolean NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+-- A run happens once: unique by event and rule; led by the event, since its runs are looked up by it.
+CREATE UNIQUE INDEX runs_event ON runs (organization_id, event_id, rule_id);
+CREATE INDEX runs_created ON runs (organization_id, created_at, id);
+CREATE INDEX runs_rule ON runs (organization_id, rule_id, created_at, id);
+CREATE INDEX runs_contact ON runs (organization_id, contact_id, created_at, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX runs_outcome ON runs (organization_id, outcome, created_at, id);
+ALTER TABLE runs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON runs
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE timers (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    rule_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    stage_entry_id uuid NOT NULL,
+    due_at bigint NOT NULL,
+    ripe boolean NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE UNIQUE INDEX timers_entry ON timers (organization_id, rule_id, stage_entry_id);
+CREATE INDEX timers_contact ON timers (organization_id, contact_id);
+CREATE INDEX timers_rule ON timers (organization_id, rule_id, id);
+ALTER TABLE timers ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON timers
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE jobs (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    payload text COLLATE "C" NOT NULL,
+    state text COLLATE "C" NOT NULL,
+    progress bigint NOT NULL,
+    attempts bigint NOT NULL,
+    run_at bigint NOT NULL,
+    dedup_key text COLLATE "C",
+    last_error text COLLATE "C",
+    created_by uuid,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE UNIQUE INDEX jobs_dedup ON jobs (organization_id, dedup_key) WHERE dedup_key IS NOT NULL;
+CREATE INDEX jobs_created ON jobs (organization_id, created_at, id);
+CREATE INDEX jobs_state ON jobs (organization_id, state, created_at, id);
+ALTER TABLE jobs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON jobs
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE notifications (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    title text COLLATE "C" NOT NULL,
+    body text COLLATE "C",
+    contact_id uuid,
+    rule_id uuid,
+    data text COLLATE "C" NOT NULL,
+    read boolean NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE INDEX notifications_user ON notifications (organization_id, user_id, read, created_at, id);
+ALTER TABLE notifications ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON notifications
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE idempotency_keys (
+    organization_id uuid NOT NULL,
+    actor text COLLATE "C" NOT NULL,
+    operation text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    body_hash bytea NOT NULL,
+    answer text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (organization_id, actor, operation, key)
+);
+CREATE INDEX idempotency_keys_created ON idempotency_keys (organization_id, created_at);
+ALTER TABLE idempotency_keys ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON idempotency_keys
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+-- The log and the outbox: an event is pending while its number is above its subject's consumed_seq.
+CREATE TABLE events (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    subject_kind text COLLATE "C" NOT NULL,
+    subject_id uuid NOT NULL,
+    subject_seq bigint NOT NULL,
+    occurred_at bigint NOT NULL,
+    actor text COLLATE "C" NOT NULL,
+    cause text COLLATE "C" NOT NULL,
+    changes text COLLATE "C" NOT NULL,
+    data text COLLATE "C" NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE UNIQUE INDEX events_subject ON events (organization_id, subject_id, subject_seq);
+ALTER TABLE events ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON events
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE rule_versions (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    slug text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    enabled boolean NOT NULL,
+    engine text COLLATE "C" NOT NULL,
+    position bigint NOT NULL,
+    definition text COLLATE "C" NOT NULL,
+    compiled text COLLATE "C" NOT NULL,
+    plan text COLLATE "C" NOT NULL,
+    failures bigint NOT NULL,
+    paused_reason text COLLATE "C",
+    updated_by uuid,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id, id, version)
+);
+ALTER TABLE rule_versions ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON rule_versions
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+-- How many events each subject has, and how many of them the rules have seen. The row is the subject's lock.
+CREATE TABLE subjects (
+    organization_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
+    subject_kind text COLLATE "C" NOT NULL,
+    seq bigint NOT NULL,
+    consumed_seq bigint NOT NULL,
+    PRIMARY KEY (organization_id, subject_id)
+);
+ALTER TABLE subjects ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON subjects
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+-- What is due, for whom, and who has it in hand. No payload.
+CREATE TABLE work (
+    lane text COLLATE "C" NOT NULL,
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    due_at bigint NOT NULL,
+    lease_owner uuid,
+    lease_until bigint,
+    token bigint NOT NULL,
+    generation bigint NOT NULL,
+    PRIMARY KEY (lane, id)
+);
+-- Each item is in one of the two: claiming looks at what is due and free, whatever else is pending.
+CREATE INDEX work_due ON work (lane, due_at, id) WHERE lease_until IS NULL;
+CREATE INDEX work_leased ON work (lease_until) WHERE lease_until IS NOT NULL;

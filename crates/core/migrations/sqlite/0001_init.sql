@@ -1,0 +1,458 @@
+-- The tables on SQLite: the same tables, columns and keys as on PostgreSQL (a test compares them).
+-- Ids are BLOBs of 16 bytes, times whole microseconds since 1970, truth values 0 and 1, structures JSON text.
+-- WITHOUT ROWID where rows are small: their key is the table, and secondary indexes end in it anyway.
+
+-- Tenants. Global tables stand outside row-level security (the closed list is in doctor.rs).
+CREATE TABLE organizations (
+    id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    time_zone TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (id)
+) STRICT;
+
+CREATE TABLE users (
+    id BLOB NOT NULL,
+    email TEXT NOT NULL,
+    name TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (id)
+) STRICT;
+CREATE UNIQUE INDEX users_email ON users (email);
+
+CREATE TABLE credentials (
+    user_id BLOB NOT NULL,
+    password_hash TEXT NOT NULL,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (user_id),
+    FOREIGN KEY (user_id) REFERENCES users (id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE memberships (
+    organization_id BLOB NOT NULL,
+    user_id BLOB NOT NULL,
+    role TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, user_id),
+    FOREIGN KEY (organization_id) REFERENCES organizations (id),
+    FOREIGN KEY (user_id) REFERENCES users (id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX memberships_user ON memberships (user_id, created_at);
+
+CREATE TABLE sessions (
+    id BLOB NOT NULL,
+    user_id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    refresh_hash BLOB NOT NULL,
+    previous_hash BLOB,
+    refreshed_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    revoked_at INTEGER,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (id)
+) STRICT;
+CREATE INDEX sessions_refresh_hash ON sessions (refresh_hash);
+CREATE INDEX sessions_previous_hash ON sessions (previous_hash) WHERE previous_hash IS NOT NULL;
+CREATE INDEX sessions_user ON sessions (user_id);
+
+CREATE TABLE pipelines (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    is_default INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT;
+CREATE UNIQUE INDEX pipelines_default ON pipelines (organization_id) WHERE is_default;
+
+-- Names are unique in a pipeline whatever the case; the service sees to it, since lower() differs between databases.
+CREATE TABLE stages (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    pipeline_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    order_index INTEGER NOT NULL,
+    color TEXT,
+    kind TEXT NOT NULL,
+    probability REAL,
+    automation_rules TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, pipeline_id) REFERENCES pipelines (organization_id, id)
+) STRICT;
+CREATE INDEX stages_pipeline ON stages (organization_id, pipeline_id, order_index);
+
+CREATE TABLE contacts (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL,
+    emails TEXT NOT NULL,
+    phones TEXT NOT NULL,
+    handles TEXT NOT NULL,
+    company_id BLOB,
+    assigned_to BLOB,
+    team_id BLOB,
+    source TEXT,
+    tags TEXT NOT NULL,
+    custom TEXT NOT NULL,
+    stage_id BLOB NOT NULL,
+    pipeline_id BLOB NOT NULL,
+    stage_entry_id BLOB NOT NULL,
+    stage_entered_at INTEGER NOT NULL,
+    score INTEGER NOT NULL,
+    first_response_at INTEGER,
+    last_response_at INTEGER,
+    last_message_at INTEGER,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    deleted_at INTEGER,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, stage_id) REFERENCES stages (organization_id, id)
+) STRICT;
+CREATE INDEX contacts_created ON contacts (organization_id, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_updated ON contacts (organization_id, updated_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_name ON contacts (organization_id, name_key, id) WHERE deleted_at IS NULL;
+-- Contacts without a message are the oldest.
+CREATE INDEX contacts_last_message ON contacts (organization_id, COALESCE(last_message_at, 0), id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_score ON contacts (organization_id, score, id) WHERE deleted_at IS NULL;
+-- Not partial: the foreign key to stages looks here when a stage is removed.
+CREATE INDEX contacts_stage_updated ON contacts (organization_id, stage_id, updated_at, id);
+CREATE INDEX contacts_stage_entered ON contacts (organization_id, stage_id, stage_entered_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_stage ON contacts (organization_id, stage_id, id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_assigned ON contacts (organization_id, assigned_to, created_at, id) WHERE deleted_at IS NULL AND assigned_to IS NOT NULL;
+CREATE INDEX contacts_source ON contacts (organization_id, source, created_at, id) WHERE deleted_at IS NULL AND source IS NOT NULL;
+
+CREATE TABLE contact_identities (
+    organization_id BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    contact_id BLOB NOT NULL,
+    claimed INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, kind, value, contact_id),
+    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX contact_identities_claimed ON contact_identities (organization_id, kind, value) WHERE claimed;
+CREATE INDEX contact_identities_contact ON contact_identities (organization_id, contact_id);
+
+CREATE TABLE contact_tags (
+    organization_id BLOB NOT NULL,
+    tag TEXT NOT NULL,
+    contact_id BLOB NOT NULL,
+    PRIMARY KEY (organization_id, tag, contact_id),
+    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX contact_tags_contact ON contact_tags (organization_id, contact_id);
+
+CREATE TABLE stage_history (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    contact_id BLOB NOT NULL,
+    deal_id BLOB,
+    pipeline_id BLOB NOT NULL,
+    from_stage_id BLOB,
+    to_stage_id BLOB NOT NULL,
+    moved_by BLOB,
+    moved_at INTEGER NOT NULL,
+    left_at INTEGER,
+    left_to BLOB,
+    auto_moved INTEGER NOT NULL,
+    rule_id BLOB,
+    run_id BLOB,
+    reason TEXT,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
+) STRICT;
+CREATE INDEX stage_history_contact ON stage_history (organization_id, contact_id, moved_at, id);
+CREATE INDEX stage_history_stage ON stage_history (organization_id, to_stage_id, moved_at);
+
+CREATE TABLE accounts (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    platform TEXT NOT NULL,
+    display_name TEXT NOT NULL,
+    handle TEXT NOT NULL,
+    owner_id BLOB,
+    visibility TEXT NOT NULL,
+    status TEXT NOT NULL,
+    status_since INTEGER NOT NULL,
+    status_reason TEXT,
+    last_sync_at INTEGER,
+    flood_wait_until INTEGER,
+    source TEXT NOT NULL,
+    lease_expires_at INTEGER,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    deleted_at INTEGER,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT;
+CREATE UNIQUE INDEX accounts_handle ON accounts (organization_id, platform, handle);
+CREATE INDEX accounts_created ON accounts (organization_id, created_at, id);
+
+CREATE TABLE account_secrets (
+    account_id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    key_id TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (organization_id, account_id)
+) STRICT;
+
+CREATE TABLE account_cursors (
+    account_id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    cursor TEXT NOT NULL,
+    PRIMARY KEY (organization_id, account_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE skipped_messages (
+    account_id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    provider_id TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    skipped_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, account_id, provider_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX skipped_messages_at ON skipped_messages (organization_id, account_id, skipped_at);
+
+CREATE TABLE chats (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    account_id BLOB NOT NULL,
+    platform TEXT NOT NULL,
+    chat_key TEXT NOT NULL,
+    title TEXT,
+    contact_id BLOB,
+    last_message TEXT,
+    last_message_at INTEGER NOT NULL,
+    unread_count INTEGER NOT NULL,
+    assigned_to BLOB,
+    state TEXT NOT NULL,
+    snoozed_until INTEGER,
+    labels TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, account_id) REFERENCES accounts (organization_id, id)
+) STRICT;
+CREATE UNIQUE INDEX chats_key ON chats (organization_id, account_id, chat_key);
+CREATE INDEX chats_inbox ON chats (organization_id, last_message_at, id);
+CREATE INDEX chats_account ON chats (organization_id, account_id, last_message_at, id);
+CREATE INDEX chats_contact ON chats (organization_id, contact_id, last_message_at, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX chats_assigned ON chats (organization_id, assigned_to, last_message_at, id) WHERE assigned_to IS NOT NULL;
+CREATE INDEX chats_unread ON chats (organization_id, last_message_at, id) WHERE unread_count > 0;
+
+CREATE TABLE messages (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    account_id BLOB NOT NULL,
+    chat_id BLOB NOT NULL,
+    platform TEXT NOT NULL,
+    direction TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    content TEXT,
+    contact_id BLOB,
+    timestamp INTEGER NOT NULL,
+    read INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    error TEXT,
+    send_at INTEGER,
+    metadata TEXT NOT NULL,
+    provider_id TEXT,
+    reference TEXT,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, chat_id) REFERENCES chats (organization_id, id)
+) STRICT;
+CREATE UNIQUE INDEX messages_provider ON messages (organization_id, account_id, provider_id) WHERE provider_id IS NOT NULL;
+CREATE INDEX messages_chat ON messages (organization_id, chat_id, timestamp, id);
+CREATE INDEX messages_reference ON messages (organization_id, account_id, reference) WHERE reference IS NOT NULL;
+CREATE INDEX messages_unread ON messages (organization_id, chat_id, timestamp) WHERE direction = 'incoming' AND NOT read;
+
+CREATE TABLE media (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    account_id BLOB,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT;
+
+CREATE TABLE rules (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    slug TEXT NOT NULL,
+    name TEXT NOT NULL,
+    enabled INTEGER NOT NULL,
+    engine TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    definition TEXT NOT NULL,
+    compiled TEXT NOT NULL,
+    plan TEXT NOT NULL,
+    failures INTEGER NOT NULL,
+    paused_reason TEXT,
+    updated_by BLOB,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT;
+CREATE UNIQUE INDEX rules_slug ON rules (organization_id, slug);
+
+CREATE TABLE runs (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    rule_id BLOB NOT NULL,
+    rule_version INTEGER NOT NULL,
+    event_id BLOB NOT NULL,
+    event_kind TEXT NOT NULL,
+    contact_id BLOB,
+    outcome TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    actions TEXT NOT NULL,
+    duration_us INTEGER NOT NULL,
+    error TEXT,
+    stopped INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT;
+-- A run happens once: unique by event and rule; led by the event, since its runs are looked up by it.
+CREATE UNIQUE INDEX runs_event ON runs (organization_id, event_id, rule_id);
+CREATE INDEX runs_created ON runs (organization_id, created_at, id);
+CREATE INDEX runs_rule ON runs (organization_id, rule_id, created_at, id);
+CREATE INDEX runs_contact ON runs (organization_id, contact_id, created_at, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX runs_outcome ON runs (organization_id, outcome, created_at, id);
+
+CREATE TABLE timers (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    rule_id BLOB NOT NULL,
+    contact_id BLOB NOT NULL,
+    stage_entry_id BLOB NOT NULL,
+    due_at INTEGER NOT NULL,
+    ripe INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX timers_entry ON timers (organization_id, rule_id, stage_entry_id);
+CREATE INDEX timers_contact ON timers (organization_id, contact_id);
+CREATE INDEX timers_rule ON timers (organization_id, rule_id, id);
+
+CREATE TABLE jobs (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    state TEXT NOT NULL,
+    progress INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    run_at INTEGER NOT NULL,
+    dedup_key TEXT,
+    last_error TEXT,
+    created_by BLOB,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT;
+CREATE UNIQUE INDEX jobs_dedup ON jobs (organization_id, dedup_key) WHERE dedup_key IS NOT NULL;
+CREATE INDEX jobs_created ON jobs (organization_id, created_at, id);
+CREATE INDEX jobs_state ON jobs (organization_id, state, created_at, id);
+
+CREATE TABLE notifications (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    user_id BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    title TEXT NOT NULL,
+    body TEXT,
+    contact_id BLOB,
+    rule_id BLOB,
+    data TEXT NOT NULL,
+    read INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT;
+CREATE INDEX notifications_user ON notifications (organization_id, user_id, read, created_at, id);
+
+CREATE TABLE idempotency_keys (
+    organization_id BLOB NOT NULL,
+    actor TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    key TEXT NOT NULL,
+    body_hash BLOB NOT NULL,
+    answer TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, actor, operation, key)
+) STRICT;
+CREATE INDEX idempotency_keys_created ON idempotency_keys (organization_id, created_at);
+
+-- The log and the outbox: an event is pending while its number is above its subject's consumed_seq.
+CREATE TABLE events (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    subject_kind TEXT NOT NULL,
+    subject_id BLOB NOT NULL,
+    subject_seq INTEGER NOT NULL,
+    occurred_at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    changes TEXT NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT;
+CREATE UNIQUE INDEX events_subject ON events (organization_id, subject_id, subject_seq);
+
+CREATE TABLE rule_versions (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    slug TEXT NOT NULL,
+    name TEXT NOT NULL,
+    enabled INTEGER NOT NULL,
+    engine TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    definition TEXT NOT NULL,
+    compiled TEXT NOT NULL,
+    plan TEXT NOT NULL,
+    failures INTEGER NOT NULL,
+    paused_reason TEXT,
+    updated_by BLOB,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id, version)
+) STRICT;
+
+-- How many events each subject has, and how many of them the rules have seen. The row is the subject's lock.
+CREATE TABLE subjects (
+    organization_id BLOB NOT NULL,
+    subject_id BLOB NOT NULL,
+    subject_kind TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    consumed_seq INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, subject_id)
+) STRICT, WITHOUT ROWID;
+
+-- What is due, for whom, and who has it in hand. No payload.
+CREATE TABLE work (
+    lane TEXT NOT NULL,
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    due_at INTEGER NOT NULL,
+    lease_owner BLOB,
+    lease_until INTEGER,
+    token INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    PRIMARY KEY (lane, id)
+) STRICT, WITHOUT ROWID;
+-- Each item is in one of the two: claiming looks at what is due and free, whatever else is pending.
+CREATE INDEX work_due ON work (lane, due_at, id) WHERE lease_until IS NULL;
+CREATE INDEX work_leased ON work (lease_until) WHERE lease_until IS NOT NULL;

@@ -1,0 +1,65 @@
+//! How a store is opened.
+
+use std::{path::PathBuf, time::Duration};
+
+/// How a store is opened. The defaults fit one process of ordinary size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreOptions {
+    /// SQLite: threads that read. One per processor by default, at least 2, at most 8.
+    pub readers: usize,
+    /// SQLite: whether each commit waits until the disk has it (`synchronous = FULL`). By default a crash of the machine,
+    /// not of the process, may lose the commits since the last checkpoint; the database stays whole either way.
+    pub durable: bool,
+    /// PostgreSQL: connections at most. 16 by default.
+    pub connections: usize,
+    /// PostgreSQL: files of certificates (PEM) to trust beside the public authorities.
+    pub certificates: Vec<PathBuf>,
+    /// PostgreSQL: the longest that one statement may take; `options` in the URL may say otherwise. 30 s by default.
+    pub statement_timeout: Duration,
+    /// PostgreSQL: the longest that a call waits for a connection, and a connection for its server. 10 s by default.
+    pub connect_timeout: Duration,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            readers: std::thread::available_parallelism().map_or(2, |it| it.get().clamp(2, 8)),
+            durable: false,
+            connections: 16,
+            certificates: Vec::new(),
+            statement_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl StoreOptions {
+    /// The same, with each commit on disk before it is answered (SQLite).
+    #[must_use]
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// The same, with so many reading threads (SQLite).
+    #[must_use]
+    pub fn readers(mut self, readers: usize) -> Self {
+        self.readers = readers;
+        self
+    }
+
+    /// The same, with so many connections at most (PostgreSQL).
+    #[must_use]
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// The same, with one more file of certificates to trust (PostgreSQL).
+    #[must_use]
+    pub fn certificate(mut self, file: impl Into<PathBuf>) -> Self {
+        self.certificates.push(file.into());
+        self
+    }
+}
