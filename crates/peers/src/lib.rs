@@ -9,8 +9,14 @@ mod mail;
 mod ports;
 mod postgres;
 mod process;
+mod s3;
+mod shared;
+mod socketio;
 
 pub use install::install;
 pub use machine::{TEST_MAIL, TEST_POSTGRES, TEST_S3, cache_dir};
 pub use mail::{Mail, MailPorts};
 pub use postgres::{Postgres, Urls, psql};
+pub use s3::S3;
+pub use shared::{shared_mail, shared_postgres, shared_s3};
+pub use socketio::{Heard, SocketIoClient, Transport};

@@ -96,6 +96,11 @@ impl Postgres {
         &self.superuser
     }
 
+    /// The folder of the server, unless another process runs it.
+    pub fn folder(&self) -> Option<&Path> {
+        self.own.as_ref().map(|own| own.folder.path())
+    }
+
     /// Makes an empty database, owned by `crm_owner`. The name may hold lower-case letters, digits and `_`.
     ///
     /// # Errors

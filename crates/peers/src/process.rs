@@ -22,6 +22,7 @@ signal=$1; shift
 "$@" 3<&- &
 server=$!
 (
+  trap 'exit' TERM
   while read -r _ <&3; do :; done
   kill -s "$signal" "$server" 2>/dev/null
   n=0
@@ -33,6 +34,7 @@ exec 3<&-
 wait "$server"
 status=$?
 kill "$keeper" 2>/dev/null
+wait "$keeper"
 exit "$status"
 "#;
 

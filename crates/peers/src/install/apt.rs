@@ -37,7 +37,7 @@ pub(super) fn ensure(what: &str, packages: &[&[&str]], present: impl Fn() -> boo
     apt_get(&["update"])?;
     let chosen: Vec<&str> = packages.iter().filter_map(|choice| choice.iter().copied().find(|p| exists(p))).collect();
     ensure!(chosen.len() == packages.len(), "the package lists of apt do not know {}", names());
-    println!("installing {what}: {}", chosen.join(" "));
+    eprintln!("installing {what}: {}", chosen.join(" "));
     preseed()?;
     let _quiet = NoServices::new()?;
     apt_get(&[&["install", "--yes", "--no-install-recommends"], chosen.as_slice()].concat())?;
@@ -51,7 +51,7 @@ fn apt_get(args: &[&str]) -> Result<()> {
     apt.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
     let said = machine::output(&mut apt)?;
     // Another mail system may have to go: that must not happen unseen.
-    said.lines().filter(|line| line.starts_with("Removing ")).for_each(|line| println!("{line}"));
+    said.lines().filter(|line| line.starts_with("Removing ")).for_each(|line| eprintln!("{line}"));
     Ok(())
 }
 

@@ -1,7 +1,9 @@
-//! Installs what the peers need and the machine does not have; quick when nothing is missing. It never removes or stops
-//! anything that runs.
+//! Installs what the peers need and the machine does not have; quick when nothing is missing. It starts no service of the
+//! machine and stops none.
 
 mod apt;
+pub(crate) mod node;
+pub(crate) mod python;
 
 use std::path::Path;
 
@@ -15,7 +17,9 @@ use crate::postgres;
 /// When something is missing and cannot be installed; the error names the command to run.
 pub fn install() -> Result<()> {
     postgres()?;
-    mail()
+    mail()?;
+    python::environment()?;
+    node::folder().map(drop)
 }
 
 pub(crate) fn postgres() -> Result<()> {

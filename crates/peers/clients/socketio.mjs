@@ -1,0 +1,38 @@
+// A Socket.IO client that says what it hears, one JSON object a line; ends when its input does.
+// usage: socketio.mjs URL TOKEN [room…] [--transport polling|websocket]
+import { parseArgs } from "node:util";
+import { io } from "socket.io-client";
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { transport: { type: "string" } },
+});
+const [url, token, ...rooms] = positionals;
+const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+
+const socket = io(url, {
+  auth: { token },
+  reconnectionDelay: 100,
+  reconnectionDelayMax: 500,
+  ...(values.transport && { transports: [values.transport] }),
+});
+
+socket.on("connect", async () => {
+  say({ event: "connect" });
+  for (const room of rooms) {
+    try {
+      say({ event: "subscribed", room, ack: await socket.timeout(10_000).emitWithAck("subscribe", { room }) });
+    } catch (error) {
+      say({ event: "subscribe_error", room, data: error.message });
+    }
+  }
+});
+socket.on("connect_error", (error) => say({ event: "connect_error", data: error.data ?? error.message }));
+socket.on("disconnect", (reason) => say({ event: "disconnect", data: reason }));
+socket.onAny((event, data) => say({ event, data }));
+
+process.stdin.resume();
+process.stdin.on("end", () => {
+  socket.disconnect();
+  process.exit(0);
+});
