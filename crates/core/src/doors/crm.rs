@@ -1,7 +1,7 @@
 //! The embedder's door: [`Crm`], its builder, and [`Handle`], which carries a scope. Opens a unit, lets a service verb
 //! decide, commits once; on a write conflict it does so again with fresh reads.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use object_store::ObjectStore;
@@ -23,8 +23,7 @@ use crate::{
     services::{identity, unit::Unit},
 };
 
-/// How often a unit is tried before its conflict is told to the caller.
-const TRIES: u32 = 6;
+pub(crate) use crate::runtime::commit;
 
 /// The engine: cheap to clone, safe to share.
 #[derive(Debug, Clone)]
@@ -263,38 +262,5 @@ impl Handle {
             })
         })
         .await
-    }
-}
-
-/// Opens a unit, lets `verb` decide, commits. A write conflict is met with another try on fresh reads, a little later
-/// each time.
-pub(crate) async fn commit<T: Send>(
-    engine: &Arc<Engine>,
-    scope: &Scope,
-    verb: impl for<'u> Fn(&'u mut Unit) -> BoxFuture<'u, Result<T>> + Send + Sync,
-) -> Result<T> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let mut unit = Unit::new(engine.clone(), scope.clone());
-        let outcome = async {
-            let answer = verb(&mut unit).await?;
-            let (scope, batch, rings) = unit.finish()?;
-            if !batch.is_empty() {
-                engine.store.commit(scope.organization_id, batch).await?;
-            }
-            if rings {
-                engine.bell.send_replace(());
-            }
-            Ok(answer)
-        }
-        .await;
-        match outcome {
-            Err(error) if Error::is_write_conflict(&error) && tries < TRIES => {
-                let [jitter] = engine.env.bytes::<1>()?;
-                tokio::time::sleep(Duration::from_micros(u64::from(jitter) * 40 * u64::from(tries))).await;
-            }
-            outcome => return outcome,
-        }
     }
 }

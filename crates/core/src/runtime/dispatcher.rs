@@ -13,11 +13,11 @@ use crate::{
         rule::{Action, Facts, Trigger},
         run::{Run, RunOutcome, Timer},
     },
-    doors::crm::commit,
     engine::Engine,
     error::{Error, Result},
     id::{EventId, Id, RuleId, RunId, TimerId},
     ports::store::{Batch, Update, WorkEnd, Write},
+    runtime::commit,
     scope::{Actor, Cause, CauseLink, Scope},
     services::{
         automation::{self, Circumstances, LoadedRule, RuleSet},

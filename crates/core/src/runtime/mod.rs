@@ -3,6 +3,7 @@
 //! are done by the worker, live connections are held by the supervisor.
 
 mod claims;
+mod commit;
 mod dispatcher;
 mod scheduler;
 mod send;
@@ -15,6 +16,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{domain::job::Lane, engine::Engine, error::Result, id::Id, runtime::claims::Claims};
+
+pub(crate) use commit::commit;
 
 /// The lanes of the loop that thinks.
 const THINKING: &[Lane] = &[Lane::Dispatch, Lane::Timer, Lane::Schedule];

@@ -12,12 +12,11 @@ use crate::{
         job::{Claim, Job, JobKind, JobState},
         rule::RuleSubject,
     },
-    doors::crm::commit,
     engine::Engine,
     error::Result,
     id::{ContactId, Id, RuleId, TimerId},
     ports::store::{Update, WorkEnd, Write},
-    runtime::dispatcher,
+    runtime::{commit, dispatcher},
     scope::Scope,
     services::{
         automation::{self, LoadedRule},

@@ -1,0 +1,48 @@
+//! The one way from a verb to the store: opens a unit, lets the verb decide, commits once.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+
+use crate::{
+    engine::Engine,
+    error::{Error, Result},
+    scope::Scope,
+    services::unit::Unit,
+};
+
+/// How often a unit is tried before its conflict is told to the caller.
+const TRIES: u32 = 6;
+
+/// Opens a unit, lets `verb` decide, commits. A write conflict is met with another try on fresh reads, a little later
+/// each time.
+pub(crate) async fn commit<T: Send>(
+    engine: &Arc<Engine>,
+    scope: &Scope,
+    verb: impl for<'u> Fn(&'u mut Unit) -> BoxFuture<'u, Result<T>> + Send + Sync,
+) -> Result<T> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let mut unit = Unit::new(engine.clone(), scope.clone());
+        let outcome = async {
+            let answer = verb(&mut unit).await?;
+            let (scope, batch, rings) = unit.finish()?;
+            if !batch.is_empty() {
+                engine.store.commit(scope.organization_id, batch).await?;
+            }
+            if rings {
+                engine.bell.send_replace(());
+            }
+            Ok(answer)
+        }
+        .await;
+        match outcome {
+            Err(error) if Error::is_write_conflict(&error) && tries < TRIES => {
+                let [jitter] = engine.env.bytes::<1>()?;
+                tokio::time::sleep(Duration::from_micros(u64::from(jitter) * 40 * u64::from(tries))).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
