@@ -7,9 +7,17 @@ use std::borrow::Cow;
 
 const HEADER: &[u8] = b"content-type";
 
-/// The words that open nested mails and the letter of each that is exchanged, in both cases.
-const WORDS: [(&[u8], usize, [(u8, u8); 2]); 2] =
-    [(b"message", 4, [(b'a', 1), (b'A', 2)]), (b"digest", 1, [(b'i', 3), (b'I', 4)])];
+/// A word that opens nested mails, and the letter of it that is exchanged, in both cases, for a mark.
+struct Word {
+    word: &'static [u8],
+    at: usize,
+    marks: [(u8, u8); 2],
+}
+
+const WORDS: [Word; 2] = [
+    Word { word: b"message", at: 4, marks: [(b'a', 1), (b'A', 2)] },
+    Word { word: b"digest", at: 1, marks: [(b'i', 3), (b'I', 4)] },
+];
 
 /// `raw` with every word masked that the parser could take for the type of a nested mail.
 pub(super) fn mask(raw: &[u8]) -> Cow<'_, [u8]> {
@@ -21,9 +29,9 @@ pub(super) fn mask(raw: &[u8]) -> Cow<'_, [u8]> {
             continue;
         }
         let end = header_end(raw, from);
-        for (word, at, letters) in WORDS {
+        for Word { word, at, marks } in WORDS {
             exchange(&mut masked, from..end, word, at, |byte| {
-                letters.iter().find(|(plain, _)| *plain == byte).map(|(_, mark)| *mark)
+                marks.iter().find(|(plain, _)| *plain == byte).map(|(_, mark)| *mark)
             });
         }
         from = end;
@@ -34,8 +42,8 @@ pub(super) fn mask(raw: &[u8]) -> Cow<'_, [u8]> {
 /// Undoes [`mask`].
 pub(super) fn unmask(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut plain = Cow::Borrowed(bytes);
-    for (word, at, letters) in WORDS {
-        for (letter, mark) in letters {
+    for Word { word, at, marks } in WORDS {
+        for (letter, mark) in marks {
             let mut pattern = word.to_vec();
             if let Some(byte) = pattern.get_mut(at) {
                 *byte = mark;
