@@ -245,11 +245,14 @@ impl Batch {
 
     /// Plants work; an item of the same lane and id takes the new time.
     pub fn plant(&mut self, item: WorkItem) {
+        self.removed_work.retain(|it| *it != (item.lane, item.id));
+        self.work.retain(|it| (it.lane, it.id) != (item.lane, item.id));
         self.work.push(item);
     }
 
-    /// Removes work, claimed or not.
+    /// Removes work, claimed or not, planted by this batch or before.
     pub fn uproot(&mut self, lane: Lane, id: Uuid) {
+        self.work.retain(|it| (it.lane, it.id) != (lane, id));
         self.removed_work.push((lane, id));
     }
 

@@ -4,6 +4,13 @@ use tokio_postgres::error::SqlState;
 
 use crate::error::Error;
 
+impl Error {
+    /// The same error for another caller of the same transaction.
+    pub(crate) fn retold(&self) -> Self {
+        Self::new(self.kind(), self.to_string()).code_of(self.code().to_owned())
+    }
+}
+
 /// What an error of SQLite means.
 pub(crate) fn from_sqlite(error: rusqlite::Error) -> Error {
     use rusqlite::ErrorCode;

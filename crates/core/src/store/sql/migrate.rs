@@ -6,11 +6,12 @@ use tokio_postgres::Client;
 
 use crate::{
     error::{Error, Result},
-    ports::store::{TABLES, Value},
+    ports::store::{Column, TABLES, Value},
     store::sql::{
         db::Db,
         error::{chain, from_postgres, from_sqlite},
         options::StoreOptions,
+        postgres::Postgres,
         sqlite,
         statement::Statement,
         tls,
@@ -34,7 +35,7 @@ const MIGRATIONS: &[Migration] = &[Migration {
 /// Tables beside those of records.
 pub(crate) const OWN_TABLES: &[&str] = &["subjects", "work"];
 
-const HISTORY: &str = "schema_migrations";
+pub(crate) const HISTORY: &str = "schema_migrations";
 /// Any number that nobody else locks by: the first eight bytes of the word `dealwrig`.
 const LOCK: i64 = 0x6465_616c_7772_6967;
 
@@ -81,6 +82,46 @@ fn missing(db: Db, applied: &[Applied]) -> Result<&'static [Migration]> {
         }
     }
     Ok(known.as_slice())
+}
+
+/// Fails unless the database has had every step and none that is not known.
+fn check(db: Db, applied: &[Applied]) -> Result<()> {
+    let Some(first) = missing(db, applied)?.first() else { return Ok(()) };
+    let name = first.name;
+    Err(match db {
+        Db::Sqlite => Error::conflict("schema_older", format!("the database lacks migration {name}: open it anew")),
+        Db::Postgres => Error::conflict("schema_older", format!("the database lacks migration {name}: {REMEDY}")),
+    })
+}
+
+const REMEDY: &str = "run `dealwright-server migrate --database URL --app-role NAME` with the URL of the tables' owner";
+
+/// Fails unless an SQLite database is this program's.
+pub(crate) fn check_sqlite(connection: &rusqlite::Connection) -> Result<()> {
+    check(Db::Sqlite, &applied_sqlite(connection)?)
+}
+
+/// Fails unless a PostgreSQL database is this program's and its role may look.
+pub(crate) async fn check_postgres(postgres: &Postgres) -> Result<()> {
+    let mut look = Statement::new("SELECT to_regclass(");
+    look.bind(&HISTORY.to_owned()).push(") IS NOT NULL, COALESCE(has_table_privilege(to_regclass(");
+    look.bind(&HISTORY.to_owned()).push("), 'SELECT'), false)");
+    let rows = postgres.read(None, &look).await?;
+    match rows.first().map(Vec::as_slice) {
+        Some([Value::Bool(true), Value::Bool(true)]) => {}
+        Some([Value::Bool(true), _]) => {
+            return Err(Error::conflict("role_unfit", format!("the role has no rights in the database: {REMEDY}")));
+        }
+        _ => return check(Db::Postgres, &[]),
+    }
+    let rows =
+        postgres.read(None, &Statement::new(format!("SELECT name, digest FROM {HISTORY} ORDER BY name"))).await?;
+    let applied = rows.into_iter().map(|row| {
+        let mut row = row.into_iter();
+        let mut next = || row.next().unwrap_or(Value::Null);
+        Ok((String::from_value(next())?, Vec::from_value(next())?))
+    });
+    check(Db::Postgres, &applied.collect::<Result<Vec<Applied>>>()?)
 }
 
 /// Brings an SQLite database up to date, in one transaction.

@@ -1,19 +1,29 @@
 //! One store for two databases. What a statement says is the same on both; [`db`] names the exceptions.
 
 mod db;
+mod doctor;
 mod error;
+mod events;
 mod migrate;
 mod options;
 mod postgres;
+mod queue;
+mod render;
 mod script;
 mod sqlite;
 pub(crate) mod statement;
 mod tls;
+mod work;
+mod write;
 
 use std::fmt;
 
 pub(crate) use self::db::Db;
-pub use self::{migrate::migrate, options::StoreOptions};
+pub use self::{
+    doctor::{Finding, Level},
+    migrate::migrate,
+    options::StoreOptions,
+};
 use self::{postgres::Postgres, sqlite::Sqlite, statement::Statement};
 use crate::{
     error::{Error, Result},
@@ -59,7 +69,9 @@ impl SqlStore {
                 format!("{scheme:?} is no scheme of a database: write sqlite://PATH, sqlite::memory: or postgres://…"),
             ));
         }
-        Ok(Self { adapter: Adapter::Postgres(Postgres::new(url, &options)?) })
+        let postgres = Postgres::new(url, &options)?;
+        doctor::check_postgres(&postgres).await?;
+        Ok(Self { adapter: Adapter::Postgres(postgres) })
     }
 
     /// Which database it is, for the few statements that must differ.

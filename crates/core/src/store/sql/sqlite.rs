@@ -160,8 +160,13 @@ impl Sqlite {
 
     /// Carries out a script; the answer is that of its last statement.
     pub(crate) async fn write(&self, script: Script) -> Result<Vec<Row>> {
-        self.submit(script).await.map_err(|_| ended())?
+        answered(self.submit(script).await)
     }
+}
+
+/// What the writer answered; a reply that was dropped means that its thread has ended.
+pub(crate) fn answered(answer: Result<Result<Vec<Row>>, oneshot::error::RecvError>) -> Result<Vec<Row>> {
+    answer.map_err(|_| ended())?
 }
 
 impl Drop for Sqlite {
@@ -273,7 +278,7 @@ fn write_group(connection: &Connection, group: &mut Vec<(Script, Reply)>) {
     let results = match write_together(connection, group) {
         Err((_, error)) if group.len() == 1 => vec![Err(error)],
         Err((Fault::Script, _)) => write_apart(connection, group),
-        Err((Fault::Transaction, error)) => group.iter().map(|_| Err(retold(&error))).collect(),
+        Err((Fault::Transaction, error)) => group.iter().map(|_| Err(error.retold())).collect(),
         Ok(rows) => rows.into_iter().map(Ok).collect(),
     };
     for ((_, reply), result) in group.drain(..).zip(results) {
@@ -320,15 +325,10 @@ fn write_apart(connection: &Connection, group: &[(Script, Reply)]) -> Vec<Result
         execute(connection, "COMMIT")?;
         Ok(results)
     };
-    attempt().unwrap_or_else(|error| {
+    attempt().unwrap_or_else(|error: Error| {
         roll_back(connection);
-        group.iter().map(|_| Err(retold(&error))).collect()
+        group.iter().map(|_| Err(error.retold())).collect()
     })
-}
-
-/// The same error for another caller.
-fn retold(error: &Error) -> Error {
-    Error::new(error.kind(), error.to_string()).code_of(error.code().to_owned())
 }
 
 fn roll_back(connection: &Connection) {

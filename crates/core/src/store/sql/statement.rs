@@ -35,6 +35,13 @@ impl Statement {
         self
     }
 
+    /// Appends the last placeholder once more.
+    pub(crate) fn rebind(&mut self) -> &mut Self {
+        self.text.push('$');
+        self.text.push_str(&self.values.len().to_string());
+        self
+    }
+
     /// Appends placeholders for all of `values`, with commas between; `NULL` for none, so that `IN (…)` stays SQL.
     pub(crate) fn bind_all<'a, T: Column + 'a>(&mut self, values: impl IntoIterator<Item = &'a T>) -> &mut Self {
         let mut empty = true;

@@ -1,0 +1,213 @@
+//! The table `work`: what is due, and who has it in hand. A claim's token is never given twice: it is the time of the
+//! claim, or one more than the token before, so that an item that was removed and planted again starts above every old
+//! claim of it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Duration, Utc};
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        event::Event,
+        job::{Claim, Lane},
+    },
+    error::{Error, Result},
+    id::OrganizationId,
+    ports::store::{Column, Row, Value, WorkEnd, WorkItem},
+    store::sql::{
+        db::Db,
+        render::piece,
+        script::{Check, Otherwise, Script},
+        statement::Statement,
+    },
+};
+
+/// Expired leases that one claim frees at most.
+const FREED: u32 = 1000;
+
+/// What a batch does to one item. What ends comes before what is removed, what is removed before what is planted.
+#[derive(Default)]
+struct Change {
+    ends: Vec<WorkEnd>,
+    removed: bool,
+    planted: Option<DateTime<Utc>>,
+}
+
+/// What a batch does to work, in order of lane and id; the subjects of its events come up for dispatch.
+pub(crate) fn render(
+    db: Db,
+    organization: OrganizationId,
+    events: &[Event],
+    planted: Vec<WorkItem>,
+    removed: Vec<(Lane, Uuid)>,
+    ends: Vec<WorkEnd>,
+    script: &mut Script,
+) -> Result<()> {
+    let mut changes: BTreeMap<(&str, Uuid), Change> = BTreeMap::new();
+    for event in events {
+        let change = changes.entry((Lane::Dispatch.as_str(), event.subject.id)).or_default();
+        change.planted = Some(change.planted.map_or(event.occurred_at, |due| due.min(event.occurred_at)));
+    }
+    for item in planted {
+        own(organization, item.organization_id)?;
+        changes.entry((item.lane.as_str(), item.id)).or_default().planted = Some(item.due_at);
+    }
+    for (lane, id) in removed {
+        changes.entry((lane.as_str(), id)).or_default().removed = true;
+    }
+    for end in ends {
+        let (WorkEnd::Held(claim) | WorkEnd::Done(claim) | WorkEnd::Later(claim, _)) = &end;
+        own(organization, claim.organization_id)?;
+        changes.entry((claim.lane.as_str(), claim.id)).or_default().ends.push(end);
+    }
+    let mut plants = Vec::new();
+    for ((lane, id), change) in changes {
+        if change.removed || !change.ends.is_empty() {
+            plant(db, organization, &mut plants, script);
+        }
+        for end in change.ends {
+            render_end(db, end, script);
+        }
+        if change.removed {
+            let mut statement = Statement::new("DELETE FROM work");
+            item(&mut statement, lane, id).push(" AND organization_id = ").bind(&organization);
+            script.push(statement, Check::Any);
+        }
+        plants.extend(change.planted.map(|due| (lane.to_owned(), id, due)));
+    }
+    plant(db, organization, &mut plants, script);
+    Ok(())
+}
+
+fn own(organization: OrganizationId, of: OrganizationId) -> Result<()> {
+    if organization == of { Ok(()) } else { Err(Error::internal("a batch touches work of another organisation")) }
+}
+
+fn plant(db: Db, organization: OrganizationId, plants: &mut Vec<(String, Uuid, DateTime<Utc>)>, script: &mut Script) {
+    let mut rows = plants.drain(..);
+    while rows.len() > 0 {
+        let mut statement =
+            Statement::new("INSERT INTO work (lane, id, organization_id, due_at, token, generation) VALUES ");
+        let size = piece(rows.len());
+        for (place, (lane, id, due)) in rows.by_ref().take(size).enumerate() {
+            statement.push(if place == 0 { "(" } else { ", (" }).bind(&lane).push(", ").bind(&id).push(", ");
+            statement.bind(&organization).push(", ").bind(&due).push(", 0, 1)");
+        }
+        // A subject keeps its place in the queue, however many events come after the first.
+        statement.push(" ON CONFLICT (lane, id) DO UPDATE SET due_at = CASE WHEN excluded.lane = 'dispatch' THEN ");
+        statement.push(db.least()).push("(work.due_at, excluded.due_at) ELSE excluded.due_at END, ");
+        statement.push("generation = work.generation + 1 WHERE work.organization_id = excluded.organization_id");
+        script.push(
+            statement,
+            Check::Exactly(size as u64, Otherwise::Defect("a work item belongs to another organisation")),
+        );
+    }
+}
+
+fn render_end(db: Db, end: WorkEnd, script: &mut Script) {
+    let (WorkEnd::Held(claim) | WorkEnd::Done(claim) | WorkEnd::Later(claim, _)) = &end;
+    let mut held = Statement::new("SELECT 1 FROM work");
+    claimed(&mut held, claim).push(db.for_update());
+    script.push(held, Check::Some(Otherwise::LeaseLost));
+    match &end {
+        WorkEnd::Held(_) => {}
+        WorkEnd::Done(claim) => {
+            let mut delete = Statement::new("DELETE FROM work");
+            claimed(&mut delete, claim).push(" AND generation = ").bind(&claim.generation);
+            script.push(delete, Check::Any);
+            // Planted again since it was claimed: due when it was planted for.
+            let mut free = Statement::new("UPDATE work SET lease_owner = NULL, lease_until = NULL");
+            claimed(&mut free, claim).push(" AND generation <> ").bind(&claim.generation);
+            script.push(free, Check::Any);
+        }
+        WorkEnd::Later(claim, due) => script.push(later(claim, *due), Check::Any),
+    }
+}
+
+/// Gives a claim back. What was planted since it was claimed is due when it was planted for.
+pub(crate) fn later(claim: &Claim, due: DateTime<Utc>) -> Statement {
+    let mut statement = Statement::new("UPDATE work SET due_at = CASE WHEN generation = ");
+    statement.bind(&claim.generation).push(" THEN ").bind(&due);
+    statement.push(" ELSE due_at END, lease_owner = NULL, lease_until = NULL");
+    claimed(&mut statement, claim);
+    statement
+}
+
+/// Prolongs a claim.
+pub(crate) fn renew(claim: &Claim, until: DateTime<Utc>) -> Statement {
+    let mut statement = Statement::new("UPDATE work SET lease_until = ");
+    statement.bind(&until);
+    claimed(&mut statement, claim);
+    statement
+}
+
+fn item<'s>(statement: &'s mut Statement, lane: &str, id: Uuid) -> &'s mut Statement {
+    statement.push(" WHERE lane = ").bind(&lane.to_owned()).push(" AND id = ").bind(&id)
+}
+
+fn claimed<'s>(statement: &'s mut Statement, claim: &Claim) -> &'s mut Statement {
+    item(statement, claim.lane.as_str(), claim.id);
+    statement.push(" AND token = ").bind(&claim.token).push(" AND lease_owner IS NOT NULL")
+}
+
+/// Frees what dead processes had, then claims what is due: two statements that need no common transaction. Each lane is
+/// walked along its own stretch of the index, oldest first, so the cost does not depend on what else is pending.
+pub(crate) fn claim(db: Db, lanes: &[Lane], owner: Uuid, now: DateTime<Utc>, lease: Duration, limit: u32) -> Script {
+    let mut script = Script::default();
+    let mut free = Statement::new("UPDATE work SET lease_owner = NULL, lease_until = NULL WHERE (lane, id) IN (");
+    free.push("SELECT lane, id FROM work WHERE lease_until <= ").bind(&now);
+    free.push(&format!(" ORDER BY lease_until LIMIT {FREED}{})", db.skip_locked()));
+    script.push(free, Check::Any);
+
+    // The limit is written out: a planner that does not know it expects a tenth of the table.
+    let mut claim = Statement::default();
+    for (place, lane) in lanes.iter().enumerate() {
+        claim.push(if place == 0 { "WITH " } else { ", " });
+        claim.push(&format!("due_{place} AS (SELECT lane, id, due_at FROM work WHERE lane = ")).bind(lane);
+        claim.push(" AND lease_until IS NULL AND due_at <= ").bind(&now);
+        claim.push(&format!(" ORDER BY due_at, id LIMIT {limit}{})", db.skip_locked()));
+    }
+    let union = (0..lanes.len()).map(|place| format!("SELECT lane, id, due_at FROM due_{place}"));
+    let union = union.collect::<Vec<_>>().join(" UNION ALL ");
+    claim.push(&format!(", picked AS (SELECT lane, id FROM ({union}) AS due ORDER BY due_at, id LIMIT {limit}) "));
+    claim.push("UPDATE work SET lease_owner = ").bind(&owner);
+    claim.push(", lease_until = ").bind(&(now + lease));
+    claim.push(", token = ").push(db.greatest()).push("(token + 1, ").bind(&now).push(")");
+    claim.push(" FROM picked WHERE work.lane = picked.lane AND work.id = picked.id");
+    claim.push(" RETURNING work.lane, work.id, work.organization_id, work.due_at, work.token, work.generation");
+    script.push(claim, Check::Any);
+    script
+}
+
+/// Reads what [`claim`] answers, oldest first.
+pub(crate) fn claims(rows: Vec<Row>) -> Result<Vec<Claim>> {
+    let mut claims = rows
+        .into_iter()
+        .map(|row| {
+            let mut row = row.into_iter();
+            let mut next = || row.next().unwrap_or(Value::Null);
+            Ok(Claim {
+                lane: Lane::from_value(next())?,
+                id: Uuid::from_value(next())?,
+                organization_id: OrganizationId::from_value(next())?,
+                due_at: DateTime::from_value(next())?,
+                token: i64::from_value(next())?,
+                generation: i64::from_value(next())?,
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    claims.sort_by_key(|claim| (claim.due_at, claim.id));
+    Ok(claims)
+}
+
+/// When the next free item of these lanes is due.
+pub(crate) fn next_due(lanes: &[Lane]) -> Statement {
+    let mut statement = Statement::default();
+    for (place, lane) in lanes.iter().enumerate() {
+        statement.push(if place == 0 { "SELECT MIN(due_at) FROM (" } else { " UNION ALL " });
+        statement.push("SELECT MIN(due_at) AS due_at FROM work WHERE lease_until IS NULL AND lane = ").bind(lane);
+    }
+    statement.push(") AS due");
+    statement
+}
