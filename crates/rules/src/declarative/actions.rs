@@ -1,0 +1,260 @@
+//! Reads what a rule does: `actions`, a list of objects, or `action`, one object with several members. Each becomes
+//! [`Action`]s with ids instead of names; a text's variables are checked here and rendered by the runtime.
+
+use std::collections::BTreeMap;
+
+use dealwright::{
+    Error, Result,
+    domain::{
+        fact_path::FactPath,
+        rule::{Action, RuleSubject},
+        template::{self, TemplateError},
+    },
+    id::UserId,
+};
+use serde_json::{Map, Value};
+
+use super::{
+    complaint::{child, expected, invalid, item, not_available, only, quoted, required, too_long, unknown},
+    limits,
+    names::Names,
+};
+
+/// In the order of the contract, in which the members of one object are carried out.
+const ACTIONS: &[&str] =
+    &["move_to_stage", "notify_team", "assign_to", "add_tag", "remove_tag", "set_field", "send_message", "stop"];
+/// Actions of the contract that this build does not have.
+const ABSENT: &[&str] = &["create_task", "create_deal", "draft_reply", "call_webhook"];
+/// What needs no contact.
+const WITHOUT_CONTACT: &[&str] = &["notify_team", "stop"];
+
+pub(super) struct Reader<'a> {
+    pub names: Names<'a>,
+    pub subject: RuleSubject,
+}
+
+impl Reader<'_> {
+    pub(super) fn read(&self, definition: &Map<String, Value>) -> Result<Vec<Action>> {
+        let mut actions = Vec::new();
+        match (definition.get("actions"), definition.get("action")) {
+            (Some(_), Some(_)) => return Err(invalid("/action", "give either action or actions, not both")),
+            (None, None) => {
+                return Err(required("/actions", "a rule needs an action, for example [{\"notify_team\": true}]"));
+            }
+            (None, Some(one)) => self.object(one, "/action", &mut actions)?,
+            (Some(Value::Array(list)), None) => {
+                for (index, one) in list.iter().enumerate() {
+                    self.object(one, &item("/actions", index), &mut actions)?;
+                }
+            }
+            (Some(other), None) => return Err(expected("/actions", "a list of actions", other)),
+        }
+        match actions.len() {
+            0 => Err(required("/actions", "name at least one action, for example {\"notify_team\": true}")),
+            1..=limits::ACTIONS => Ok(actions),
+            _ => Err(too_many()),
+        }
+    }
+
+    fn object(&self, value: &Value, at: &str, actions: &mut Vec<Action>) -> Result<()> {
+        let Value::Object(members) = value else {
+            return Err(expected(at, "an object such as {\"move_to_stage\": \"qualified\"}", value));
+        };
+        if members.is_empty() {
+            return Err(required(at, "name the action, for example {\"notify_team\": true}"));
+        }
+        if let Some(name) = members.keys().find(|name| !ACTIONS.contains(&name.as_str())) {
+            let at = child(at, name);
+            return Err(match ABSENT.contains(&name.as_str()) {
+                true => not_available(&at, &format!("the action {name}")),
+                false => unknown(&at, "action", name, ACTIONS.iter().copied()),
+            });
+        }
+        for (name, value) in ACTIONS.iter().filter_map(|name| members.get_key_value(*name)) {
+            let at = child(at, name);
+            if self.subject == RuleSubject::Organization && !WITHOUT_CONTACT.contains(&name.as_str()) {
+                return Err(invalid(&at, format!("{name} acts on a contact; this rule is about the organization")));
+            }
+            self.action(name, value, &at, actions)?;
+            if actions.len() > limits::ACTIONS {
+                return Err(too_many());
+            }
+        }
+        Ok(())
+    }
+
+    fn action(&self, name: &str, value: &Value, at: &str, actions: &mut Vec<Action>) -> Result<()> {
+        match name {
+            "move_to_stage" => actions.push(self.move_to_stage(value, at)?),
+            "notify_team" => actions.push(Action::NotifyTeam { text: self.notification(value, at)? }),
+            "assign_to" => actions.push(Action::AssignTo(self.assignee(value, at)?)),
+            "add_tag" => actions.extend(tags(value, at)?.into_iter().map(Action::AddTag)),
+            "remove_tag" => actions.extend(tags(value, at)?.into_iter().map(Action::RemoveTag)),
+            "set_field" => actions.push(Action::SetField(fields(value, at)?)),
+            "send_message" => actions.push(Action::SendMessage { text: self.message(value, at)? }),
+            _ => {
+                if value != &Value::Bool(true) {
+                    return Err(expected(at, "true", value));
+                }
+                actions.push(Action::Stop);
+            }
+        }
+        Ok(())
+    }
+
+    /// A name means the stage of that name in the subject's own pipeline; an id means that very stage.
+    fn move_to_stage(&self, value: &Value, at: &str) -> Result<Action> {
+        let (given, stage_at, pipeline) = match value {
+            Value::String(given) => (given.as_str(), at.to_owned(), None),
+            Value::Object(members) => {
+                only(members, at, &["stage", "pipeline"])?;
+                let stage_at = child(at, "stage");
+                let stage = match members.get("stage") {
+                    None => return Err(required(&stage_at, "name the stage to move to")),
+                    Some(Value::String(stage)) => stage.as_str(),
+                    Some(other) => return Err(expected(&stage_at, "the name or id of a stage", other)),
+                };
+                let pipeline_at = child(at, "pipeline");
+                let pipeline = match members.get("pipeline") {
+                    None | Some(Value::Null) => None,
+                    Some(Value::String(pipeline)) => Some(self.names.pipeline(pipeline, &pipeline_at)?),
+                    Some(other) => return Err(expected(&pipeline_at, "the name or id of a pipeline", other)),
+                };
+                (stage, stage_at, pipeline)
+            }
+            other => return Err(expected(at, "the name or id of a stage, or {\"stage\", \"pipeline\"}", other)),
+        };
+        let (stages, pipeline_id) = match (pipeline, self.names.stage_by_id(given)) {
+            (None, Some((stage, pipeline))) => (vec![stage], Some(pipeline)),
+            (None, None) => (self.names.stages(given, &stage_at)?, None),
+            (Some(pipeline), _) => (self.names.stages_in(given, pipeline, &stage_at)?, Some(pipeline)),
+        };
+        let name = stages.first().and_then(|stage| self.names.stage_name(*stage)).unwrap_or_else(|| given.to_owned());
+        Ok(Action::MoveToStage { name, stages, pipeline_id })
+    }
+
+    fn notification(&self, value: &Value, at: &str) -> Result<Option<String>> {
+        match value {
+            Value::Bool(true) => Ok(None),
+            Value::Object(members) => {
+                only(members, at, &["text"])?;
+                let at = child(at, "text");
+                let text = members.get("text").ok_or_else(|| required(&at, "say what to tell the team"))?;
+                self.template(text, &at, limits::NOTIFICATION).map(Some)
+            }
+            other => Err(expected(at, "true or {\"text\": …}", other)),
+        }
+    }
+
+    fn message(&self, value: &Value, at: &str) -> Result<String> {
+        match value {
+            Value::String(_) => self.template(value, at, limits::MESSAGE),
+            Value::Object(members) if members.contains_key("template") => {
+                Err(not_available(&child(at, "template"), "a stored template"))
+            }
+            Value::Object(members) => {
+                only(members, at, &["text"])?;
+                let at = child(at, "text");
+                let text = members.get("text").ok_or_else(|| required(&at, "say what to send"))?;
+                self.template(text, &at, limits::MESSAGE)
+            }
+            other => Err(expected(at, "a text or {\"text\": …}", other)),
+        }
+    }
+
+    fn assignee(&self, value: &Value, at: &str) -> Result<UserId> {
+        let absent = |what: &str| Err(not_available(at, &format!("assigning to {what}")));
+        match value {
+            Value::String(word) if word == "round_robin" || word == "least_busy" => absent(word),
+            Value::String(user) => self.names.user(user, at),
+            Value::Object(members) if members.contains_key("team") => absent("a team"),
+            Value::Object(members) => {
+                only(members, at, &["user"])?;
+                let at = child(at, "user");
+                match members.get("user") {
+                    Some(Value::String(user)) => self.names.user(user, &at),
+                    Some(other) => Err(expected(&at, "the e-mail address, name or id of a user", other)),
+                    None => Err(required(&at, "name the user")),
+                }
+            }
+            other => Err(expected(at, "the e-mail address, name or id of a user", other)),
+        }
+    }
+
+    fn template(&self, value: &Value, at: &str, limit: usize) -> Result<String> {
+        let Value::String(text) = value else { return Err(expected(at, "a text", value)) };
+        if text.trim().is_empty() {
+            return Err(required(at, "the text is empty; say something"));
+        }
+        if text.chars().count() > limit {
+            return Err(too_long(at, "the text", limit));
+        }
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            return Err(invalid(at, "the text contains control characters"));
+        }
+        let variables = template::variables(text).map_err(|error| match error {
+            TemplateError::Unclosed => invalid(at, "a variable begins with {{ and ends with }}: {{contact.name}}"),
+            TemplateError::NotAvailable(path) => not_available(at, &format!("the variable {path}")),
+            TemplateError::Unknown(path) => unknown(at, "variable", &path, FactPath::all().map(FactPath::as_str)),
+        })?;
+        let foreign = variables.iter().find(|fact| !fact.stands_without_contact());
+        if let (RuleSubject::Organization, Some(fact)) = (self.subject, foreign) {
+            return Err(invalid(at, format!("{fact} is known of a contact; this rule is about the organization")));
+        }
+        Ok(text.clone())
+    }
+}
+
+fn too_many() -> Error {
+    Error::invalid("/actions", "too_many", format!("a rule has at most {} actions", limits::ACTIONS))
+}
+
+fn tags(value: &Value, at: &str) -> Result<Vec<String>> {
+    match value {
+        Value::Array(list) if list.is_empty() => Err(required(at, "name at least one tag")),
+        Value::Array(list) => {
+            list.iter().enumerate().map(|(index, tag)| name(tag, &item(at, index), "the tag")).collect()
+        }
+        tag => Ok(vec![name(tag, at, "the tag")?]),
+    }
+}
+
+fn fields(value: &Value, at: &str) -> Result<BTreeMap<String, Value>> {
+    let Value::Object(members) = value else {
+        return Err(expected(at, "an object such as {\"source\": \"fair\"}", value));
+    };
+    if members.is_empty() {
+        return Err(required(at, "name at least one field: name, source or score"));
+    }
+    members.iter().map(|(field, value)| Ok((field.clone(), self::field(field, value, &child(at, field))?))).collect()
+}
+
+fn field(field: &str, value: &Value, at: &str) -> Result<Value> {
+    match field {
+        "name" => name(value, at, "the name").map(Value::from),
+        "source" if value.is_null() => Ok(Value::Null),
+        "source" => name(value, at, "the source").map(Value::from),
+        "score" => value.as_i64().map(Value::from).ok_or_else(|| expected(at, "a whole number", value)),
+        "assigned_to" => Err(invalid(at, "write {\"assigned_to\": …} as the action assign_to")),
+        "tags" => Err(invalid(at, "tags are changed by the actions add_tag and remove_tag")),
+        "stage" | "stage_id" => Err(invalid(at, "the stage is changed by the action move_to_stage")),
+        "emails" | "phones" | "handles" | "company_id" | "team_id" => {
+            Err(not_available(at, &format!("setting {field} by a rule")))
+        }
+        field if field == "custom" || field.starts_with("custom.") => Err(not_available(at, "a custom field")),
+        field => Err(unknown(at, "field", field, ["name", "source", "score"])),
+    }
+}
+
+fn name(value: &Value, at: &str, what: &str) -> Result<String> {
+    let Value::String(text) = value else { return Err(expected(at, &format!("{what} as a text"), value)) };
+    let text = text.trim();
+    match text.chars().count() {
+        0 => Err(required(at, format!("{what} is empty"))),
+        1..=limits::NAME if text.chars().any(char::is_control) => {
+            Err(invalid(at, format!("{what} {} contains control characters", quoted(text))))
+        }
+        1..=limits::NAME => Ok(text.to_owned()),
+        _ => Err(too_long(at, what, limits::NAME)),
+    }
+}

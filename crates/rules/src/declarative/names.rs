@@ -1,0 +1,124 @@
+//! Names in a rule become ids when it is saved. Letter case does not tell names apart, unless two of them differ in nothing
+//! else: then the exact one is meant.
+
+use dealwright::{
+    Error, Result,
+    id::{Id, PipelineId, StageId, UserId},
+    ports::rule_engine::Directory,
+};
+use uuid::Uuid;
+
+use super::complaint::{invalid, quoted, unknown, unknown_in};
+
+#[derive(Clone, Copy)]
+pub(super) struct Names<'a>(pub &'a Directory);
+
+impl Names<'_> {
+    /// Every stage of that name, in any pipeline; or the one with that id.
+    pub(super) fn stages(self, given: &str, at: &str) -> Result<Vec<StageId>> {
+        let found: Vec<_> = (self.0.pipelines.iter())
+            .flat_map(|(pipeline, _)| self.stages_named(given, *pipeline))
+            .chain(self.stage_by_id(given).map(|(stage, _)| stage))
+            .collect();
+        if found.is_empty() { Err(self.no_stage(given, at, None)) } else { Ok(found) }
+    }
+
+    /// The stages of that name in one pipeline; or the one with that id, if it is there.
+    pub(super) fn stages_in(self, given: &str, pipeline: PipelineId, at: &str) -> Result<Vec<StageId>> {
+        let by_id = self.stage_by_id(given).filter(|(_, there)| *there == pipeline).map(|(stage, _)| stage);
+        let found: Vec<_> = self.stages_named(given, pipeline).into_iter().chain(by_id).collect();
+        if found.is_empty() { Err(self.no_stage(given, at, Some(pipeline))) } else { Ok(found) }
+    }
+
+    /// The stage with that id, and its pipeline.
+    pub(super) fn stage_by_id(self, given: &str) -> Option<(StageId, PipelineId)> {
+        let id = id(given)?;
+        let (stage, pipeline, _) = self.0.stages.iter().find(|(stage, ..)| *stage == id)?;
+        Some((*stage, *pipeline))
+    }
+
+    /// The name of a stage.
+    pub(super) fn stage_name(self, id: StageId) -> Option<String> {
+        self.0.stages.iter().find(|(stage, ..)| *stage == id).map(|(.., name)| name.clone())
+    }
+
+    /// Every pipeline of that name, or the one with that id.
+    pub(super) fn pipelines(self, given: &str, at: &str) -> Result<Vec<PipelineId>> {
+        let by_id =
+            self.0.pipelines.iter().map(|(pipeline, _)| *pipeline).find(|pipeline| id(given) == Some(*pipeline));
+        let named = named(given, self.0.pipelines.iter().map(|(pipeline, name)| (*pipeline, name.as_str())));
+        let found: Vec<_> = named.into_iter().chain(by_id).collect();
+        if found.is_empty() {
+            return Err(unknown(at, "pipeline", given, self.0.pipelines.iter().map(|(_, name)| name.as_str())));
+        }
+        Ok(found)
+    }
+
+    /// Exactly one pipeline.
+    pub(super) fn pipeline(self, given: &str, at: &str) -> Result<PipelineId> {
+        match self.pipelines(given, at)?.as_slice() {
+            [only] => Ok(*only),
+            several => Err(ambiguous(at, "pipelines", given, several.len(), "its id")),
+        }
+    }
+
+    /// Every user with that e-mail address, name or id.
+    pub(super) fn users(self, given: &str, at: &str) -> Result<Vec<UserId>> {
+        let users = &self.0.users;
+        let by_id = users.iter().map(|(user, ..)| *user).find(|user| id(given) == Some(*user));
+        let by_email = users.iter().find(|(_, email, _)| same(email, given)).map(|(user, ..)| *user);
+        if let Some(user) = by_id.or(by_email) {
+            return Ok(vec![user]);
+        }
+        let found = named(given, users.iter().map(|(user, _, name)| (*user, name.as_str())));
+        if found.is_empty() {
+            let known = users.iter().map(|(_, email, _)| email.as_str());
+            let names = users.iter().map(|(.., name)| name.as_str());
+            return Err(unknown(at, "user", given, known.chain(names)));
+        }
+        Ok(found)
+    }
+
+    /// Exactly one user.
+    pub(super) fn user(self, given: &str, at: &str) -> Result<UserId> {
+        match self.users(given, at)?.as_slice() {
+            [only] => Ok(*only),
+            several => Err(ambiguous(at, "users", given, several.len(), "the e-mail address or id")),
+        }
+    }
+
+    fn stages_named(self, given: &str, pipeline: PipelineId) -> Vec<StageId> {
+        let there = self.0.stages.iter().filter(|(_, owner, _)| *owner == pipeline);
+        named(given, there.map(|(stage, _, name)| (*stage, name.as_str())))
+    }
+
+    fn no_stage(self, given: &str, at: &str, pipeline: Option<PipelineId>) -> Error {
+        let there = self.0.stages.iter().filter(|(_, owner, _)| pipeline.is_none_or(|pipeline| pipeline == *owner));
+        let mut names: Vec<&str> = there.map(|(.., name)| name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let place = self.0.pipelines.iter().find(|(id, _)| Some(*id) == pipeline);
+        match place {
+            Some((_, name)) => unknown_in(at, "stage", given, &format!(" in pipeline {}", quoted(name)), names),
+            None => unknown(at, "stage", given, names),
+        }
+    }
+}
+
+fn id<T: Id>(given: &str) -> Option<T> {
+    Uuid::try_parse(given).ok().map(T::from_uuid)
+}
+
+fn ambiguous(at: &str, nouns: &str, given: &str, count: usize, remedy: &str) -> Error {
+    invalid(at, format!("{count} {nouns} are called {}; give {remedy}", quoted(given)))
+}
+
+fn named<'a, T: Copy>(given: &str, all: impl Iterator<Item = (T, &'a str)>) -> Vec<T> {
+    let alike: Vec<_> = all.filter(|(_, name)| same(name, given)).collect();
+    let exact: Vec<_> = alike.iter().filter(|(_, name)| *name == given).map(|(thing, _)| *thing).collect();
+    if exact.is_empty() { alike.into_iter().map(|(thing, _)| thing).collect() } else { exact }
+}
+
+fn same(name: &str, given: &str) -> bool {
+    name == given || name.trim().to_lowercase() == given.trim().to_lowercase()
+}

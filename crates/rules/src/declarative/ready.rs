@@ -1,0 +1,199 @@
+//! A compiled rule made ready: facts are found without names, texts are searched by automata, and asking allocates nothing
+//! until the condition holds. What there is none of holds in no comparison, not even in `ne`; `exists: false` does.
+
+use chrono::{DateTime, Utc};
+use dealwright::{
+    Error, Result,
+    domain::{
+        fact_path::{FactKind, FactPath, FactValue},
+        rule::{Action, Facts},
+    },
+    ports::rule_engine::CompiledRule,
+};
+use regex::Regex;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    pattern::{self, Search},
+    program::{Bound, Node, Op, Operands, Order, Program, Test},
+};
+
+/// The store counts microseconds: hours made of them may miss a bound by that much.
+const MICROSECOND: f64 = 1.0 / 3.6e9;
+
+pub(super) struct Ready {
+    condition: Check,
+    actions: Vec<Action>,
+}
+
+enum Check {
+    All(Box<[Check]>),
+    Any(Box<[Check]>),
+    Not(Box<Check>),
+    Fact(FactPath, Comparison),
+}
+
+enum Comparison {
+    /// The value is one of these, or, if `none`, none of them.
+    Ids {
+        ids: Box<[Name]>,
+        none: bool,
+    },
+    Texts {
+        texts: Box<[String]>,
+        none: bool,
+    },
+    Numbers {
+        numbers: Box<[f64]>,
+        none: bool,
+    },
+    Flags {
+        flags: Box<[bool]>,
+        none: bool,
+    },
+    Times {
+        times: Box<[DateTime<Utc>]>,
+        none: bool,
+    },
+    Number(Order, f64),
+    Time(Order, DateTime<Utc>),
+    /// One of these finds something.
+    Patterns(Box<[Regex]>),
+    Exists(bool),
+}
+
+/// An id, also as JSON writes it.
+struct Name {
+    id: Uuid,
+    text: String,
+}
+
+impl Ready {
+    pub(super) fn new(program: Program) -> Result<Self> {
+        Ok(Self { condition: check(program.condition)?, actions: program.actions })
+    }
+}
+
+impl CompiledRule for Ready {
+    fn evaluate(&self, facts: &Facts) -> Result<Vec<Action>> {
+        Ok(if self.condition.holds(facts) { self.actions.clone() } else { Vec::new() })
+    }
+}
+
+fn check(node: Node) -> Result<Check> {
+    let checks = |nodes: Vec<Node>| nodes.into_iter().map(check).collect::<Result<Box<[_]>>>();
+    Ok(match node {
+        Node::All(nodes) => Check::All(checks(nodes)?),
+        Node::Any(nodes) => Check::Any(checks(nodes)?),
+        Node::Not(node) => Check::Not(Box::new(check(*node)?)),
+        Node::Test(Test { fact, op }) => Check::Fact(fact, comparison(fact, op)?),
+    })
+}
+
+fn comparison(fact: FactPath, op: Op) -> Result<Comparison> {
+    let tolerance = if fact.kind() == FactKind::Hours { MICROSECOND } else { 0.0 };
+    let is_list = fact.kind() == FactKind::Texts;
+    Ok(match op {
+        Op::AnyOf(operands) => membership(operands, false),
+        Op::NoneOf(operands) => membership(operands, true),
+        Op::Bound(Order::Gte, Bound::Number(number)) => Comparison::Number(Order::Gte, number - tolerance),
+        Op::Bound(order, Bound::Number(number)) => Comparison::Number(order, number),
+        Op::Bound(order, Bound::Time(time)) => Comparison::Time(order, time),
+        Op::Contains(texts) => search(&texts, if is_list { Search::Whole } else { Search::Within })?,
+        Op::StartsWith(texts) => search(&texts, Search::AtStart)?,
+        Op::Matches(list) => {
+            let list = list.iter().map(|one| pattern::expression(one)).collect::<Result<Box<[_]>, _>>();
+            Comparison::Patterns(list.map_err(not_ours)?)
+        }
+        Op::Exists(expected) => Comparison::Exists(expected),
+    })
+}
+
+fn membership(operands: Operands, none: bool) -> Comparison {
+    match operands {
+        Operands::Ids(ids) => {
+            let ids = ids.into_iter().map(|id| Name { id, text: id.to_string() }).collect();
+            Comparison::Ids { ids, none }
+        }
+        Operands::Texts(texts) => Comparison::Texts { texts: texts.into(), none },
+        Operands::Numbers(numbers) => Comparison::Numbers { numbers: numbers.into(), none },
+        Operands::Flags(flags) => Comparison::Flags { flags: flags.into(), none },
+        Operands::Times(times) => Comparison::Times { times: times.into(), none },
+    }
+}
+
+fn search(texts: &[String], search: Search) -> Result<Comparison> {
+    Ok(Comparison::Patterns([pattern::texts(texts, search).map_err(not_ours)?].into()))
+}
+
+fn not_ours(fault: pattern::Fault) -> Error {
+    Error::internal(format!("a compiled rule carries a pattern that does not compile: {fault:?}"))
+}
+
+impl Check {
+    fn holds(&self, facts: &Facts) -> bool {
+        match self {
+            Self::All(checks) => checks.iter().all(|check| check.holds(facts)),
+            Self::Any(checks) => checks.iter().any(|check| check.holds(facts)),
+            Self::Not(check) => !check.holds(facts),
+            Self::Fact(fact, comparison) => comparison.holds(facts.get(*fact)),
+        }
+    }
+}
+
+impl Comparison {
+    fn holds(&self, value: Option<FactValue<'_>>) -> bool {
+        if let Self::Exists(expected) = self {
+            return *expected == value.is_some_and(|value| !matches!(value, FactValue::List([])));
+        }
+        let Some(value) = value else { return false };
+        match self {
+            Self::Exists(_) => false,
+            Self::Ids { ids, none } => match value {
+                FactValue::Named { id, .. } => *none != ids.iter().any(|name| name.id == id),
+                FactValue::Text(text) => *none != ids.iter().any(|name| name.text == text),
+                _ => false,
+            },
+            Self::Texts { texts, none } => match value {
+                FactValue::Text(text) => *none != texts.iter().any(|one| one == text),
+                FactValue::List(list) => *none != strings(list).any(|text| texts.iter().any(|one| one == text)),
+                _ => false,
+            },
+            Self::Numbers { numbers, none } => number(value).is_some_and(|number| *none != numbers.contains(&number)),
+            Self::Flags { flags, none } => match value {
+                FactValue::Flag(flag) => *none != flags.contains(&flag),
+                _ => false,
+            },
+            Self::Times { times, none } => time(value).is_some_and(|time| *none != times.contains(&time)),
+            Self::Number(order, bound) => number(value).is_some_and(|number| order.holds(&number, bound)),
+            Self::Time(order, bound) => time(value).is_some_and(|time| order.holds(&time, bound)),
+            Self::Patterns(patterns) => match value {
+                FactValue::Text(text) => patterns.iter().any(|pattern| pattern.is_match(text)),
+                FactValue::List(list) => {
+                    strings(list).any(|text| patterns.iter().any(|pattern| pattern.is_match(text)))
+                }
+                _ => false,
+            },
+        }
+    }
+}
+
+fn strings(list: &[Value]) -> impl Iterator<Item = &str> {
+    list.iter().filter_map(Value::as_str)
+}
+
+const fn number(value: FactValue<'_>) -> Option<f64> {
+    match value {
+        FactValue::Number(number) => Some(number),
+        _ => None,
+    }
+}
+
+fn time(value: FactValue<'_>) -> Option<DateTime<Utc>> {
+    match value {
+        FactValue::Time(time) => Some(time),
+        FactValue::Text(text) => DateTime::parse_from_rfc3339(text).ok().map(|time| time.with_timezone(&Utc)),
+        _ => None,
+    }
+}
