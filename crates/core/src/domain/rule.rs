@@ -40,7 +40,7 @@ words! {
     RuleSubject {
         /// A contact.
         Contact = "contact",
-        /// The organisation itself (schedules only): one run, no contact.
+        /// The organisation itself (a schedule, or an account's event): one run, no contact.
         Organization = "organization",
     }
 }
@@ -74,13 +74,6 @@ pub struct RulePlan {
     pub stages: Option<Vec<StageId>>,
     /// For `time_elapsed`.
     pub elapsed: Option<Elapsed>,
-    /// For `time_elapsed`: the largest lower bound on `hours_since_last_message` in its condition, if there is one. What
-    /// did not hold when the stage's time had elapsed is asked again when this one is reached.
-    #[serde(default)]
-    pub since_message_hours: Option<f64>,
-    /// The same for `hours_since_last_response`.
-    #[serde(default)]
-    pub since_response_hours: Option<f64>,
     /// For `schedule`.
     pub schedule: Option<Schedule>,
     /// Event causes that mute rules (`import`, `restore`, `backfill`) and that this rule asks for all the same.

@@ -1,6 +1,7 @@
 //! The port to rule engines. An engine turns a source into a [`CompiledRule`], a pure function from facts to actions: it
 //! fetches nothing, stores nothing and sends nothing.
 
+use chrono::TimeDelta;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -36,6 +37,13 @@ pub trait CompiledRule: Send + Sync {
     /// # Errors
     /// What the run records: a limit that tripped, or a source that failed.
     fn evaluate(&self, facts: &Facts) -> Result<Vec<Action>>;
+
+    /// In how long to ask a rule again that did not hold, because time alone may make it hold: silence that grows, an hour of
+    /// the day. `None`: nothing but an event can. An engine that cannot look into its rules says `None`.
+    fn ask_again(&self, facts: &Facts) -> Option<TimeDelta> {
+        let _ = facts;
+        None
+    }
 }
 
 /// One way of writing rules. Registered by name.

@@ -308,8 +308,8 @@ impl Attempt {
             }
         };
         if actions.is_empty() {
-            if let (Some(timer), Some(contact)) = (&self.timer, &contact) {
-                automation::replant(unit, &self.rule.rule.plan, contact, timer)?;
+            if let Some(timer) = &self.timer {
+                automation::replant(unit, self.rule.compiled.ask_again(&facts), timer)?;
             }
             return Ok(Asked::NotHeld);
         }

@@ -22,6 +22,7 @@ mod plan;
 mod program;
 mod ready;
 mod trigger;
+mod waiting;
 
 use dealwright::{
     Error, Result,

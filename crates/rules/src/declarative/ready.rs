@@ -1,7 +1,7 @@
 //! A compiled rule made ready: facts are found without names, texts are searched by automata, and asking allocates nothing
 //! until the condition holds. What there is none of holds in no comparison, not even in `ne`; `exists: false` does.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use dealwright::{
     Error, Result,
     domain::{
@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::{
     pattern::{self, Search},
     program::{Bound, Node, Op, Operands, Order, Program, Test},
+    waiting,
 };
 
 /// The store counts microseconds: hours made of them may miss a bound by that much.
@@ -27,14 +28,14 @@ pub(super) struct Ready {
     actions: Vec<Action>,
 }
 
-enum Check {
+pub(super) enum Check {
     All(Box<[Check]>),
     Any(Box<[Check]>),
     Not(Box<Check>),
     Fact(FactPath, Comparison),
 }
 
-enum Comparison {
+pub(super) enum Comparison {
     /// The value is one of these, or, if `none`, none of them.
     Ids {
         ids: Box<[Name]>,
@@ -64,7 +65,7 @@ enum Comparison {
 }
 
 /// An id, also as JSON writes it.
-struct Name {
+pub(super) struct Name {
     id: Uuid,
     text: String,
 }
@@ -78,6 +79,10 @@ impl Ready {
 impl CompiledRule for Ready {
     fn evaluate(&self, facts: &Facts) -> Result<Vec<Action>> {
         Ok(if self.condition.holds(facts) { self.actions.clone() } else { Vec::new() })
+    }
+
+    fn ask_again(&self, facts: &Facts) -> Option<TimeDelta> {
+        waiting::ask_again(&self.condition, facts)
     }
 }
 
@@ -143,7 +148,7 @@ impl Check {
 }
 
 impl Comparison {
-    fn holds(&self, value: Option<FactValue<'_>>) -> bool {
+    pub(super) fn holds(&self, value: Option<FactValue<'_>>) -> bool {
         if let Self::Exists(expected) = self {
             return *expected == value.is_some_and(|value| !matches!(value, FactValue::List([])));
         }

@@ -63,19 +63,14 @@ pub(crate) fn tend(unit: &mut Unit, rules: &RuleSet, contact: &Contact, timers: 
     Ok(())
 }
 
-/// After a time rule did not hold: waits for the instant at which one of its other lower bounds is reached, or, if none
-/// is ahead, for the next event of the contact (the timer is ripe).
-pub(crate) fn replant(unit: &mut Unit, plan: &RulePlan, contact: &Contact, timer: &Timer) -> Result<()> {
-    let now = unit.now();
-    let bounds =
-        [(plan.since_message_hours, contact.last_message_at), (plan.since_response_hours, contact.last_response_at)];
-    let ahead =
-        bounds.into_iter().filter_map(|(hours, since)| Some(since? + span(hours?))).filter(|due| *due > now).min();
-    let (due_at, ripe) = ahead.map_or((timer.due_at, true), |due| (due, false));
-    if (due_at, ripe) != (timer.due_at, timer.ripe) {
-        unit.note(Write::Update(Update::of(timer).set("due_at", &due_at).set("ripe", &ripe)))?;
+/// After a time rule did not hold: the contact's next event asks it again (the timer is ripe), and so does the instant at
+/// which time alone may make it hold, `again` from now.
+pub(crate) fn replant(unit: &mut Unit, again: Option<Duration>, timer: &Timer) -> Result<()> {
+    let due_at = again.map_or(timer.due_at, |wait| unit.now() + wait);
+    if (due_at, true) != (timer.due_at, timer.ripe) {
+        unit.note(Write::Update(Update::of(timer).set("due_at", &due_at).set("ripe", &true)))?;
     }
-    if !ripe {
+    if again.is_some() {
         unit.plant(Lane::Timer, timer.id, due_at);
     }
     Ok(())
