@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    domain::word::words,
+    domain::{
+        text::{self, Flaws},
+        word::words,
+    },
     id::{CompanyId, ContactId, EventId, OrganizationId, PipelineId, StageId, TeamId, UserId},
 };
 
@@ -123,21 +126,92 @@ pub struct ContactTag {
     pub contact_id: ContactId,
 }
 
+/// The most e-mail addresses, and the most phone numbers, of one contact.
+pub const MAX_ADDRESSES: usize = 50;
+/// The most tags of one contact.
+pub const MAX_TAGS: usize = 100;
+
 impl Contact {
+    /// Brings what people entered to the form in which it is kept, and tells what is wrong with it. What `before` has
+    /// already stays as it is: strangers' addresses, taken from their messages, may be odder than what people may type.
+    pub fn tidy(&mut self, before: Option<&Self>) -> Flaws {
+        let mut flaws = Flaws::default();
+        let changed = |now: &dyn Fn(&Self) -> bool| before.is_none_or(now);
+        if changed(&|old| old.name != self.name)
+            && let Some(name) = flaws.take("/name", text::name(&self.name))
+        {
+            self.name_key = text::name_key(&name);
+            self.name = name;
+        }
+        if changed(&|old| old.emails != self.emails) {
+            let known = before.map(|old| old.emails.as_slice()).unwrap_or_default();
+            flaws.each("/emails", MAX_ADDRESSES, &mut self.emails, unless_known(known, text::email));
+        }
+        if changed(&|old| old.phones != self.phones) {
+            let known = before.map(|old| old.phones.as_slice()).unwrap_or_default();
+            flaws.each("/phones", MAX_ADDRESSES, &mut self.phones, unless_known(known, text::phone));
+        }
+        for (pointer, handle, old) in [
+            ("/handles/telegram", &mut self.handles.telegram, before.map(|old| &old.handles.telegram)),
+            ("/handles/linkedin", &mut self.handles.linkedin, before.map(|old| &old.handles.linkedin)),
+            ("/handles/twitter", &mut self.handles.twitter, before.map(|old| &old.handles.twitter)),
+        ] {
+            if let Some(given) = handle
+                && old.is_none_or(|old| old.as_ref() != Some(given))
+                && let Some(tidied) = flaws.take(pointer, text::handle(given))
+            {
+                *given = tidied;
+            }
+        }
+        self.source = self.source.take().filter(|source| !source.trim().is_empty());
+        if let Some(source) = &mut self.source
+            && let Some(tidied) = flaws.take("/source", text::line(source, text::MAX_WORD))
+        {
+            *source = tidied;
+        }
+        flaws.each("/tags", MAX_TAGS, &mut self.tags, text::tag);
+        self.tags.sort();
+        for field in self.custom.keys().take(MAX_TAGS) {
+            let pointer = format!("/custom/{}", field.replace('~', "~0").replace('/', "~1"));
+            flaws.add(pointer, "unknown", format!("{field:?} is no custom field: none can be defined in this build"));
+        }
+        if let Some(company) = self.company_id {
+            flaws.add(
+                "/company_id",
+                "unknown",
+                format!("company {company} does not exist: this build keeps no companies"),
+            );
+        }
+        if let Some(team) = self.team_id {
+            flaws.add("/team_id", "unknown", format!("team {team} does not exist: this build keeps no teams"));
+        }
+        flaws
+    }
+
     /// Every identity, normalised, without repeats.
     pub fn identities(&self) -> Vec<(IdentityKind, String)> {
-        let handles = [
-            (IdentityKind::Telegram, &self.handles.telegram),
-            (IdentityKind::Linkedin, &self.handles.linkedin),
-            (IdentityKind::Twitter, &self.handles.twitter),
-        ];
-        let mut all: Vec<_> = (self.emails.iter().map(|value| (IdentityKind::Email, value.clone())))
-            .chain(self.phones.iter().map(|value| (IdentityKind::Phone, value.clone())))
-            // Handles are case-insensitive at all three providers.
-            .chain(handles.into_iter().filter_map(|(kind, value)| Some((kind, value.as_ref()?.to_lowercase()))))
-            .collect();
-        all.sort();
-        all.dedup();
-        all
+        identities(&self.emails, &self.phones, &self.handles)
     }
+}
+
+/// The identities that these addresses make, normalised, without repeats.
+pub fn identities(emails: &[String], phones: &[String], handles: &Handles) -> Vec<(IdentityKind, String)> {
+    let handles = [
+        (IdentityKind::Telegram, &handles.telegram),
+        (IdentityKind::Linkedin, &handles.linkedin),
+        (IdentityKind::Twitter, &handles.twitter),
+    ];
+    let mut all: Vec<_> = (emails.iter().map(|value| (IdentityKind::Email, value.clone())))
+        .chain(phones.iter().map(|value| (IdentityKind::Phone, value.clone())))
+        // Handles are case-insensitive at all three providers.
+        .chain(handles.into_iter().filter_map(|(kind, value)| Some((kind, value.as_ref()?.to_lowercase()))))
+        .collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// A check that lets pass what is known already.
+fn unless_known(known: &[String], check: fn(&str) -> text::Checked<String>) -> impl Fn(&str) -> text::Checked<String> {
+    move |given| if known.iter().any(|it| it == given) { Ok(given.to_owned()) } else { check(given) }
 }

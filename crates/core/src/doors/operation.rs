@@ -108,11 +108,20 @@ pub(crate) fn read_input<T: DeserializeOwned>(value: Value) -> Result<T> {
     })
 }
 
-/// Declares one room's operations: the typed handle and its lines of the table.
+/// The first of several expressions.
+macro_rules! first {
+    ($first:expr $(, $rest:expr)*) => {
+        $first
+    };
+}
+pub(crate) use first;
+
+/// Declares one room's operations: the typed handle and its lines of the table. `as "word"` names an operation whose verb
+/// is a word that Rust keeps for itself.
 macro_rules! room {
     (
         $(#[$room_doc:meta])* $room:ident $handle:ident ($table:ident);
-        $($(#[doc = $doc:literal])+ $effect:ident $verb:ident ( $input:ty ) -> $output:ty [ $access:ident $resource:ident ] $service:path;)*
+        $($(#[doc = $doc:literal])+ $effect:ident $verb:ident $(as $word:literal)? ( $input:ty ) -> $output:ty [ $access:ident $resource:ident ] $service:path;)*
     ) => {
         $(#[$room_doc])*
         #[derive(Debug, Clone, Copy)]
@@ -131,7 +140,7 @@ macro_rules! room {
                 /// `forbidden` without the permission; otherwise what the operation says of its input and the state.
                 pub async fn $verb(&self, input: $input) -> $crate::error::Result<$output> {
                     self.0.run(
-                        concat!(stringify!($room), ".", stringify!($verb)),
+                        $crate::doors::operation::first!($(concat!(stringify!($room), ".", $word),)? concat!(stringify!($room), ".", stringify!($verb))),
                         $crate::scope::Permission::$access($crate::scope::Resource::$resource),
                         move |unit| Box::pin($service(unit, input.clone())),
                     ).await
@@ -141,7 +150,7 @@ macro_rules! room {
 
         pub(crate) const $table: &[$crate::doors::operation::Operation] = &[$(
             $crate::doors::operation::Operation {
-                name: concat!(stringify!($room), ".", stringify!($verb)),
+                name: $crate::doors::operation::first!($(concat!(stringify!($room), ".", $word),)? concat!(stringify!($room), ".", stringify!($verb))),
                 doc: concat!($($doc, "\n"),+),
                 permission: $crate::scope::Permission::$access($crate::scope::Resource::$resource),
                 effect: $crate::doors::operation::Effect::$effect,
@@ -149,7 +158,7 @@ macro_rules! room {
                 output: |generator| generator.subschema_for::<$output>(),
                 output_kind: <$output as $crate::doors::operation::Output>::KIND,
                 call: |handle, input| Box::pin(async move {
-                    let name = concat!(stringify!($room), ".", stringify!($verb));
+                    let name = $crate::doors::operation::first!($(concat!(stringify!($room), ".", $word),)? concat!(stringify!($room), ".", stringify!($verb)));
                     let digest = $crate::doors::idempotency::digest(&input);
                     let input: $input = $crate::doors::operation::read_input(input).map_err(|e| e.in_operation(name))?;
                     handle.run_json(

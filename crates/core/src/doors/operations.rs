@@ -2,22 +2,46 @@
 //! route table and one scenario.
 
 use crate::{
-    domain::{job::Job, notification::Notification, run::Run},
+    domain::{
+        contact::Contact,
+        job::Job,
+        notification::Notification,
+        pipeline::{Stage, StageMove},
+        run::Run,
+    },
     doors::operation::{Operation, json_outputs, room},
-    id::{JobId, RuleId},
+    id::{ContactId, JobId, PipelineId, RuleId},
     page::{Page, PageRequest},
     services::{
+        analytics::{self, ConversionQuery, ConversionRates},
         automation::{self, Explain, Explanation, ListRuns, NewRule, RuleVersions, RuleView, UpdateRule},
+        contacts::{self, DeleteContact, ListContacts, ListHistory, MoveContact, NewContact, UpdateContact},
         jobs::{self, ListJobs},
         notifications::{self, UpdateNotification},
+        pipeline::{
+            self, Board, BoardView, DeletePipeline, DeleteStage, ListStages, NewPipeline, NewStage, PipelineView,
+            UpdatePipeline, UpdateStage,
+        },
         profile,
     },
 };
 
 /// Every operation, room by room.
-pub(crate) const OPERATIONS: &[&[Operation]] = &[PROFILE, RULES, RUNS, NOTIFICATIONS, JOBS];
+pub(crate) const OPERATIONS: &[&[Operation]] =
+    &[PROFILE, CONTACTS, PIPELINES, STAGES, ANALYTICS, RULES, RUNS, NOTIFICATIONS, JOBS];
 
-json_outputs!(profile::Profile, RuleView, Explanation, Notification, Job);
+json_outputs!(
+    profile::Profile,
+    Contact,
+    PipelineView,
+    BoardView,
+    Stage,
+    ConversionRates,
+    RuleView,
+    Explanation,
+    Notification,
+    Job
+);
 
 room! {
     /// Who one is.
@@ -25,6 +49,70 @@ room! {
 
     /// Answers the caller's own profile.
     Query get(()) -> profile::Profile [read Profile] profile::get;
+}
+
+room! {
+    /// Contacts.
+    contacts Contacts (CONTACTS);
+
+    /// Makes a contact, in the first stage of the default pipeline. `duplicate` with its candidates if another one has
+    /// the same e-mail address, phone number or handle, unless `allow_duplicate` is sent.
+    Command create(NewContact) -> Contact [write Contacts] contacts::create;
+    /// Answers one contact.
+    Query get(ContactId) -> Contact [read Contacts] contacts::get;
+    /// Lists contacts by filters, newest first unless `sort` says otherwise.
+    Query list(ListContacts) -> Page<Contact> [read Contacts] contacts::list;
+    /// Changes a contact by a merge patch.
+    Command update(UpdateContact) -> Contact [write Contacts] contacts::update;
+    /// Deletes a contact. It can be restored; other contacts may claim its addresses meanwhile.
+    Command delete(DeleteContact) -> () [write Contacts] contacts::delete;
+    /// Brings a deleted contact back; it retakes those of its addresses that nobody claims.
+    Command restore(ContactId) -> Contact [write Contacts] contacts::restore;
+    /// Moves a contact into a stage. One that is there already stays as it is and gets no history.
+    Command move_to as "move" (MoveContact) -> Contact [write Contacts] contacts::move_to;
+    /// Lists a contact's moves, newest first.
+    Query history(ListHistory) -> Page<StageMove> [read Contacts] contacts::history;
+}
+
+room! {
+    /// Pipelines.
+    pipelines Pipelines (PIPELINES);
+
+    /// Lists the pipelines with their stages, newest first.
+    Query list(PageRequest) -> Page<PipelineView> [read Pipeline] pipeline::list;
+    /// Makes a pipeline. As the default one it takes that from the one that has it.
+    Command create(NewPipeline) -> PipelineView [write Pipeline] pipeline::create;
+    /// Answers one pipeline with its stages.
+    Query get(PipelineId) -> PipelineView [read Pipeline] pipeline::get;
+    /// Changes a pipeline by a merge patch.
+    Command update(UpdatePipeline) -> PipelineView [write Pipeline] pipeline::update;
+    /// Removes a pipeline with its stages: `default_pipeline` for the default one, `pipeline_in_use` while contacts are
+    /// in it.
+    Command delete(DeletePipeline) -> () [write Pipeline] pipeline::delete;
+    /// Answers the Kanban board: each stage with its count and first cards.
+    Query board(Board) -> BoardView [read Pipeline] pipeline::board;
+}
+
+room! {
+    /// Stages of pipelines.
+    stages Stages (STAGES);
+
+    /// Lists stages by `order_index`.
+    Query list(ListStages) -> Page<Stage> [read Pipeline] pipeline::list_stages;
+    /// Makes a stage; those behind it move up.
+    Command create(NewStage) -> Stage [write Pipeline] pipeline::create_stage;
+    /// Changes a stage by a merge patch.
+    Command update(UpdateStage) -> Stage [write Pipeline] pipeline::update_stage;
+    /// Removes a stage. Its contacts go to `move_to`, at most 1,000 of them: `stage_in_use` otherwise.
+    Command delete(DeleteStage) -> () [write Pipeline] pipeline::delete_stage;
+}
+
+room! {
+    /// Analytics.
+    analytics Analytics (ANALYTICS);
+
+    /// Tells per stage how many entered, moved on or were lost, and how long they stayed.
+    Query conversion_rates(ConversionQuery) -> ConversionRates [read Analytics] analytics::conversion_rates;
 }
 
 room! {

@@ -1,5 +1,6 @@
 //! Floor 3: what the system decides, one room a system. A verb works on a [`unit::Unit`] and never commits.
 
+pub mod analytics;
 pub mod automation;
 pub mod contacts;
 pub mod identity;

@@ -13,12 +13,13 @@ use serde_json::{Map, json};
 
 use crate::{
     domain::{
+        contact::Contact,
         event::{Change, Event, EventKind, Subject, changes},
         job::{Job, JobKind, JobState, Lane},
     },
     engine::Engine,
     env::Env,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     id::*,
     ports::store::{Batch, Column, Record, Row, Store, Table, Update, Value, WorkItem, Write},
     scope::{Permission, Scope},
@@ -31,6 +32,8 @@ struct Slot {
     stored: Option<Row>,
     /// As this unit leaves it; `None` once removed.
     current: Option<Row>,
+    /// Whether this unit writes it.
+    written: bool,
 }
 
 /// One unit of work of one caller.
@@ -122,9 +125,44 @@ impl Unit {
         let row = record.to_row();
         self.slots.insert(
             (T::TABLE.name, slot_key(&key)),
-            Slot { table: T::TABLE, stored: Some(row.clone()), current: Some(row) },
+            Slot { table: T::TABLE, stored: Some(row.clone()), current: Some(row), written: false },
         );
         Ok(Some(record))
+    }
+
+    /// A complete list as this unit leaves it: `rows` as the store has them all, with what this unit has changed, removed
+    /// and added.
+    pub(crate) fn overlay<T: Record>(&mut self, rows: Vec<T>) -> Result<Vec<T>> {
+        let mut known = Vec::with_capacity(rows.len());
+        for row in rows {
+            known.extend(self.meet(row)?);
+        }
+        known.extend(self.added()?);
+        Ok(known)
+    }
+
+    /// The rows of a table that this unit adds.
+    pub(crate) fn added<T: Record>(&self) -> Result<Vec<T>> {
+        self.written
+            .iter()
+            .filter(|(table, _)| *table == T::TABLE.name)
+            .filter_map(|key| self.slots.get(key))
+            .filter(|slot| slot.stored.is_none())
+            .filter_map(|slot| slot.current.clone())
+            .map(T::from_row)
+            .collect()
+    }
+
+    /// A contact that is not deleted.
+    pub(crate) async fn contact(&mut self, id: ContactId) -> Result<Option<Contact>> {
+        let contact = match self.known::<Contact>(&keyed(self.organization_id(), id))? {
+            Some(known) => known,
+            None => match self.store().contact(self.organization_id(), id).await? {
+                Some(found) => self.meet(found)?,
+                None => None,
+            },
+        };
+        Ok(contact.filter(|contact| contact.deleted_at.is_none()))
     }
 
     /// Begins a fact: an event, to which the writes that it states are added.
@@ -188,10 +226,12 @@ impl Unit {
 
     fn slot<T: Record>(&mut self, key: &Row) -> &mut Slot {
         let key = (T::TABLE.name, slot_key(key));
-        if !self.written.contains(&key) {
-            self.written.push(key.clone());
+        let new = || Slot { table: T::TABLE, stored: None, current: None, written: false };
+        let slot = self.slots.entry(key.clone()).or_insert_with(new);
+        if !std::mem::replace(&mut slot.written, true) {
+            self.written.push(key);
         }
-        self.slots.entry(key).or_insert(Slot { table: T::TABLE, stored: None, current: None })
+        slot
     }
 
     /// Whether any row is written.
@@ -413,4 +453,15 @@ fn apply(update: &Update, row: &mut Row) {
 /// The values of a key with the organisation first.
 pub(crate) fn keyed(organization: OrganizationId, id: impl Column) -> [Value; 2] {
     [organization.to_value(), id.to_value()]
+}
+
+/// Holds a client's `If-Match` against the version that a thing has.
+pub(crate) fn check_version(noun: &str, wanted: Option<i64>, present: i64) -> Result<()> {
+    match wanted {
+        Some(wanted) if wanted != present => Err(Error::new(
+            ErrorKind::PreconditionFailed,
+            format!("the {noun} is at version {present}, not {wanted}: read it again and decide anew"),
+        )),
+        _ => Ok(()),
+    }
 }

@@ -1,27 +1,211 @@
-//! Being built: the names that other rooms call.
-use crate::{domain::contact::Contact, error::Result, id::ContactId, services::unit::Unit};
-/// Which contact.
-#[derive(serde::Deserialize)]
-pub struct UpdateContact {
-    /// Which one.
-    pub id: ContactId,
+//! Contacts: making, editing, deleting and recognising them. One contact claims an identity; duplicates that were let
+//! through hold it unclaimed. Where a contact stands in its pipeline is decided next door, in `pipeline`.
+
+mod index;
+mod input;
+mod write;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, json};
+
+pub use self::input::{
+    ContactPatch, DeleteContact, HandlesPatch, ListContacts, ListHistory, MoveContact, NewContact, UpdateContact,
+};
+pub(crate) use self::write::{change, set_score};
+use crate::{
+    domain::{
+        contact::{Contact, Handles, identities},
+        event::EventKind,
+        pipeline::StageMove,
+        text,
+    },
+    error::{Error, Result},
+    id::{ContactId, EventId, Id},
+    page::{Page, PageRequest},
+    ports::{connector::Address, store::Holder},
+    services::{
+        pipeline,
+        unit::{Unit, check_version, keyed},
+    },
+};
+
+/// A contact, unless it is deleted.
+pub(crate) async fn find(unit: &mut Unit, id: ContactId) -> Result<Option<Contact>> {
+    unit.contact(id).await
 }
-pub(crate) async fn find(_u: &mut Unit, _i: ContactId) -> Result<Option<Contact>> {
-    Err(crate::Error::unsupported("not built yet"))
+
+/// A contact that is not deleted.
+pub(crate) async fn contact(unit: &mut Unit, id: ContactId) -> Result<Contact> {
+    unit.contact(id).await?.ok_or_else(|| Error::not_found("contact", id))
 }
-pub(crate) async fn contact(_u: &mut Unit, _i: ContactId) -> Result<Contact> {
-    Err(crate::Error::unsupported("not built yet"))
+
+pub(crate) async fn create(unit: &mut Unit, input: NewContact) -> Result<Contact> {
+    let draft = Contact {
+        name: input.name,
+        emails: input.emails,
+        phones: input.phones,
+        handles: input.handles,
+        company_id: input.company_id,
+        assigned_to: input.assigned_to,
+        team_id: input.team_id,
+        source: input.source,
+        tags: input.tags,
+        custom: input.custom,
+        ..blank(unit, unit.now()).await?
+    };
+    let contact = write::checked(unit, None, draft).await?;
+    if !input.allow_duplicate {
+        refuse_duplicate(unit, &contact).await?;
+    }
+    write::insert(unit, contact).await
 }
-pub(crate) async fn change(
-    _u: &mut Unit,
-    _i: ContactId,
-    _f: impl FnOnce(&mut Contact) -> Result<()>,
+
+/// A nameless contact at the start of the default pipeline.
+async fn blank(unit: &mut Unit, at: DateTime<Utc>) -> Result<Contact> {
+    let stage = pipeline::entry_stage(unit).await?;
+    Ok(Contact {
+        id: unit.id()?,
+        organization_id: unit.organization_id(),
+        name: String::new(),
+        name_key: String::new(),
+        emails: Vec::new(),
+        phones: Vec::new(),
+        handles: Handles::default(),
+        company_id: None,
+        assigned_to: None,
+        team_id: None,
+        source: None,
+        tags: Vec::new(),
+        custom: Map::new(),
+        stage_id: stage.id,
+        pipeline_id: stage.pipeline_id,
+        // The event that states the creation gives it.
+        stage_entry_id: EventId::from_uuid(uuid::Uuid::nil()),
+        stage_entered_at: at,
+        score: 0,
+        first_response_at: None,
+        last_response_at: None,
+        last_message_at: None,
+        created_at: at,
+        updated_at: at,
+        deleted_at: None,
+        version: 1,
+    })
+}
+
+/// Fails if a contact holds an identity of this one, and names all who do.
+async fn refuse_duplicate(unit: &mut Unit, contact: &Contact) -> Result<()> {
+    let holders = index::holders(unit, &contact.identities()).await?;
+    let Some(first) = holders.first() else { return Ok(()) };
+    let message = format!(
+        "{:?} has the same {} {}: change that contact, or send allow_duplicate",
+        first.name, first.kind, first.value
+    );
+    let mut candidates: Vec<&Holder> = Vec::new();
+    for holder in &holders {
+        if !candidates.iter().any(|it| it.contact_id == holder.contact_id) {
+            candidates.push(holder);
+        }
+    }
+    let candidates: Vec<_> =
+        candidates.iter().map(|it| json!({ "id": it.contact_id, "name": it.name, "reason": it.kind })).collect();
+    Err(Error::conflict("duplicate", message).with_details(json!({ "candidates": candidates })))
+}
+
+pub(crate) async fn get(unit: &mut Unit, id: ContactId) -> Result<Contact> {
+    contact(unit, id).await
+}
+
+pub(crate) async fn list(unit: &mut Unit, input: ListContacts) -> Result<Page<Contact>> {
+    let (filter, sort, page) = input.parts()?;
+    unit.store().contacts(unit.organization_id(), &filter, sort, &page).await
+}
+
+pub(crate) async fn update(unit: &mut Unit, input: UpdateContact) -> Result<Contact> {
+    let before = contact(unit, input.id).await?;
+    check_version("contact", input.if_version, before.version)?;
+    change(unit, input.id, |contact| {
+        input.patch.apply(contact);
+        Ok(())
+    })
+    .await
+}
+
+pub(crate) async fn delete(unit: &mut Unit, input: DeleteContact) -> Result<()> {
+    let before = contact(unit, input.id).await?;
+    check_version("contact", input.if_version, before.version)?;
+    let after = Contact { deleted_at: Some(unit.now()), ..before.clone() };
+    write::replace(unit, EventKind::ContactDeleted, &before, after).await?;
+    Ok(())
+}
+
+pub(crate) async fn restore(unit: &mut Unit, id: ContactId) -> Result<Contact> {
+    let organization = unit.organization_id();
+    let found = match unit.known::<Contact>(&keyed(organization, id))? {
+        Some(known) => known,
+        None => match unit.store().contact(organization, id).await? {
+            Some(found) => unit.meet(found)?,
+            None => None,
+        },
+    };
+    let before = found.ok_or_else(|| Error::not_found("contact", id))?;
+    if before.deleted_at.is_none() {
+        return Ok(before);
+    }
+    let after = Contact { deleted_at: None, ..before.clone() };
+    write::replace(unit, EventKind::ContactRestored, &before, after).await
+}
+
+pub(crate) async fn move_to(unit: &mut Unit, input: MoveContact) -> Result<Contact> {
+    pipeline::move_contact(unit, input.contact_id, input.stage_id, input.reason).await
+}
+
+pub(crate) async fn history(unit: &mut Unit, input: ListHistory) -> Result<Page<StageMove>> {
+    let contact = contact(unit, input.contact_id).await?;
+    let page = PageRequest { limit: input.limit, cursor: input.cursor };
+    unit.store().stage_history(unit.organization_id(), contact.id, &page).await
+}
+
+/// The contact whom a message from `address` belongs to: who claims one of its identities, else the oldest who holds one,
+/// else a new contact at the start of the default pipeline, made `at` the message's time.
+pub(crate) async fn from_address(
+    unit: &mut Unit,
+    address: &Address,
+    platform: &str,
+    at: DateTime<Utc>,
 ) -> Result<Contact> {
-    Err(crate::Error::unsupported("not built yet"))
+    let emails: Vec<_> = address.email.iter().filter_map(|it| salvage(it, text::email, str::to_lowercase)).collect();
+    let phones: Vec<_> = address.phone.iter().filter_map(|it| salvage(it, text::phone, str::to_owned)).collect();
+    let mut handles = Handles::default();
+    let handle = address.handle.as_deref();
+    let kept = handle.and_then(|it| salvage(it, text::handle, str::to_owned));
+    match platform {
+        "telegram" => handles.telegram = kept,
+        "linkedin" => handles.linkedin = kept,
+        "twitter" => handles.twitter = kept,
+        _ => {}
+    }
+    let holders = index::holders(unit, &identities(&emails, &phones, &handles)).await?;
+    // The kinds stand in the order in which they are trusted: address before number before handle.
+    if let Some(holder) = holders.iter().min_by_key(|it| (!it.claimed, it.kind, it.contact_id)) {
+        return contact(unit, holder.contact_id).await;
+    }
+    let names =
+        [address.name.as_deref(), address.email.as_deref(), handle, address.phone.as_deref(), Some(&*address.id)];
+    let name = names.into_iter().flatten().find_map(text::salvage_name).unwrap_or_else(|| platform.to_owned());
+    let stranger = Contact {
+        name_key: text::name_key(&name),
+        name,
+        emails,
+        phones,
+        handles,
+        source: Some(platform.to_owned()),
+        ..blank(unit, at.min(unit.now())).await?
+    };
+    write::insert(unit, stranger).await
 }
-pub(crate) async fn set_score(_u: &mut Unit, _i: ContactId, _s: i64) -> Result<()> {
-    Err(crate::Error::unsupported("not built yet"))
-}
-pub(crate) async fn update(_u: &mut Unit, _i: UpdateContact) -> Result<Contact> {
-    Err(crate::Error::unsupported("not built yet"))
+
+/// An address as people may type it or, where it is odder than that, as the provider gave it, if it can be kept at all.
+fn salvage(given: &str, check: fn(&str) -> text::Checked<String>, fold: fn(&str) -> String) -> Option<String> {
+    check(given).ok().or_else(|| text::line(given, 320).ok().map(|line| fold(&line)))
 }

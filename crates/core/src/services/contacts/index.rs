@@ -1,0 +1,118 @@
+//! The rows by which a contact is found: its identities and its tags. They follow the contact's own row, in the same unit;
+//! a deleted contact has none.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    domain::contact::{Contact, ContactIdentity, ContactTag, IdentityKind},
+    error::Result,
+    id::{ContactId, OrganizationId},
+    ports::store::{Holder, Record},
+    services::unit::{Fact, Unit, keyed},
+};
+
+/// One identity: its kind and normalised value.
+pub(super) type Identity = (IdentityKind, String);
+
+/// Who, among the contacts that are not deleted, holds any of these identities, oldest contact first; as this unit
+/// leaves it.
+pub(super) async fn holders(unit: &mut Unit, identities: &[Identity]) -> Result<Vec<Holder>> {
+    if identities.is_empty() {
+        return Ok(Vec::new());
+    }
+    let organization = unit.organization_id();
+    let mut holders = Vec::new();
+    for holder in unit.store().holders(organization, identities).await? {
+        let identity = ContactIdentity {
+            organization_id: organization,
+            kind: holder.kind,
+            value: holder.value,
+            contact_id: holder.contact_id,
+            claimed: holder.claimed,
+        };
+        let Some(identity) = unit.meet(identity)? else { continue };
+        holders.extend(as_holder(unit, identity, holder.name)?);
+    }
+    for identity in unit.added::<ContactIdentity>()? {
+        if identities.iter().any(|(kind, value)| *kind == identity.kind && *value == identity.value) {
+            holders.extend(as_holder(unit, identity, String::new())?);
+        }
+    }
+    holders.sort_by_key(|holder| holder.contact_id);
+    Ok(holders)
+}
+
+/// The holder of an identity, with what this unit knows of the contact.
+fn as_holder(unit: &Unit, identity: ContactIdentity, name: String) -> Result<Option<Holder>> {
+    let name = match unit.known::<Contact>(&keyed(unit.organization_id(), identity.contact_id))? {
+        Some(Some(contact)) if contact.deleted_at.is_none() => contact.name,
+        Some(_) => return Ok(None),
+        None => name,
+    };
+    Ok(Some(Holder {
+        kind: identity.kind,
+        value: identity.value,
+        contact_id: identity.contact_id,
+        name,
+        claimed: identity.claimed,
+    }))
+}
+
+/// How the rows by which a contact is found change.
+pub(super) struct Index {
+    gone: Vec<ContactIdentity>,
+    new: Vec<ContactIdentity>,
+    gone_tags: Vec<ContactTag>,
+    new_tags: Vec<ContactTag>,
+}
+
+fn identities(contact: &Contact) -> BTreeSet<Identity> {
+    if contact.deleted_at.is_some() { BTreeSet::new() } else { contact.identities().into_iter().collect() }
+}
+
+fn tags(contact: &Contact) -> BTreeSet<&String> {
+    if contact.deleted_at.is_some() { BTreeSet::new() } else { contact.tags.iter().collect() }
+}
+
+impl Index {
+    /// From one state of a contact (`None`: it did not exist) to the next. What it newly holds it claims, if nobody does.
+    pub(super) async fn between(unit: &mut Unit, before: Option<&Contact>, after: &Contact) -> Result<Self> {
+        let organization_id = unit.organization_id();
+        let (old, now) = (before.map(identities).unwrap_or_default(), identities(after));
+        let changed: Vec<Identity> = old.symmetric_difference(&now).cloned().collect();
+        let holders = holders(unit, &changed).await?;
+        let row = |(kind, value): &Identity, claimed| ContactIdentity {
+            organization_id,
+            kind: *kind,
+            value: value.clone(),
+            contact_id: after.id,
+            claimed,
+        };
+        let held = |identity: &Identity, by: &dyn Fn(ContactId) -> bool| {
+            holders.iter().any(|it| it.claimed && it.kind == identity.0 && it.value == identity.1 && by(it.contact_id))
+        };
+        let (old_tags, now_tags) = (before.map(tags).unwrap_or_default(), tags(after));
+        Ok(Self {
+            gone: old.difference(&now).map(|it| row(it, held(it, &|id| id == after.id))).collect(),
+            new: now.difference(&old).map(|it| row(it, !held(it, &|id| id != after.id))).collect(),
+            gone_tags: old_tags.difference(&now_tags).map(|tag| tag_row(organization_id, tag, after.id)).collect(),
+            new_tags: now_tags.difference(&old_tags).map(|tag| tag_row(organization_id, tag, after.id)).collect(),
+        })
+    }
+
+    /// Writes the changes as part of a fact.
+    pub(super) fn write<'u>(&self, mut fact: Fact<'u>) -> Fact<'u> {
+        fact = each(fact, &self.gone, |fact, row| fact.delete(row));
+        fact = each(fact, &self.gone_tags, |fact, row| fact.delete(row));
+        fact = each(fact, &self.new, |fact, row| fact.insert(row));
+        each(fact, &self.new_tags, |fact, row| fact.insert(row))
+    }
+}
+
+fn each<'u, T: Record>(fact: Fact<'u>, rows: &[T], write: impl Fn(Fact<'u>, &T) -> Fact<'u>) -> Fact<'u> {
+    rows.iter().fold(fact, write)
+}
+
+fn tag_row(organization_id: OrganizationId, tag: &str, contact_id: ContactId) -> ContactTag {
+    ContactTag { organization_id, tag: tag.to_owned(), contact_id }
+}
