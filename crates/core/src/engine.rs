@@ -12,7 +12,10 @@ use crate::{
     env::Env,
     error::{Error, Result},
     ports::{connector::Connector, rule_engine::RuleEngine, store::Store},
-    services::automation::RuleCache,
+    services::{
+        automation::RuleCache,
+        identity::{IdentityState, TokenKeys},
+    },
 };
 
 /// Which connectors and rule engines there are, by name. Lists of strings, never an enum: a product brings its own.
@@ -61,6 +64,7 @@ pub(crate) struct Engine {
     pub(crate) cipher: Cipher,
     pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) rules: RuleCache,
+    pub(crate) identity: IdentityState,
     /// Events in the order of their subjects, as the dispatcher comes to them.
     pub(crate) bus: broadcast::Sender<Arc<Event>>,
     /// Rung after each commit that leaves work to do.
@@ -74,9 +78,12 @@ impl Engine {
         registry: Registry,
         cipher: Cipher,
         objects: Arc<dyn ObjectStore>,
+        token_keys: TokenKeys,
     ) -> Self {
         let (bus, _) = broadcast::channel(BUS_CAPACITY);
-        Self { env, store, registry, cipher, objects, rules: RuleCache::default(), bus, bell: watch::Sender::new(()) }
+        let identity = IdentityState::new(token_keys);
+        let rules = RuleCache::default();
+        Self { env, store, registry, cipher, objects, rules, identity, bus, bell: watch::Sender::new(()) }
     }
 
     /// The connector of a platform.

@@ -17,7 +17,7 @@ pub mod store;
 
 pub use doors::{
     crm::{Answer, Crm, CrmBuilder, Handle},
-    operation::{Effect, Operation, OutputKind, operation, operations},
+    operation::{Effect, Operation, OutputKind, operation, operations, read_input},
     operations as handles,
 };
 pub use engine::Registry;

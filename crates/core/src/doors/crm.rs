@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     cipher::Cipher,
+    domain::event::Event,
     doors::{
         idempotency,
         operation::{Effect, Operation, operation},
@@ -44,6 +45,7 @@ pub struct CrmBuilder {
     registry: Registry,
     env: Env,
     cipher: Option<Cipher>,
+    token_keys: Option<identity::TokenKeys>,
     objects: Option<Arc<dyn ObjectStore>>,
 }
 
@@ -56,6 +58,7 @@ impl Crm {
             registry: Registry::new(),
             env: Env::system(),
             cipher: None,
+            token_keys: None,
             objects: None,
         }
     }
@@ -99,6 +102,14 @@ impl CrmBuilder {
         self
     }
 
+    /// The keys that sign tokens. Without them a fresh one is made that lives as long as this engine: whoever signed in
+    /// before it was built anew signs in again.
+    #[must_use]
+    pub fn token_keys(mut self, keys: identity::TokenKeys) -> Self {
+        self.token_keys = Some(keys);
+        self
+    }
+
     /// Where files lie. In memory by default.
     #[must_use]
     pub fn objects(mut self, objects: Arc<dyn ObjectStore>) -> Self {
@@ -126,8 +137,12 @@ impl CrmBuilder {
             Some(cipher) => cipher,
             None => Cipher::from_key_file(&Cipher::new_key_file(&self.env)?)?,
         };
+        let token_keys = match self.token_keys {
+            Some(keys) => keys,
+            None => identity::TokenKeys::from_key_file(&identity::TokenKeys::new_key_file(&self.env)?)?,
+        };
         let objects = self.objects.unwrap_or_else(|| Arc::new(object_store::memory::InMemory::new()));
-        Ok(Crm { engine: Arc::new(Engine::new(self.env, store, self.registry, cipher, objects)) })
+        Ok(Crm { engine: Arc::new(Engine::new(self.env, store, self.registry, cipher, objects, token_keys)) })
     }
 }
 
@@ -157,9 +172,20 @@ impl Crm {
         identity::Organizations(self)
     }
 
+    /// Signing up and in, sessions and tokens.
+    pub fn identity(&self) -> identity::Identity<'_> {
+        identity::Identity(self)
+    }
+
     /// The loops that wait: rules, timers, jobs, live connections.
     pub fn runtime(&self) -> Runtime {
         Runtime::new(self.engine.clone())
+    }
+
+    /// Every event, in the order of its subject, as the dispatcher comes to it: for live views. A listener that falls
+    /// behind is told how many it missed; what must not be missed belongs into rules and jobs.
+    pub fn events(&self) -> tokio::sync::broadcast::Receiver<Arc<Event>> {
+        self.engine.bus.subscribe()
     }
 
     /// Clock and randomness.

@@ -73,11 +73,11 @@ pub(crate) trait Output: JsonSchema {
     const KIND: OutputKind = OutputKind::Json;
 }
 
-/// Reads an operation's input from JSON.
+/// Reads an input from JSON, for doors that take one beside the table of operations.
 ///
 /// # Errors
 /// `validation_failed` with a pointer to the member that is missing, unknown or of the wrong type.
-pub(crate) fn read_input<T: DeserializeOwned>(value: Value) -> Result<T> {
+pub fn read_input<T: DeserializeOwned>(value: Value) -> Result<T> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let mut pointer = String::new();
         for segment in error.path() {

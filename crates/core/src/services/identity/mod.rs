@@ -1,7 +1,50 @@
-//! Credential → scope: people, organisations, sessions, tokens. One of the two rooms that read the global tables.
+//! Credential → scope: people, organisations, sessions, tokens. One of the two rooms that read the global tables. What
+//! a caller may do with the scope is not decided here.
 
+mod access;
+mod check;
+mod organizations;
+mod passwords;
+mod refresh_token;
+mod sessions;
+mod sign_in;
+mod token_keys;
+
+use std::fmt;
+
+pub use self::{
+    access::TokenState,
+    organizations::{NewOrganization, NewUser, OrganizationWithOwner},
+    sessions::Refresh,
+    sign_in::{SignIn, SignUp, SignedIn},
+    token_keys::TokenKeys,
+};
+use self::{access::VerifiedTokens, passwords::Passwords};
 use crate::doors::crm::Crm;
 
 /// Organisations and their members, in the system's scope.
 #[derive(Debug, Clone, Copy)]
 pub struct Organizations<'c>(pub(crate) &'c Crm);
+
+/// Signing up and in, sessions and tokens.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'c>(pub(crate) &'c Crm);
+
+/// What this room keeps in memory for an engine.
+pub(crate) struct IdentityState {
+    keys: TokenKeys,
+    passwords: Passwords,
+    verified: VerifiedTokens,
+}
+
+impl IdentityState {
+    pub(crate) fn new(keys: TokenKeys) -> Self {
+        Self { keys, passwords: Passwords::new(), verified: VerifiedTokens::default() }
+    }
+}
+
+impl fmt::Debug for IdentityState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdentityState").field("keys", &self.keys).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,173 @@
+//! Access tokens: what they claim, and how one becomes a scope. The signature says who signed in; whether the session
+//! still stands and what the member may do is read afresh at every call.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use chrono::{DateTime, Duration, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    domain::organization::SignInSession,
+    engine::Engine,
+    error::{Error, Result},
+    id::{OrganizationId, SessionId, UserId},
+    scope::{Role, Scope},
+    services::identity::Identity,
+};
+
+/// How long an access token counts.
+pub(super) const LIFETIME: Duration = Duration::minutes(15);
+/// How many verified tokens are remembered; each takes about 150 bytes.
+const REMEMBERED: usize = 4096;
+
+/// The claims of an access token (RFC 7519).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Claims {
+    iss: Issuer,
+    sub: UserId,
+    org: OrganizationId,
+    sid: SessionId,
+    /// Two tokens of one session in one second are two tokens.
+    jti: uuid::Uuid,
+    iat: i64,
+    exp: i64,
+}
+
+/// Who says so.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+enum Issuer {
+    #[serde(rename = "dealwright")]
+    Us,
+}
+
+/// Tokens whose signature was checked: the check costs more than everything else a small call does.
+#[derive(Default)]
+pub(super) struct VerifiedTokens(Mutex<HashMap<[u8; 32], Claims>>);
+
+impl VerifiedTokens {
+    fn get(&self, digest: &[u8; 32]) -> Option<Claims> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(digest).copied()
+    }
+
+    fn put(&self, digest: [u8; 32], claims: Claims, now: DateTime<Utc>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= REMEMBERED {
+            all.retain(|_, it| it.exp > now.timestamp());
+        }
+        if all.len() >= REMEMBERED {
+            // All still count: begin again rather than choose.
+            all.clear();
+        }
+        all.insert(digest, claims);
+    }
+}
+
+/// What `verify` says of an access token; only `active` if it does not count.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TokenState {
+    /// Whether it counts.
+    pub active: bool,
+    /// Who signed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
+    /// For which organisation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization_id: Option<OrganizationId>,
+    /// The member's role at this moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// Until when it counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// A new access token of a session.
+pub(super) fn issue(engine: &Engine, session: &SignInSession, now: DateTime<Utc>) -> Result<String> {
+    engine.identity.keys.sign(&Claims {
+        iss: Issuer::Us,
+        sub: session.user_id,
+        org: session.organization_id,
+        sid: session.id,
+        jti: uuid::Uuid::from_bytes(engine.env.bytes()?),
+        iat: now.timestamp(),
+        exp: (now + LIFETIME).timestamp(),
+    })
+}
+
+fn claims(engine: &Engine, token: &str) -> Result<Claims> {
+    let state = &engine.identity;
+    let now = engine.env.now();
+    let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+    let claims = match state.verified.get(&digest) {
+        Some(claims) => claims,
+        None => {
+            let claims: Claims = state.keys.verify(token).ok_or_else(|| {
+                Error::unauthenticated("invalid_token", "this access token is not one of ours: sign in")
+            })?;
+            state.verified.put(digest, claims, now);
+            claims
+        }
+    };
+    if claims.exp <= now.timestamp() {
+        return Err(Error::unauthenticated("token_expired", "this access token has expired: refresh it, or sign in"));
+    }
+    Ok(claims)
+}
+
+/// The scope of a token that counts at this moment.
+async fn scope(engine: &Engine, claims: Claims) -> Result<Scope> {
+    let ended = || Error::unauthenticated("session_ended", "the session of this access token was ended: sign in again");
+    let (session, membership) =
+        futures::try_join!(engine.store.session(claims.sid), engine.store.membership(claims.org, claims.sub))?;
+    let session = session.ok_or_else(ended)?;
+    let belongs = session.user_id == claims.sub && session.organization_id == claims.org;
+    if !belongs || session.revoked_at.is_some() || session.expires_at <= engine.env.now() {
+        return Err(ended());
+    }
+    let membership = membership.ok_or_else(ended)?;
+    let mut scope = Scope::user(claims.org, claims.sub, membership.role);
+    scope.session_id = Some(claims.sid);
+    Ok(scope)
+}
+
+impl Identity<'_> {
+    /// The scope of the caller who shows this access token. The session and the role are read afresh, so what was
+    /// revoked counts no more at the very next call.
+    ///
+    /// # Errors
+    /// `invalid_token`, `token_expired` or `session_ended`, all of kind `unauthenticated`.
+    pub async fn authenticate(&self, access_token: &str) -> Result<Scope> {
+        let engine = &self.0.engine;
+        scope(engine, claims(engine, access_token)?).await
+    }
+
+    /// Whether an access token counts, and whose it is.
+    ///
+    /// # Errors
+    /// Only if the store fails: a token that does not count is an answer.
+    pub async fn verify(&self, access_token: &str) -> Result<TokenState> {
+        let engine = &self.0.engine;
+        let answer = async {
+            let claims = claims(engine, access_token)?;
+            let scope = scope(engine, claims).await?;
+            Ok(TokenState {
+                active: true,
+                user_id: Some(claims.sub),
+                organization_id: Some(claims.org),
+                role: scope.role,
+                expires_at: DateTime::from_timestamp(claims.exp, 0),
+            })
+        };
+        match answer.await {
+            Err(error) if Error::kind(&error) == crate::ErrorKind::Unauthenticated => {
+                Ok(TokenState { active: false, user_id: None, organization_id: None, role: None, expires_at: None })
+            }
+            answer => answer,
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Sessions: families of refresh tokens. Each token gives the next pair once; one that comes back after its time ends the
+//! whole family, for it was copied.
+
+use std::fmt;
+
+use chrono::Duration;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::{
+    domain::organization::SignInSession,
+    doors::crm::commit,
+    error::{Error, Result},
+    id::SessionId,
+    ports::store::{Update, Write},
+    scope::Scope,
+    services::{
+        identity::{Identity, SignedIn, refresh_token::RefreshToken},
+        unit::Unit,
+    },
+};
+
+/// A session ends this long after its last refresh.
+pub(super) const KEPT: Duration = Duration::days(30);
+/// A token that was spent less than this ago belongs to a client that refreshed twice, not to a thief.
+const TOLERANCE: Duration = Duration::seconds(10);
+
+/// A refresh token to be spent.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refresh {
+    /// The newest refresh token of the session.
+    pub refresh_token: String,
+}
+
+impl fmt::Debug for Refresh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Refresh(…)")
+    }
+}
+
+/// What a refresh came to. Ending a family is written, so it cannot be an error of the unit.
+enum Outcome {
+    Next(Box<SignInSession>, RefreshToken),
+    Reused,
+    Unknown,
+}
+
+impl Identity<'_> {
+    /// Spends a refresh token for the next pair, and gives the session its full time again.
+    ///
+    /// # Errors
+    /// `refresh_token_reused` for one that was spent before, with which the whole session ends;
+    /// `invalid_refresh_token` for any other that does not count.
+    pub async fn refresh(&self, given: Refresh) -> Result<SignedIn> {
+        let engine = &self.0.engine;
+        let unknown =
+            || Error::unauthenticated("invalid_refresh_token", "this refresh token does not count: sign in again");
+        let token = RefreshToken::read(&given.refresh_token).ok_or_else(unknown)?;
+        let hash = token.hash();
+        let session = match engine.store.session_by_refresh_hash(&hash).await? {
+            Some(session) => Some(session),
+            // Spent so long ago that its hash is forgotten, or made up.
+            None if token.is_ours(&engine.identity.keys)? => engine.store.session(token.session()).await?,
+            None => None,
+        };
+        let session = session.ok_or_else(unknown)?;
+
+        let scope = Scope::system(session.organization_id);
+        let id = session.id;
+        let outcome = commit(engine, &scope, move |unit| {
+            let given = given.clone();
+            Box::pin(async move {
+                let token = RefreshToken::read(&given.refresh_token);
+                match token {
+                    Some(token) => rotate(unit, id, &token).await,
+                    None => Ok(Outcome::Unknown),
+                }
+            })
+        })
+        .await?;
+        let (session, next) = match outcome {
+            Outcome::Next(session, next) => (session, next),
+            Outcome::Unknown => return Err(unknown()),
+            Outcome::Reused => {
+                return Err(Error::unauthenticated(
+                    "refresh_token_reused",
+                    "this refresh token was spent before, so its session has been ended: sign in again",
+                ));
+            }
+        };
+        let (user, organization, membership) = futures::try_join!(
+            engine.store.user(session.user_id),
+            engine.store.organization(session.organization_id),
+            engine.store.membership(session.organization_id, session.user_id),
+        )?;
+        let (Some(user), Some(organization), Some(_)) = (user, organization, membership) else {
+            return Err(unknown());
+        };
+        SignedIn::new(engine, user, organization, &session, &next)
+    }
+
+    /// Ends a session: its tokens count no more. A session that has ended already, or never was, is fine.
+    ///
+    /// # Errors
+    /// Only if the store fails.
+    pub async fn sign_out(&self, session: SessionId) -> Result<()> {
+        let engine = &self.0.engine;
+        let Some(found) = engine.store.session(session).await? else { return Ok(()) };
+        let scope = Scope::system(found.organization_id);
+        commit(engine, &scope, move |unit| {
+            Box::pin(async move {
+                match unit.store().session(session).await? {
+                    Some(session) if session.revoked_at.is_none() => revoke(unit, &session),
+                    _ => Ok(()),
+                }
+            })
+        })
+        .await
+    }
+}
+
+async fn rotate(unit: &mut Unit, id: SessionId, token: &RefreshToken) -> Result<Outcome> {
+    let now = unit.now();
+    let Some(session) = unit.store().session(id).await? else { return Ok(Outcome::Unknown) };
+    if session.revoked_at.is_some() || session.expires_at <= now {
+        return Ok(Outcome::Unknown);
+    }
+    let hash = token.hash();
+    let next = token.next(&unit.engine().identity.keys)?;
+    if session.refresh_hash == hash {
+        let after = SignInSession {
+            refresh_hash: next.hash(),
+            previous_hash: Some(hash),
+            refreshed_at: now,
+            expires_at: now + KEPT,
+            ..session.clone()
+        };
+        let update = Update::between(&session, &after).expect("refresh_hash", &session.refresh_hash);
+        unit.note(Write::Update(update))?;
+        return Ok(Outcome::Next(Box::new(after), next));
+    }
+    let just_spent = session.previous_hash.as_ref() == Some(&hash) && now - session.refreshed_at <= TOLERANCE;
+    // Only the very successor: a key that was changed meanwhile makes another one.
+    if just_spent && next.hash() == session.refresh_hash {
+        return Ok(Outcome::Next(Box::new(session), next));
+    }
+    revoke(unit, &session)?;
+    Ok(Outcome::Reused)
+}
+
+fn revoke(unit: &mut Unit, session: &SignInSession) -> Result<()> {
+    let update = Update::of(session).set("revoked_at", &Some(unit.now())).expect("revoked_at", &session.revoked_at);
+    unit.note(Write::Update(update))
+}

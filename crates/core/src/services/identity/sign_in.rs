@@ -1,0 +1,194 @@
+//! Signing up and signing in by e-mail address and password.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::{
+        organization::{Organization, SignInSession, User},
+        text::{self, Flaws},
+    },
+    doors::crm::commit,
+    engine::Engine,
+    error::{Error, Result},
+    id::{OrganizationId, UserId},
+    ports::store::Write,
+    scope::{Role, Scope},
+    services::{
+        identity::{
+            Identity, access,
+            check::{self, comparable},
+            organizations::{Person, found},
+            refresh_token::RefreshToken,
+            sessions::KEPT,
+        },
+        unit::Unit,
+    },
+};
+
+/// Somebody who signs up and founds an organisation.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignUp {
+    /// Their e-mail address; unique among all users.
+    #[schemars(example = "una@acme.example", length(max = 254))]
+    pub email: String,
+    /// Their password, 8 to 200 characters.
+    #[schemars(example = "correct horse battery", length(min = 8, max = 200))]
+    pub password: String,
+    /// What people call them.
+    #[schemars(example = &"Una", length(min = 1, max = 200))]
+    pub name: String,
+    /// What people call the organisation.
+    #[schemars(example = &"Acme", length(min = 1, max = 200))]
+    pub organization_name: String,
+}
+
+/// Somebody who signs in.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignIn {
+    /// Their e-mail address.
+    #[schemars(example = "una@acme.example")]
+    pub email: String,
+    /// Their password.
+    #[schemars(example = "correct horse battery")]
+    pub password: String,
+}
+
+macro_rules! secretive {
+    ($($type:ty),*) => {$(
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($type)).field("email", &self.email).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+secretive!(SignUp, SignIn);
+
+/// What a sign-in gives: who, where, and a pair of tokens.
+#[derive(Clone, Serialize, JsonSchema)]
+pub struct SignedIn {
+    /// Who.
+    pub user: User,
+    /// Where.
+    pub organization: Organization,
+    /// Shown with every call as `Authorization: Bearer …`.
+    pub access_token: String,
+    /// Gives the next pair, once.
+    pub refresh_token: String,
+    /// Always `Bearer`.
+    #[schemars(extend("const" = "Bearer"))]
+    pub token_type: &'static str,
+    /// How long the access token counts, in seconds.
+    pub expires_in: i64,
+}
+
+impl fmt::Debug for SignedIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedIn").field("user", &self.user.id).finish_non_exhaustive()
+    }
+}
+
+impl SignedIn {
+    pub(super) fn new(
+        engine: &Engine,
+        user: User,
+        organization: Organization,
+        session: &SignInSession,
+        token: &RefreshToken,
+    ) -> Result<Self> {
+        Ok(Self {
+            user,
+            organization,
+            access_token: access::issue(engine, session, engine.env.now())?,
+            refresh_token: token.text(),
+            token_type: "Bearer",
+            expires_in: access::LIFETIME.num_seconds(),
+        })
+    }
+}
+
+/// Writes a new session.
+fn begin_session(unit: &mut Unit, user: UserId, organization: OrganizationId) -> Result<(SignInSession, RefreshToken)> {
+    let id = unit.id()?;
+    let token = RefreshToken::first(&unit.engine().identity.keys, unit.env(), id)?;
+    let session = SignInSession {
+        id,
+        user_id: user,
+        organization_id: organization,
+        refresh_hash: token.hash(),
+        previous_hash: None,
+        refreshed_at: unit.now(),
+        expires_at: unit.now() + KEPT,
+        revoked_at: None,
+        created_at: unit.now(),
+    };
+    unit.note(Write::insert(&session))?;
+    Ok((session, token))
+}
+
+impl Identity<'_> {
+    /// Makes a user, their organisation with its default pipeline, and a session, in one commit.
+    ///
+    /// # Errors
+    /// `email_taken`; `validation_failed` with pointers.
+    pub async fn sign_up(&self, new: SignUp) -> Result<SignedIn> {
+        let engine = &self.0.engine;
+        let mut flaws = Flaws::default();
+        let email = flaws.take("/email", text::email(&new.email)).unwrap_or_default();
+        flaws.take("/password", check::password(&new.password));
+        let name = flaws.take("/name", text::name(&new.name)).unwrap_or_default();
+        let organization_name =
+            flaws.take("/organization_name", text::name(&new.organization_name)).unwrap_or_default();
+        flaws.end()?;
+
+        let owner = Person::new(engine, email, name, Some(&new.password)).await?;
+        let scope = Scope::user(engine.env.id()?, owner.user.id, Role::Owner);
+        let user = owner.user.clone();
+        let (organization, session, token) = commit(engine, &scope, move |unit| {
+            let (name, owner) = (organization_name.clone(), owner.clone());
+            Box::pin(async move {
+                let organization = found(unit, name, &owner).await?;
+                let (session, token) = begin_session(unit, owner.user.id, organization.id)?;
+                Ok((organization, session, token))
+            })
+        })
+        .await?;
+        SignedIn::new(engine, user, organization, &session, &token)
+    }
+
+    /// Begins a session in the first organisation that the user joined.
+    ///
+    /// # Errors
+    /// `invalid_credentials`, the same and after the same time whether the address or the password is wrong.
+    pub async fn sign_in(&self, given: SignIn) -> Result<SignedIn> {
+        let engine = &self.0.engine;
+        let wrong = || Error::unauthenticated("invalid_credentials", "the e-mail address or the password is wrong");
+        if !comparable(&given.password) {
+            return Err(wrong());
+        }
+        let user = engine.store.user_by_email(&given.email.trim().to_lowercase()).await?;
+        let credential = match &user {
+            Some(user) => engine.store.credential(user.id).await?,
+            None => None,
+        };
+        let hash = credential.map(|credential| credential.password_hash);
+        let matches = engine.identity.passwords.matches(&given.password, hash).await?;
+        let user = user.filter(|_| matches).ok_or_else(wrong)?;
+        let membership = engine.store.memberships(user.id).await?.into_iter().next().ok_or_else(|| {
+            Error::forbidden("you belong to no organisation any more: ask to be invited").code_of("no_organization")
+        })?;
+        let id = membership.organization_id;
+        let organization = engine.store.organization(id).await?.ok_or_else(|| Error::not_found("organization", id))?;
+
+        let user_id = user.id;
+        let scope = Scope::user(id, user_id, membership.role);
+        let (session, token) =
+            commit(engine, &scope, move |unit| Box::pin(async move { begin_session(unit, user_id, id) })).await?;
+        SignedIn::new(engine, user, organization, &session, &token)
+    }
+}

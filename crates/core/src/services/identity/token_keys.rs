@@ -1,0 +1,170 @@
+//! The keys that sign tokens: Ed25519 for access tokens (RFC 8037), and HMAC-SHA-256 keys derived from them for refresh
+//! tokens. The newest key signs, all of them verify.
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode, jwk::Jwk};
+use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    env::Env,
+    error::{Error, Result},
+};
+
+/// What stands before the 32 bytes of an Ed25519 private key in PKCS #8 (RFC 8410, section 7).
+const PKCS8_PREFIX: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+
+/// The keys that sign and verify tokens. Every replica needs the same ones.
+#[derive(Clone)]
+pub struct TokenKeys {
+    newest: Key,
+    older: Vec<Key>,
+}
+
+#[derive(Clone)]
+struct Key {
+    id: String,
+    sign: EncodingKey,
+    verify: DecodingKey,
+    mac: [u8; 32],
+}
+
+impl TokenKeys {
+    /// Keys from the text of a key file: one base64 key of 32 bytes a line, the newest first; `#` begins a comment.
+    ///
+    /// # Errors
+    /// `validation_failed` if there is no key or one is not 32 bytes long.
+    pub fn from_key_file(text: &str) -> Result<Self> {
+        let mut keys = Vec::new();
+        let lines =
+            text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        for (number, line) in lines {
+            let wrong = || {
+                Error::invalid("/key_file", "invalid", format!("line {} is not a base64 key of 32 bytes", number + 1))
+            };
+            let seed = STANDARD.decode(line).map_err(|_| wrong())?;
+            keys.push(Key::from_seed(seed.as_slice().try_into().map_err(|_| wrong())?)?);
+        }
+        let mut keys = keys.into_iter();
+        let newest = keys.next().ok_or_else(|| Error::invalid("/key_file", "required", "the key file holds no key"))?;
+        Ok(Self { newest, older: keys.collect() })
+    }
+
+    /// The text of a new key file with one fresh key.
+    ///
+    /// # Errors
+    /// `internal` if the machine gives no randomness.
+    pub fn new_key_file(env: &Env) -> Result<String> {
+        Ok(format!("{}\n", STANDARD.encode(env.bytes::<32>()?)))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.newest).chain(&self.older)
+    }
+
+    /// A signed token with these claims.
+    pub(super) fn sign(&self, claims: &impl Serialize) -> Result<String> {
+        let header = Header { kid: Some(self.newest.id.clone()), ..Header::new(Algorithm::EdDSA) };
+        encode(&header, claims, &self.newest.sign)
+            .map_err(|e| Error::internal("the access token cannot be signed").with_source(e))
+    }
+
+    /// The claims of a token that one of these keys signed. Times are the caller's to check.
+    pub(super) fn verify<T: DeserializeOwned>(&self, token: &str) -> Option<T> {
+        let kid = decode_header(token).ok()?.kid?;
+        let key = self.all().find(|key| key.id == kid)?;
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        // The engine's clock decides, not the machine's.
+        validation.validate_exp = false;
+        validation.required_spec_claims.clear();
+        decode(token, &key.verify, &validation).ok().map(|data| data.claims)
+    }
+
+    /// An authentication code under the newest key.
+    pub(super) fn mac(&self, parts: &[&[u8]]) -> Result<[u8; 32]> {
+        Ok(self.newest.mac(parts)?.finalize().into_bytes().into())
+    }
+
+    /// Whether any key made a code that begins with `code`.
+    pub(super) fn mac_matches(&self, parts: &[&[u8]], code: &[u8]) -> Result<bool> {
+        for key in self.all() {
+            if key.mac(parts)?.verify_truncated_left(code).is_ok() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Key {
+    fn from_seed(seed: &[u8; 32]) -> Result<Self> {
+        let broken = |e| Error::internal("an Ed25519 key cannot be made").with_source(e);
+        let sign = EncodingKey::from_ed_der(&[PKCS8_PREFIX.as_slice(), seed].concat());
+        let public = Jwk::from_encoding_key(&sign, Algorithm::EdDSA).map_err(broken)?;
+        let verify = DecodingKey::from_jwk(&public).map_err(broken)?;
+        let id = Sha256::digest(verify.try_get_as_bytes().map_err(broken)?);
+        let id = id.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let mac = Sha256::new().chain_update(b"dealwright refresh tokens").chain_update(seed).finalize().into();
+        Ok(Self { id, sign, verify, mac })
+    }
+
+    fn mac(&self, parts: &[&[u8]]) -> Result<Hmac<Sha256>> {
+        let mut mac = Hmac::new_from_slice(&self.mac)
+            .map_err(|e| Error::internal("a key of 32 bytes was refused").with_source(e))?;
+        parts.iter().for_each(|part| mac.update(part));
+        Ok(mac)
+    }
+}
+
+impl fmt::Debug for TokenKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenKeys").field("newest", &self.newest.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn keys(text: &str) -> TokenKeys {
+        TokenKeys::from_key_file(text).unwrap()
+    }
+
+    #[test]
+    fn a_token_verifies_under_the_key_that_signed_it() {
+        let env = Env::system();
+        let old = TokenKeys::new_key_file(&env).unwrap();
+        let new = TokenKeys::new_key_file(&env).unwrap();
+        let token = keys(&old).sign(&json!({"sub": "una"})).unwrap();
+
+        assert_eq!(keys(&old).verify::<Value>(&token), Some(json!({"sub": "una"})));
+        assert_eq!(keys(&format!("{new}{old}")).verify::<Value>(&token), Some(json!({"sub": "una"})));
+        assert_eq!(keys(&new).verify::<Value>(&token), None);
+    }
+
+    #[test]
+    fn a_changed_or_unsigned_token_does_not_verify() {
+        let keys = keys(&TokenKeys::new_key_file(&Env::system()).unwrap());
+        let token = keys.sign(&json!({"sub": "una"})).unwrap();
+        let parts: Vec<&str> = token.split('.').collect();
+        // {"alg":"none"} and {"sub":"eve"}
+        let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", parts[1]);
+        let changed = format!("{}.eyJzdWIiOiJldmUifQ.{}", parts[0], parts[2]);
+        for wrong in [unsigned.as_str(), changed.as_str(), "", "x", "a.b.c"] {
+            assert_eq!(keys.verify::<Value>(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_file_without_a_key_is_refused() {
+        for text in ["", "# nothing", "abcd", "not base64!"] {
+            assert_eq!(TokenKeys::from_key_file(text).unwrap_err().code(), "validation_failed", "{text}");
+        }
+    }
+}
