@@ -1,0 +1,84 @@
+//! The frame around all routes: gives each request its id, catches panics, writes problem documents, counts and logs.
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use dealwright::env::Env;
+use futures::FutureExt;
+use metrics::{counter, histogram};
+use tracing::{error, info};
+use uuid::Uuid;
+
+use crate::{problem::Problem, state::Shared};
+
+/// The header that carries the request's id, in both directions.
+pub const REQUEST_ID: &str = "x-request-id";
+/// The longest id that is taken over.
+const LONGEST: usize = 128;
+
+/// Wraps one request.
+pub async fn frame(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(shared.crm().env(), request.headers());
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = answered.unwrap_or_else(|_| Problem::internal("a handler panicked").into_response());
+    finish(&id, &method, &mut response);
+
+    let seconds = started.elapsed().as_secs_f64();
+    let status = response.status().as_u16();
+    let labels = [("method", known(&method)), ("route", route.clone())];
+    histogram!("http_request_duration_seconds", &labels).record(seconds);
+    let labels = [("method", known(&method)), ("route", route.clone()), ("status", status.to_string())];
+    counter!("http_requests_total", &labels).increment(1);
+    info!(request_id = %id, %method, route, status, seconds, "answered");
+    response
+}
+
+/// Methods as a label: whatever a client makes up is one.
+fn known(method: &Method) -> String {
+    let all = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
+    if all.contains(method) { method.to_string() } else { "other".to_owned() }
+}
+
+fn finish(id: &str, method: &Method, response: &mut Response) {
+    let problem = response.extensions_mut().remove::<Problem>().or_else(|| {
+        // What the router says itself.
+        (response.status() == StatusCode::METHOD_NOT_ALLOWED).then(|| {
+            let allowed = response.headers().get(header::ALLOW).and_then(|it| it.to_str().ok()).unwrap_or_default();
+            let detail = format!("{method} is not answered here; allowed: {allowed}");
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        })
+    });
+    if let Some(problem) = problem {
+        if let Some(internal) = problem.for_the_log() {
+            error!(request_id = %id, error = internal, "failed");
+        }
+        problem.write(id, response);
+    }
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// The client's id if it is a sane one, else a new one.
+fn request_id(env: &Env, headers: &HeaderMap) -> String {
+    let sane = |it: &&str| {
+        (1..=LONGEST).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    match headers.get(REQUEST_ID).and_then(|it| it.to_str().ok()).filter(sane) {
+        Some(id) => id.to_owned(),
+        // Without randomness the answer will be an error anyway; it still gets an id.
+        None => env.bytes().map(Uuid::from_bytes).unwrap_or_default().simple().to_string(),
+    }
+}

@@ -1,0 +1,136 @@
+//! Signing up, in and out.
+
+use axum::{
+    extract::Request,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use dealwright::{
+    read_input,
+    services::identity::{Refresh, SignIn, SignUp, SignedIn, TokenState},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{ShellRoute, schema};
+use crate::{
+    body::{JSON, read_object},
+    problem::Problem,
+    route::Verb,
+    state::Shared,
+};
+
+/// A token to be looked at.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Verify {
+    /// An access token.
+    token: String,
+}
+
+/// The end of the caller's own session takes no input; an empty object is fine.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+const fn auth(path: &'static str, name: &'static str) -> ShellRoute {
+    ShellRoute {
+        method: Verb::Post,
+        path,
+        name,
+        doc: "",
+        status: 200,
+        signed_in: false,
+        input: None,
+        output: None,
+        media_type: None,
+        uploads: &[],
+        problems: &[400, 401, 403, 409, 413, 415, 422, 429, 500, 503],
+        handler: |_, _| Box::pin(async { Err(Problem::not_found()) }),
+    }
+}
+
+pub(super) const SIGN_UP: ShellRoute = ShellRoute {
+    doc: "Makes a user and their organisation with its default pipeline, and signs them in.",
+    status: 201,
+    input: schema!(SignUp),
+    output: schema!(SignedIn),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let answer = shared.crm().identity().sign_up(read::<SignUp>(request).await?).await?;
+            Ok(json(StatusCode::CREATED, &answer))
+        })
+    },
+    ..auth("/api/auth/signup", "auth.sign_up")
+};
+
+pub(super) const SIGN_IN: ShellRoute = ShellRoute {
+    doc: "Signs in by e-mail address and password.",
+    input: schema!(SignIn),
+    output: schema!(SignedIn),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let answer = shared.crm().identity().sign_in(read::<SignIn>(request).await?).await?;
+            Ok(json(StatusCode::OK, &answer))
+        })
+    },
+    ..auth("/api/auth/signin", "auth.sign_in")
+};
+
+pub(super) const REFRESH: ShellRoute = ShellRoute {
+    doc: "Spends a refresh token for the next pair of tokens. One that comes back after it was spent ends its session.",
+    input: schema!(Refresh),
+    output: schema!(SignedIn),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let answer = shared.crm().identity().refresh(read::<Refresh>(request).await?).await?;
+            Ok(json(StatusCode::OK, &answer))
+        })
+    },
+    ..auth("/api/auth/refresh", "auth.refresh")
+};
+
+pub(super) const VERIFY: ShellRoute = ShellRoute {
+    doc: "Tells whether an access token counts, and whose it is.",
+    input: schema!(Verify),
+    output: schema!(TokenState),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let given = read::<Verify>(request).await?;
+            let answer = shared.crm().identity().verify(&given.token).await?;
+            Ok(json(StatusCode::OK, &answer))
+        })
+    },
+    ..auth("/api/auth/verify", "auth.verify")
+};
+
+pub(super) const SIGN_OUT: ShellRoute = ShellRoute {
+    doc: "Ends the caller's session: its tokens count no more.",
+    status: 204,
+    signed_in: true,
+    handler: |shared, request| {
+        Box::pin(async move {
+            let scope = shared.scope(request.headers()).await?;
+            read::<Nothing>(request).await?;
+            if let Some(session) = scope.session_id {
+                shared.crm().identity().sign_out(session).await?;
+            }
+            Ok(StatusCode::NO_CONTENT.into_response())
+        })
+    },
+    ..auth("/api/auth/signout", "auth.sign_out")
+};
+
+async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
+    let (parts, body) = request.into_parts();
+    let object = read_object(&parts.headers, body, JSON).await?;
+    Ok(read_input(Value::Object(object))?)
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    match serde_json::to_string(value) {
+        Ok(text) => (status, [(header::CONTENT_TYPE, "application/json")], text).into_response(),
+        Err(error) => Problem::internal(format!("an answer is no JSON: {error}")).into_response(),
+    }
+}

@@ -1,0 +1,67 @@
+//! What anybody may ask: health, the OpenAPI document, the page that shows it.
+
+use axum::{
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+
+use super::ShellRoute;
+use crate::route::Verb;
+
+const fn public(path: &'static str, name: &'static str, doc: &'static str) -> ShellRoute {
+    ShellRoute {
+        method: Verb::Get,
+        path,
+        name,
+        doc,
+        status: 200,
+        signed_in: false,
+        input: None,
+        output: None,
+        media_type: Some("application/json"),
+        uploads: &[],
+        problems: &[500, 503],
+        handler: |_, _| Box::pin(async { Ok(json("{\"status\":\"ok\"}")) }),
+    }
+}
+
+fn json(text: &'static str) -> axum::response::Response {
+    (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+pub(super) const HEALTH: ShellRoute = public("/healthz", "health.live", "Answers as long as the process lives.");
+
+pub(super) const READY: ShellRoute = ShellRoute {
+    handler: |shared, _| {
+        Box::pin(async move {
+            shared.crm().ping().await?;
+            Ok(json("{\"status\":\"ok\"}"))
+        })
+    },
+    ..public("/readyz", "health.ready", "Answers if the store does; else 503.")
+};
+
+pub(super) const OPENAPI: ShellRoute = ShellRoute {
+    handler: |shared, _| {
+        Box::pin(async move {
+            let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=300")];
+            Ok((StatusCode::OK, headers, shared.openapi()).into_response())
+        })
+    },
+    ..public("/api/openapi.json", "openapi.get", "This API as an OpenAPI 3.1 document.")
+};
+
+pub(super) const DOCS: ShellRoute = ShellRoute {
+    media_type: Some("text/html; charset=utf-8"),
+    handler: |shared, _| {
+        Box::pin(async move {
+            let headers = [
+                (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+                (header::CACHE_CONTROL, "max-age=300"),
+                (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+            ];
+            Ok((StatusCode::OK, headers, shared.docs()).into_response())
+        })
+    },
+    ..public("/docs", "docs.get", "This API as a page to read.")
+};
