@@ -14,13 +14,17 @@ const COUNT: u32 = 12_000;
 
 /// A port nobody listens on and no other process of this crate may take, for as long as this value lives.
 #[derive(Debug)]
-pub(crate) struct Port {
+pub struct Port {
+    /// The port's number.
     pub number: u16,
     _held: File,
 }
 
 /// Takes a free port.
-pub(crate) fn free() -> Result<Port> {
+///
+/// # Errors
+/// When there is none.
+pub fn free() -> Result<Port> {
     let locks = machine::cache_dir()?.join("ports");
     std::fs::create_dir_all(&locks)?;
     // Processes that start together begin at different places.
