@@ -169,12 +169,12 @@ impl Crm {
 
     /// Organisations and their members: the system's scope.
     pub fn organizations(&self) -> identity::Organizations<'_> {
-        identity::Organizations(self)
+        identity::Organizations(&self.engine)
     }
 
     /// Signing up and in, sessions and tokens.
     pub fn identity(&self) -> identity::Identity<'_> {
-        identity::Identity(self)
+        identity::Identity(&self.engine)
     }
 
     /// The loops that wait: rules, timers, jobs, live connections.

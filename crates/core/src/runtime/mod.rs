@@ -3,7 +3,6 @@
 //! are done by the worker, live connections are held by the supervisor.
 
 mod claims;
-mod commit;
 mod dispatcher;
 mod scheduler;
 mod send;
@@ -17,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{domain::job::Lane, engine::Engine, error::Result, id::Id, runtime::claims::Claims};
 
-pub(crate) use commit::commit;
+pub(crate) use crate::services::commit::commit;
 
 /// The lanes of the loop that thinks.
 const THINKING: &[Lane] = &[Lane::Dispatch, Lane::Timer, Lane::Schedule];

@@ -2,6 +2,7 @@
 
 pub mod analytics;
 pub mod automation;
+pub(crate) mod commit;
 pub mod contacts;
 pub mod identity;
 pub mod jobs;

@@ -142,7 +142,7 @@ impl Identity<'_> {
     /// # Errors
     /// `invalid_token`, `token_expired` or `session_ended`, all of kind `unauthenticated`.
     pub async fn authenticate(&self, access_token: &str) -> Result<Scope> {
-        let engine = &self.0.engine;
+        let engine = &self.0;
         scope(engine, claims(engine, access_token)?).await
     }
 
@@ -151,7 +151,7 @@ impl Identity<'_> {
     /// # Errors
     /// Only if the store fails: a token that does not count is an answer.
     pub async fn verify(&self, access_token: &str) -> Result<TokenState> {
-        let engine = &self.0.engine;
+        let engine = &self.0;
         let answer = async {
             let claims = claims(engine, access_token)?;
             let scope = scope(engine, claims).await?;

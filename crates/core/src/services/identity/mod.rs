@@ -20,15 +20,16 @@ pub use self::{
     token_keys::TokenKeys,
 };
 use self::{access::VerifiedTokens, passwords::Passwords};
-use crate::doors::crm::Crm;
+use crate::engine::Engine;
+use std::sync::Arc;
 
 /// Organisations and their members, in the system's scope.
 #[derive(Debug, Clone, Copy)]
-pub struct Organizations<'c>(pub(crate) &'c Crm);
+pub struct Organizations<'c>(pub(crate) &'c Arc<Engine>);
 
 /// Signing up and in, sessions and tokens.
 #[derive(Debug, Clone, Copy)]
-pub struct Identity<'c>(pub(crate) &'c Crm);
+pub struct Identity<'c>(pub(crate) &'c Arc<Engine>);
 
 /// What this room keeps in memory for an engine.
 pub(crate) struct IdentityState {

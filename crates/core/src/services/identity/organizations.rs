@@ -11,13 +11,13 @@ use crate::{
         organization::{Credential, Member, Membership, Organization, User},
         text::{self, Flaws},
     },
-    doors::crm::commit,
     engine::Engine,
     error::{Error, Result},
     id::{OrganizationId, UserId},
     ports::store::Write,
     scope::{Role, Scope},
     services::{
+        commit::commit,
         identity::{Organizations, check},
         unit::Unit,
     },
@@ -154,7 +154,7 @@ impl Organizations<'_> {
     /// `email_taken`; `validation_failed` with pointers such as `/owner/email`.
     pub async fn create(&self, new: NewOrganization) -> Result<OrganizationWithOwner> {
         let work = async {
-            let engine = &self.0.engine;
+            let engine = &self.0;
             let mut flaws = Flaws::default();
             let name = flaws.take("/name", text::name(&new.name)).unwrap_or_default();
             let (email, owner_name) = entered(&mut flaws, "/owner", &new.owner);
@@ -179,7 +179,7 @@ impl Organizations<'_> {
     /// has signed up; `validation_failed` with pointers.
     pub async fn add_member(&self, organization: OrganizationId, new: NewUser, role: Role) -> Result<Member> {
         let work = async {
-            let engine = &self.0.engine;
+            let engine = &self.0;
             let mut flaws = Flaws::default();
             let (email, name) = entered(&mut flaws, "", &new);
             flaws.end()?;
@@ -208,7 +208,7 @@ impl Organizations<'_> {
     /// # Errors
     /// `not_found`.
     pub async fn get(&self, id: OrganizationId) -> Result<Organization> {
-        let organization = self.0.engine.store.organization(id).await?;
+        let organization = self.0.store.organization(id).await?;
         organization.ok_or_else(|| Error::not_found("organization", id))
     }
 
@@ -217,7 +217,7 @@ impl Organizations<'_> {
     /// # Errors
     /// Only if the store fails: an unknown user belongs nowhere.
     pub async fn list_for(&self, user: UserId) -> Result<Vec<Organization>> {
-        let store = &self.0.engine.store;
+        let store = &self.0.store;
         let mut organizations = Vec::new();
         for membership in store.memberships(user).await? {
             organizations.extend(store.organization(membership.organization_id).await?);

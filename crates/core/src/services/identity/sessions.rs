@@ -9,12 +9,12 @@ use serde::Deserialize;
 
 use crate::{
     domain::organization::SignInSession,
-    doors::crm::commit,
     error::{Error, Result},
     id::SessionId,
     ports::store::{Update, Write},
     scope::Scope,
     services::{
+        commit::commit,
         identity::{Identity, SignedIn, refresh_token::RefreshToken},
         unit::Unit,
     },
@@ -53,7 +53,7 @@ impl Identity<'_> {
     /// `refresh_token_reused` for one that was spent before, with which the whole session ends;
     /// `invalid_refresh_token` for any other that does not count.
     pub async fn refresh(&self, given: Refresh) -> Result<SignedIn> {
-        let engine = &self.0.engine;
+        let engine = &self.0;
         let unknown =
             || Error::unauthenticated("invalid_refresh_token", "this refresh token does not count: sign in again");
         let token = RefreshToken::read(&given.refresh_token).ok_or_else(unknown)?;
@@ -105,7 +105,7 @@ impl Identity<'_> {
     /// # Errors
     /// Only if the store fails.
     pub async fn sign_out(&self, session: SessionId) -> Result<()> {
-        let engine = &self.0.engine;
+        let engine = &self.0;
         let Some(found) = engine.store.session(session).await? else { return Ok(()) };
         let scope = Scope::system(found.organization_id);
         commit(engine, &scope, move |unit| {

@@ -10,13 +10,13 @@ use crate::{
         organization::{Organization, SignInSession, User},
         text::{self, Flaws},
     },
-    doors::crm::commit,
     engine::Engine,
     error::{Error, Result},
     id::{OrganizationId, UserId},
     ports::store::Write,
     scope::{Role, Scope},
     services::{
+        commit::commit,
         identity::{
             Identity, access,
             check::{self, comparable},
@@ -137,7 +137,7 @@ impl Identity<'_> {
     /// # Errors
     /// `email_taken`; `validation_failed` with pointers.
     pub async fn sign_up(&self, new: SignUp) -> Result<SignedIn> {
-        let engine = &self.0.engine;
+        let engine = &self.0;
         let mut flaws = Flaws::default();
         let email = flaws.take("/email", text::email(&new.email)).unwrap_or_default();
         flaws.take("/password", check::password(&new.password));
@@ -166,7 +166,7 @@ impl Identity<'_> {
     /// # Errors
     /// `invalid_credentials`, the same and after the same time whether the address or the password is wrong.
     pub async fn sign_in(&self, given: SignIn) -> Result<SignedIn> {
-        let engine = &self.0.engine;
+        let engine = &self.0;
         let wrong = || Error::unauthenticated("invalid_credentials", "the e-mail address or the password is wrong");
         if !comparable(&given.password) {
             return Err(wrong());

@@ -1,4 +1,5 @@
-//! The one way from a verb to the store: opens a unit, lets the verb decide, commits once.
+//! The one way from a verb to the store: opens a unit, lets the verb decide, commits once. For doors, the runtime, and
+//! `identity`, which is a door of its own (it makes the scopes that handles carry); no other room may call it.
 
 use std::{sync::Arc, time::Duration};
 
