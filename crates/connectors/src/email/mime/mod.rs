@@ -58,7 +58,7 @@ pub(super) fn parse(raw: &[u8], received: Received<'_>) -> Delivery {
         return skipped(whole(), "it nests or repeats its parts beyond reason".to_owned());
     }
     let masked = mask::mask(raw);
-    let Some(message) = MessageParser::default().parse(&*masked).filter(|message| !message.parts.is_empty()) else {
+    let Some(message) = MessageParser::default().parse(&*masked).filter(has_headers) else {
         return skipped(whole(), "it is no mail: it has no headers".to_owned());
     };
     Mail { raw, message }.read(received)
@@ -67,10 +67,14 @@ pub(super) fn parse(raw: &[u8], received: Received<'_>) -> Delivery {
 /// The provider's id of a mail, by the same rule as in [`parse`].
 pub(super) fn provider_id_of(raw: &[u8]) -> String {
     let masked = mask::mask(raw);
-    match MessageParser::default().parse_headers(&*masked).filter(|message| !message.parts.is_empty()) {
+    match MessageParser::default().parse_headers(&*masked).filter(has_headers) {
         Some(message) => Mail { raw, message }.provider_id(),
         None => provider_id(Written { message_id: None, from: b"", date: b"", body: raw }),
     }
+}
+
+fn has_headers(message: &Message<'_>) -> bool {
+    message.parts.first().is_some_and(|root| !root.headers.is_empty())
 }
 
 fn skipped(provider_id: String, reason: String) -> Delivery {
