@@ -30,12 +30,14 @@ fn say(text: impl Into<String>) -> Act {
     Act::Say(text.into())
 }
 
+/// What is different with a server: given the command without its tag and how many connections there were before.
+type Twist = Box<dyn Fn(&str, usize) -> Option<Act> + Send + Sync>;
+
 /// A mailbox of scripted mails: UIDs from 1.
 struct Script {
     mails: Vec<String>,
     idle: bool,
-    /// What is different: the command without its tag, and how many connections there were before.
-    twist: Box<dyn Fn(&str, usize) -> Option<Act> + Send + Sync>,
+    twist: Twist,
 }
 
 impl Script {

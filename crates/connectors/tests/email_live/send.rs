@@ -70,7 +70,7 @@ async fn large_files_travel_in_both_directions() {
     let (ada, bob) = (account("send.large"), account("send.large.bob"));
     let connector = connector(ada.mail);
     let mut sending = outgoing(&connector, &ada, &bob.address, "see the file");
-    let bytes: Vec<u8> = (0..6_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let bytes: Vec<u8> = (0..2_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     sending.media = vec![file("data.bin", "application/octet-stream", bytes)];
     connector.send(&ada.credentials(), &sending).await.unwrap();
     let inbox = Recorder::new();

@@ -185,7 +185,7 @@ async fn a_stopped_server_ends_the_connection_and_a_new_one_continues() {
 
     tokio::task::spawn_blocking(move || mail_system.stop_imap().unwrap()).await.unwrap();
     let error = running.error().await;
-    assert_eq!(error.code(), if error.code() == "refused" { "refused" } else { "unreachable" }, "{error}");
+    assert!(["refused", "unreachable"].contains(&error.code()), "{error}"); // with a BYE or without
     assert!(error.message().starts_with("imap: the "), "{error}");
     let error = run_account(&connector, &account, &inbox).error().await;
     assert_eq!(error.code(), "unreachable", "{error}");
