@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -12,7 +12,7 @@ use dealwright::ports::connector::{Connector as _, Credentials, Settled};
 use dealwright_connectors::email::{EmailConnector, EmailOptions};
 use serde_json::json;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
 };
 
@@ -37,6 +37,8 @@ type Twist = Box<dyn Fn(&str, usize) -> Option<Act> + Send + Sync>;
 struct Script {
     mails: Vec<String>,
     idle: bool,
+    /// What was appended.
+    kept: Arc<Mutex<Vec<String>>>,
     twist: Twist,
 }
 
@@ -45,6 +47,7 @@ impl Script {
         Self {
             mails: mails.iter().map(|mail| mail.replace('\n', "\r\n")).collect(),
             idle: true,
+            kept: Arc::default(),
             twist: Box::new(twist),
         }
     }
@@ -67,6 +70,7 @@ impl Script {
             }
             "LIST" => say("* LIST (\\HasNoChildren) \"/\" INBOX\n$ OK\n"),
             "IDLE" => say("+ idling\n"),
+            "APPEND" => say("+ go on\n"),
             "DONE" => say("$ OK idle ended\n"),
             "LOGOUT" => Act::Close("* BYE\n$ OK\n".to_owned()),
             "UID" if command.starts_with("UID SEARCH UID ") => {
@@ -122,8 +126,11 @@ async fn play(script: Script) -> u16 {
                 stream.write_all(b"* OK hello\r\n").await.unwrap();
                 let (mut line, mut idle_tag) = (String::new(), String::new());
                 while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+                    let said = line.trim_end().to_owned();
+                    let whole = (idle_tag.clone(), said.clone());
                     let (tag, command) =
-                        line.trim_end().split_once(' ').unwrap_or((idle_tag.as_str(), line.trim_end()));
+                        said.split_once(' ').map_or(whole, |(tag, command)| (tag.into(), command.into()));
+                    let (tag, command): (&str, &str) = (&tag, &command);
                     let act = (script.twist)(command, before).unwrap_or_else(|| script.answer(command));
                     let (text, close) = match act {
                         Act::Say(text) => (text, false),
@@ -134,8 +141,17 @@ async fn play(script: Script) -> u16 {
                     if command == "IDLE" {
                         idle_tag = tag.to_owned();
                     }
+                    let literal =
+                        line.trim_end().strip_suffix('}').and_then(|line| line.rsplit('{').next()?.parse().ok());
                     if stream.write_all(text.as_bytes()).await.is_err() || close {
                         return;
+                    }
+                    if let Some(size) = literal.filter(|_| text.starts_with('+')) {
+                        let (mut mail, done) = (vec![0; size], format!("{tag} OK kept\r\n"));
+                        stream.read_exact(&mut mail).await.unwrap();
+                        stream.write_all(done.as_bytes()).await.unwrap();
+                        script.kept.lock().unwrap().push(String::from_utf8(mail).unwrap());
+                        stream.read_line(&mut line).await.unwrap();
                     }
                     line.clear();
                 }
@@ -319,4 +335,73 @@ async fn settling_without_a_folder_of_sent_mails_finds_nothing() {
     let connector = connector();
     let sending = outgoing(&connector, &account, "x@example.test", "hello");
     assert_eq!(connector.settle(&credentials, &sending).await.unwrap(), Settled::Unknown);
+}
+
+/// Sends a mail through the real Postfix with its copy going to the script; gives the copies and the commands.
+async fn send_with_copy(
+    name: &str,
+    twist: impl Fn(&str, usize) -> Option<Act> + Send + Sync + 'static,
+) -> (Vec<String>, Vec<String>) {
+    let account = account(name);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hearing = heard.clone();
+    let script = Script::new(&[], move |command, before| {
+        hearing.lock().unwrap().push(command.to_owned());
+        twist(command, before)
+    });
+    let kept = script.kept.clone();
+    let mut credentials = credentials(play(script).await);
+    let settings = credentials.0.as_object_mut().unwrap();
+    settings["email"] = json!(account.address);
+    settings["smtp"] = account.settings()["smtp"].clone();
+    let connector = with_options(EmailOptions { extra_ca: options(account.mail).extra_ca, ..impatient() });
+    connector.send(&credentials, &outgoing(&connector, &account, &account.address, "hello")).await.unwrap();
+    account.mails("INBOX", 1).await;
+    let heard = heard.lock().unwrap().clone();
+    let kept = kept.lock().unwrap().clone();
+    (kept, heard)
+}
+
+fn folders(command: &str, list: &str) -> Option<Act> {
+    (command.starts_with("LIST")).then(|| say(format!("{list}$ OK\n")))
+}
+
+#[tokio::test]
+async fn the_folder_marked_as_sent_is_used_whatever_its_name() {
+    let (kept, heard) = send_with_copy("faults.marked", |command, _| {
+        folders(command, "* LIST () \"/\" Sent\n* LIST (\\HasNoChildren \\Sent) \"/\" \"Gesendet \\\"&APY-\"\n")
+    })
+    .await;
+    assert!(kept.len() == 1 && kept[0].contains("\r\n\r\nhello\r\n"), "{kept:?}");
+    assert!(heard.iter().any(|command| command.starts_with("APPEND \"Gesendet \\\"&APY-\" (\\Seen) \"")), "{heard:#?}");
+}
+
+#[tokio::test]
+async fn a_folder_with_a_usual_name_is_found_and_otherwise_one_is_made() {
+    let (kept, heard) = send_with_copy("faults.named", |command, _| {
+        folders(command, "* LIST () \".\" INBOX\n* LIST () \".\" \"INBOX.Sent Items\"\n")
+    })
+    .await;
+    assert_eq!(kept.len(), 1);
+    assert!(heard.iter().any(|command| command.starts_with("APPEND \"INBOX.Sent Items\"")), "{heard:#?}");
+    let made = Arc::new(AtomicUsize::new(0));
+    let (kept, heard) = send_with_copy("faults.made", move |command, _| {
+        if command == "CREATE \"Sent\"" {
+            made.store(1, Ordering::SeqCst);
+        }
+        let missing =
+            made.load(Ordering::SeqCst) == 0 && (command.starts_with("APPEND") || command == "EXAMINE \"Sent\"");
+        missing.then(|| say("$ NO [TRYCREATE] no such mailbox\n"))
+    })
+    .await;
+    assert_eq!(kept.len(), 1, "{heard:#?}");
+}
+
+#[tokio::test]
+async fn a_copy_that_fails_is_tried_once_more() {
+    let (kept, _) = send_with_copy("faults.again", |command, before| {
+        (command.starts_with("APPEND") && before == 0).then(|| Act::Close(String::new()))
+    })
+    .await;
+    assert_eq!(kept.len(), 1);
 }

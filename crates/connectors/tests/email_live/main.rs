@@ -4,5 +4,6 @@
 mod connect;
 mod faults;
 mod send;
+mod submission;
 mod support;
 mod sync;

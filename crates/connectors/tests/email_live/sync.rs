@@ -207,3 +207,18 @@ async fn a_changed_password_is_reported_and_ends_the_connection() {
     assert_eq!(error.code(), dealwright_connectors::email::CREDENTIALS_REJECTED);
     assert_eq!(inbox.memory().statuses, [dealwright::domain::account::AccountStatus::Disconnected]);
 }
+
+#[tokio::test]
+async fn waiting_is_renewed_and_goes_on() {
+    let account = account("sync.renewed");
+    let connector =
+        with_options(EmailOptions { idle_renewal: std::time::Duration::from_millis(50), ..options(account.mail) });
+    let inbox = Recorder::new();
+    let running = run_account(&connector, &account, &inbox);
+    inbox.until(|memory| memory.is_active()).await;
+    for n in 1..=3 {
+        account.receive(&mail(&format!("n{n}"), "renewed"));
+        inbox.until(|memory| memory.messages.len() == n).await;
+    }
+    running.stop().await;
+}

@@ -63,7 +63,7 @@ impl Imap {
             let Response::MailboxData(MailboxDatum::List(list)) = response else { return };
             if !list.name_attributes.contains(&NameAttribute::NoSelect) {
                 let is_sent = list.name_attributes.contains(&NameAttribute::Sent);
-                names.push((list.name.to_string(), list.delimiter.as_deref().map(str::to_owned), is_sent));
+                names.push((unescaped(&list.name), list.delimiter.as_deref().map(str::to_owned), is_sent));
             }
         })
         .await?;
@@ -111,6 +111,17 @@ impl Imap {
     }
 }
 
+/// A folder's name as it is: the parser leaves the backslashes of a quoted string (RFC 3501, 4.3) in it.
+fn unescaped(name: &str) -> String {
+    let mut chars = name.chars().peekable();
+    let mut plain = String::with_capacity(name.len());
+    while let Some(c) = chars.next() {
+        let escaped = chars.next_if(|next| c == '\\' && matches!(next, '"' | '\\'));
+        plain.push(escaped.unwrap_or(c));
+    }
+    plain
+}
+
 /// The last level of a folder's name: `INBOX.Sent` is called `Sent`.
 fn leaf<'a>(name: &'a str, delimiter: Option<&str>) -> &'a str {
     delimiter
@@ -122,6 +133,12 @@ fn leaf<'a>(name: &'a str, delimiter: Option<&str>) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quoted_name_loses_its_escapes() {
+        assert_eq!(unescaped(r#"a \"b\" c\\d \e"#), r#"a "b" c\d \e"#);
+        assert_eq!(unescaped("Sent"), "Sent");
+    }
 
     #[test]
     fn the_last_level_names_a_folder() {
