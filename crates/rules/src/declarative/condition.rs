@@ -14,7 +14,7 @@ use super::{
     limits,
     names::Names,
     operand,
-    pattern::{self, Search},
+    pattern::{self, Search, Texts},
     program::{Bound, Node, Op, Operands, Order, Test},
 };
 
@@ -217,7 +217,7 @@ fn applicable(fact: FactPath) -> &'static [&'static str] {
 
 fn searched(value: &Value, at: &str, search: Search) -> Result<Vec<String>> {
     let texts = operand::patterns(value, at)?;
-    pattern::texts(&texts, search).map_err(|_| invalid(at, "the texts are too large together; search for fewer"))?;
+    Texts::new(&texts, search).map_err(|_| invalid(at, "the texts are too large together; search for fewer"))?;
     Ok(texts)
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    pattern::{self, Search},
+    pattern::{self, Search, Texts},
     program::{Bound, Node, Op, Operands, Order, Program, Test},
     waiting,
 };
@@ -59,8 +59,10 @@ pub(super) enum Comparison {
     },
     Number(Order, f64),
     Time(Order, DateTime<Utc>),
-    /// One of these finds something.
-    Patterns(Box<[Regex]>),
+    /// One of these texts is found.
+    Searched(Texts),
+    /// One of these expressions matches.
+    Matched(Box<[Regex]>),
     Exists(bool),
 }
 
@@ -87,7 +89,12 @@ impl CompiledRule for Ready {
 }
 
 fn check(node: Node) -> Result<Check> {
-    let checks = |nodes: Vec<Node>| nodes.into_iter().map(check).collect::<Result<Box<[_]>>>();
+    // In any order they mean the same; the cheap ones may spare the dear ones.
+    let checks = |nodes: Vec<Node>| {
+        let mut checks = nodes.into_iter().map(check).collect::<Result<Box<[_]>>>()?;
+        checks.sort_by_key(Check::cost);
+        Ok::<_, Error>(checks)
+    };
     Ok(match node {
         Node::All(nodes) => Check::All(checks(nodes)?),
         Node::Any(nodes) => Check::Any(checks(nodes)?),
@@ -109,7 +116,7 @@ fn comparison(fact: FactPath, op: Op) -> Result<Comparison> {
         Op::StartsWith(texts) => search(&texts, Search::AtStart)?,
         Op::Matches(list) => {
             let list = list.iter().map(|one| pattern::expression(one)).collect::<Result<Box<[_]>, _>>();
-            Comparison::Patterns(list.map_err(not_ours)?)
+            Comparison::Matched(list.map_err(not_ours)?)
         }
         Op::Exists(expected) => Comparison::Exists(expected),
     })
@@ -129,7 +136,7 @@ fn membership(operands: Operands, none: bool) -> Comparison {
 }
 
 fn search(texts: &[String], search: Search) -> Result<Comparison> {
-    Ok(Comparison::Patterns([pattern::texts(texts, search).map_err(not_ours)?].into()))
+    Ok(Comparison::Searched(Texts::new(texts, search).map_err(not_ours)?))
 }
 
 fn not_ours(fault: pattern::Fault) -> Error {
@@ -137,6 +144,19 @@ fn not_ours(fault: pattern::Fault) -> Error {
 }
 
 impl Check {
+    /// What it costs to ask, roughly in units of finding a number.
+    fn cost(&self) -> usize {
+        match self {
+            Self::All(checks) | Self::Any(checks) => checks.iter().map(Self::cost).sum::<usize>() + 1,
+            Self::Not(check) => check.cost(),
+            Self::Fact(_, Comparison::Matched(expressions)) => 20 * expressions.len(),
+            Self::Fact(_, Comparison::Searched(_)) => 10,
+            Self::Fact(_, Comparison::Time(..) | Comparison::Times { .. }) => 10,
+            Self::Fact(fact, _) if fact.as_str().contains('.') => 3,
+            Self::Fact(..) => 1,
+        }
+    }
+
     fn holds(&self, facts: &Facts) -> bool {
         match self {
             Self::All(checks) => checks.iter().all(|check| check.holds(facts)),
@@ -173,14 +193,18 @@ impl Comparison {
             Self::Times { times, none } => time(value).is_some_and(|time| *none != times.contains(&time)),
             Self::Number(order, bound) => number(value).is_some_and(|number| order.holds(&number, bound)),
             Self::Time(order, bound) => time(value).is_some_and(|time| order.holds(&time, bound)),
-            Self::Patterns(patterns) => match value {
-                FactValue::Text(text) => patterns.iter().any(|pattern| pattern.is_match(text)),
-                FactValue::List(list) => {
-                    strings(list).any(|text| patterns.iter().any(|pattern| pattern.is_match(text)))
-                }
-                _ => false,
-            },
+            Self::Searched(texts) => any(value, |text| texts.found_in(text)),
+            Self::Matched(expressions) => any(value, |text| expressions.iter().any(|one| one.is_match(text))),
         }
+    }
+}
+
+/// Whether it holds for a text, or for an item of a list.
+fn any(value: FactValue<'_>, holds: impl Fn(&str) -> bool) -> bool {
+    match value {
+        FactValue::Text(text) => holds(text),
+        FactValue::List(list) => strings(list).any(holds),
+        _ => false,
     }
 }
 
