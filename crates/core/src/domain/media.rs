@@ -40,6 +40,8 @@ pub struct Media {
 /// A file as a message shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MessageMedia {
+    /// The file.
+    pub id: MediaId,
     /// Media type.
     #[serde(rename = "type")]
     pub media_type: String,

@@ -137,8 +137,15 @@ pub fn name(text: &str) -> Checked<String> {
 /// What is left of a name that a stranger gave: control characters become spaces, what is too long is cut. `None` if
 /// nothing is left.
 pub fn salvage_name(text: &str) -> Option<String> {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let text: String = text.trim().chars().take(MAX_NAME).collect();
+    salvage_line(text, MAX_NAME)
+}
+
+/// The same for any text of one line, of at most `most` characters.
+pub fn salvage_line(text: &str, most: usize) -> Option<String> {
+    // Marks that turn the direction of writing round make a name look like another one; they are not control characters.
+    let turns = |c: char| ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
+    let text: String = text.chars().filter(|c| !turns(*c)).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text: String = text.trim().chars().take(most).collect();
     let text = text.trim_end();
     (!text.is_empty()).then(|| text.to_owned())
 }
@@ -260,6 +267,7 @@ mod tests {
         assert_eq!(salvage_name(" Ada\r\nLovelace ").unwrap(), "Ada  Lovelace");
         assert_eq!(salvage_name(&"x".repeat(500)).unwrap().len(), 200);
         assert_eq!(salvage_name("\u{7}\n"), None);
+        assert_eq!(salvage_name("invoice\u{202e}fdp.exe").unwrap(), "invoicefdp.exe");
     }
 
     #[test]

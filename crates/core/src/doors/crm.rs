@@ -249,6 +249,37 @@ impl Handle {
         (operation.call)(self, input).await
     }
 
+    /// Does once, before any unit, what a command needs of the outside; only for those who may give the command.
+    pub(crate) async fn prepare<I, P>(
+        &self,
+        operation: &'static str,
+        permission: Permission,
+        input: I,
+        prepare: impl AsyncFnOnce(&Arc<Engine>, &Scope, I) -> Result<P>,
+    ) -> Result<P> {
+        let work = async {
+            self.scope.require(permission)?;
+            prepare(&self.engine, &self.scope, input).await
+        };
+        work.await.map_err(|error| error.in_operation(operation))
+    }
+
+    /// The answer that this handle's idempotency key was given before, if there is one.
+    pub(crate) async fn replayed(
+        &self,
+        operation: &'static str,
+        permission: Permission,
+        digest: &[u8],
+    ) -> Result<Option<Answer>> {
+        let work = async {
+            self.scope.require(permission)?;
+            let unit = Unit::new(self.engine.clone(), self.scope.clone());
+            let value = idempotency::replay(&unit, operation, digest).await?;
+            Ok(value.map(|value| Answer { value, replayed: true }))
+        };
+        work.await.map_err(|error: Error| error.in_operation(operation))
+    }
+
     /// Runs a service verb in a unit and commits it, again with fresh reads while others are faster.
     pub(crate) async fn run<T: Send>(
         &self,

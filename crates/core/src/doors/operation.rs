@@ -117,11 +117,12 @@ macro_rules! first {
 pub(crate) use first;
 
 /// Declares one room's operations: the typed handle and its lines of the table. `as "word"` names an operation whose verb
-/// is a word that Rust keeps for itself.
+/// is a word that Rust keeps for itself. What must wait for the outside (a live check, a file's bytes) happens before the
+/// unit, once: `…::verb, after …::prepare` hands `prepare(engine, scope, input)`'s answer to the verb.
 macro_rules! room {
     (
         $(#[$room_doc:meta])* $room:ident $handle:ident ($table:ident);
-        $($(#[doc = $doc:literal])+ $effect:ident $verb:ident $(as $word:literal)? ( $input:ty ) -> $output:ty [ $access:ident $resource:ident ] $service:path;)*
+        $($(#[doc = $doc:literal])+ $effect:ident $verb:ident $(as $word:literal)? ( $input:ty ) -> $output:ty [ $access:ident $resource:ident ] $service:path $(, after $prepare:path)?;)*
     ) => {
         $(#[$room_doc])*
         #[derive(Debug, Clone, Copy)]
@@ -139,11 +140,10 @@ macro_rules! room {
                 /// # Errors
                 /// `forbidden` without the permission; otherwise what the operation says of its input and the state.
                 pub async fn $verb(&self, input: $input) -> $crate::error::Result<$output> {
-                    self.0.run(
-                        $crate::doors::operation::first!($(concat!(stringify!($room), ".", $word),)? concat!(stringify!($room), ".", stringify!($verb))),
-                        $crate::scope::Permission::$access($crate::scope::Resource::$resource),
-                        move |unit| Box::pin($service(unit, input.clone())),
-                    ).await
+                    let name = $crate::doors::operation::first!($(concat!(stringify!($room), ".", $word),)? concat!(stringify!($room), ".", stringify!($verb)));
+                    let permission = $crate::scope::Permission::$access($crate::scope::Resource::$resource);
+                    $(let input = self.0.prepare(name, permission, input, $prepare).await?;)?
+                    self.0.run(name, permission, move |unit| Box::pin($service(unit, input.clone()))).await
                 }
             )*
         }
@@ -160,10 +160,18 @@ macro_rules! room {
                 call: |handle, input| Box::pin(async move {
                     let name = $crate::doors::operation::first!($(concat!(stringify!($room), ".", $word),)? concat!(stringify!($room), ".", stringify!($verb)));
                     let digest = $crate::doors::idempotency::digest(&input);
+                    let permission = $crate::scope::Permission::$access($crate::scope::Resource::$resource);
                     let input: $input = $crate::doors::operation::read_input(input).map_err(|e| e.in_operation(name))?;
+                    $(
+                        // What was answered before needs no preparation again.
+                        if let Some(answer) = handle.replayed(name, permission, &digest).await? {
+                            return Ok(answer);
+                        }
+                        let input = handle.prepare(name, permission, input, $prepare).await?;
+                    )?
                     handle.run_json(
                         name,
-                        $crate::scope::Permission::$access($crate::scope::Resource::$resource),
+                        permission,
                         $crate::doors::operation::Effect::$effect,
                         digest,
                         move |unit| {

@@ -5,18 +5,26 @@ use crate::{
     domain::{
         contact::Contact,
         job::Job,
+        message::Message,
         notification::Notification,
         pipeline::{Stage, StageMove},
         run::Run,
     },
     doors::operation::{Operation, json_outputs, room},
-    id::{ContactId, JobId, PipelineId, RuleId},
+    id::{AccountId, ChatId, ContactId, JobId, MediaId, MessageId, PipelineId, RuleId},
     page::{Page, PageRequest},
     services::{
+        accounts::{
+            self, AccountStatusView, AccountView, ConnectAccount, ConnectedAccount, ListAccounts, UpdateAccount,
+        },
         analytics::{self, ConversionQuery, ConversionRates},
         automation::{self, Explain, Explanation, ListRuns, NewRule, RuleVersions, RuleView, UpdateRule},
         contacts::{self, DeleteContact, ListContacts, ListHistory, MoveContact, NewContact, UpdateContact},
         jobs::{self, ListJobs},
+        media::{self, MediaContent, MediaFile, MediaView, NewMedia},
+        messaging::{
+            self, InboxChat, ListChats, ListMessages, MessageExplanation, ReadAnswer, SendMessage, UpdateChat,
+        },
         notifications::{self, UpdateNotification},
         pipeline::{
             self, Board, BoardView, DeletePipeline, DeleteStage, ListStages, NewPipeline, NewStage, PipelineView,
@@ -27,8 +35,21 @@ use crate::{
 };
 
 /// Every operation, room by room.
-pub(crate) const OPERATIONS: &[&[Operation]] =
-    &[PROFILE, CONTACTS, PIPELINES, STAGES, ANALYTICS, RULES, RUNS, NOTIFICATIONS, JOBS];
+pub(crate) const OPERATIONS: &[&[Operation]] = &[
+    PROFILE,
+    CONTACTS,
+    PIPELINES,
+    STAGES,
+    ANALYTICS,
+    RULES,
+    RUNS,
+    NOTIFICATIONS,
+    JOBS,
+    ACCOUNTS,
+    CHATS,
+    MESSAGES,
+    MEDIA,
+];
 
 json_outputs!(
     profile::Profile,
@@ -40,7 +61,16 @@ json_outputs!(
     RuleView,
     Explanation,
     Notification,
-    Job
+    Job,
+    ConnectedAccount,
+    AccountView,
+    AccountStatusView,
+    InboxChat,
+    Message,
+    MessageExplanation,
+    ReadAnswer,
+    MediaView,
+    MediaContent
 );
 
 room! {
@@ -163,4 +193,79 @@ room! {
     Query get(JobId) -> Job [read Jobs] jobs::get;
     /// Takes back a job that has not ended.
     Command cancel(JobId) -> () [write Jobs] jobs::cancel;
+}
+
+room! {
+    /// Messenger accounts.
+    accounts Accounts (ACCOUNTS);
+
+    /// Connects an account: what was entered is checked live, then kept. `account_exists` if the handle is connected
+    /// already; one that is cut off or was removed comes back with its history.
+    Command connect(ConnectAccount) -> ConnectedAccount [write Accounts] accounts::connect, after accounts::check;
+    /// Lists the accounts, newest first.
+    Query list(ListAccounts) -> Page<AccountView> [read Accounts] accounts::list;
+    /// Answers one account.
+    Query get(AccountId) -> AccountView [read Accounts] accounts::get;
+    /// Tells how an account is doing, with the latest messages that it did not take in.
+    Query status(AccountId) -> AccountStatusView [read Accounts] accounts::status;
+    /// Changes an account by a merge patch; its owner and admins may.
+    Command update(UpdateAccount) -> AccountView [write Accounts] accounts::update;
+    /// Makes the connection anew with the credentials that the account has.
+    Command reconnect(AccountId) -> AccountView [write Accounts] accounts::reconnect;
+    /// Removes an account: its connection ends and its secrets go, its chats stay. Its owner and admins may.
+    Command delete(AccountId) -> () [write Accounts] accounts::delete;
+}
+
+room! {
+    /// The inbox.
+    chats Chats (CHATS);
+
+    /// Lists chats, newest message first.
+    Query list(ListChats) -> Page<InboxChat> [read Messages] messaging::list_chats;
+    /// Answers one chat.
+    Query get(ChatId) -> InboxChat [read Messages] messaging::get_chat;
+    /// Changes who looks after a chat, its state and its labels by a merge patch.
+    Command update(UpdateChat) -> InboxChat [write Messages] messaging::update_chat;
+}
+
+room! {
+    /// Messages.
+    messages Messages (MESSAGES);
+
+    /// Lists a chat's messages, newest first.
+    Query list(ListMessages) -> Page<Message> [read Messages] messaging::list;
+    /// Answers one message.
+    Query get(MessageId) -> Message [read Messages] messaging::get;
+    /// Asks a message to go out, at once or at a time to come: into a chat, or from an account to a contact, which begins
+    /// one. The message answered is queued; it is sent in the background.
+    Command send(SendMessage) -> Message [write Messages] messaging::send;
+    /// Takes back a message that has not gone yet; `already_sent` if it has.
+    Command cancel(MessageId) -> () [write Messages] messaging::cancel;
+    /// Says why a message waits, and until when.
+    Query explain(MessageId) -> MessageExplanation [read Messages] messaging::explain;
+    /// Marks a message and all before it as read.
+    Command read(MessageId) -> ReadAnswer [write Messages] messaging::read;
+}
+
+room! {
+    /// Files that travel with messages.
+    media MediaHandle (MEDIA);
+
+    /// Keeps a file of at most 25 MiB, to be sent with messages.
+    Command upload(NewMedia) -> MediaView [write Messages] media::upload, after media::keep;
+    /// Answers what a file is.
+    Query get(MediaId) -> MediaView [read Messages] media::get;
+    /// Answers a file with its bytes.
+    Query download(MediaId) -> MediaContent [read Messages] media::download;
+}
+
+impl MediaHandle<'_> {
+    /// Opens a file, to be read whole or in part without being held in memory.
+    ///
+    /// # Errors
+    /// `not_found`, or `forbidden` if it belongs to a private account's messages.
+    pub async fn open(&self, id: MediaId) -> crate::error::Result<MediaFile> {
+        let permission = crate::scope::Permission::read(crate::scope::Resource::Messages);
+        self.0.run("media.open", permission, move |unit| Box::pin(media::open(unit, id))).await
+    }
 }

@@ -4,6 +4,7 @@
 
 mod claims;
 mod dispatcher;
+mod inbox;
 mod scheduler;
 mod send;
 mod supervisor;

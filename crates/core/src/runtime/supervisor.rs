@@ -1,9 +1,332 @@
-use crate::engine::Engine;
-use std::sync::Arc;
-pub(super) struct Supervisor;
+//! Holds live connections: one lease with a fencing token per account, shared out among replicas like all work. What a
+//! connection brings is written under its claim; a replica that has lost the lease can write nothing more.
+
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::{FutureExt, StreamExt};
+use tokio::{task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        account::{Account, AccountStatus},
+        job::{Claim, Lane},
+    },
+    engine::Engine,
+    error::{Error, ErrorKind, Result},
+    id::{AccountId, Id},
+    ports::{connector::Session, store::WorkEnd},
+    runtime::{claims::LEASE, commit, inbox::AccountInbox},
+    scope::{Actor, Cause, Scope},
+    services::accounts,
+};
+
+/// Accounts claimed at once: few, so that replicas that start together share them.
+const AT_ONCE: u32 = 16;
+/// The longest sleep: what other processes planted is found after this long.
+const POLL: Duration = Duration::from_secs(1);
+/// The shortest sleep: the bell rings after every commit, and few of them concern accounts.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Renewals under way at once.
+const RENEWALS: usize = 16;
+/// How long a connector may take to end when it is told to.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The first wait after a fault; it doubles up to the longest one.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+/// A connection that held this long had no fault before.
+const STEADY: Duration = Duration::from_secs(60);
+
+/// Holds the live connections of this process.
+pub(super) struct Supervisor {
+    engine: Arc<Engine>,
+    owner: Uuid,
+    held: HashMap<AccountId, Held>,
+    tasks: JoinSet<(AccountId, u32)>,
+    /// Faults in a row, by account.
+    faults: HashMap<AccountId, u32>,
+    renewed: Instant,
+}
+
+/// One held connection.
+struct Held {
+    claim: Claim,
+    stop: CancellationToken,
+    /// Set before `stop` if the lease is gone: then nothing is written any more.
+    lost: Arc<AtomicBool>,
+    until: DateTime<Utc>,
+}
+
 impl Supervisor {
-    pub(super) fn new(_e: Arc<Engine>, _o: uuid::Uuid) -> Self {
-        Self
+    pub(super) fn new(engine: Arc<Engine>, owner: Uuid) -> Self {
+        Self {
+            engine,
+            owner,
+            held: HashMap::new(),
+            tasks: JoinSet::new(),
+            faults: HashMap::new(),
+            renewed: Instant::now(),
+        }
     }
-    pub(super) async fn run(self, _s: tokio_util::sync::CancellationToken) {}
+
+    /// Holds connections until `shutdown`, then gives them back.
+    pub(super) async fn run(mut self, shutdown: CancellationToken) {
+        let mut bell = self.engine.bell.subscribe();
+        while !shutdown.is_cancelled() {
+            bell.mark_unchanged();
+            if let Err(error) = self.tick().await {
+                tracing::warn!(%error, "accounts cannot be claimed");
+            }
+            tokio::time::sleep(PAUSE).await;
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                _ = bell.changed() => {}
+                Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => self.ended(ended),
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+        self.stop().await;
+    }
+
+    /// One pass: forgets what has ended, renews what is held, takes up what is due.
+    async fn tick(&mut self) -> Result<()> {
+        while let Some(ended) = self.tasks.try_join_next() {
+            self.ended(ended);
+        }
+        if self.renewed.elapsed() >= LEASE.to_std().unwrap_or_default() / 3 {
+            self.renew().await;
+        }
+        loop {
+            let now = self.engine.env.now();
+            let claims = self.engine.store.claim(&[Lane::Account], self.owner, now, LEASE, AT_ONCE).await?;
+            let are_all = claims.len() < AT_ONCE as usize;
+            for claim in claims {
+                self.take_up(claim, now + LEASE);
+            }
+            if are_all {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_up(&mut self, claim: Claim, until: DateTime<Utc>) {
+        let id = AccountId::from_uuid(claim.id);
+        let (stop, lost) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));
+        let held = Held { claim: claim.clone(), stop: stop.clone(), lost: lost.clone(), until };
+        if let Some(before) = self.held.insert(id, held) {
+            // Its lease had run out unnoticed; the claim that it worked under no longer counts.
+            before.lose();
+        }
+        let faults = self.faults.get(&id).copied().unwrap_or_default();
+        let engine = self.engine.clone();
+        self.tasks.spawn(async move { (id, hold(engine, claim, faults, stop, lost).await) });
+    }
+
+    fn ended(&mut self, ended: Result<(AccountId, u32), tokio::task::JoinError>) {
+        match ended {
+            Ok((id, faults)) => {
+                self.faults.insert(id, faults);
+                if faults == 0 {
+                    self.faults.remove(&id);
+                }
+                // A newer claim of the same account is somebody else's task.
+                if self.held.get(&id).is_some_and(|held| held.stop.is_cancelled() || held.is_over()) {
+                    self.held.remove(&id);
+                }
+            }
+            Err(error) => tracing::error!(%error, "the task of an account ended badly; its lease will run out"),
+        }
+    }
+
+    /// Renews every lease. One that somebody else has, or that could not be renewed until it ran out, is let go.
+    async fn renew(&mut self) {
+        self.renewed = Instant::now();
+        let until = self.engine.env.now() + LEASE;
+        let engine = &self.engine;
+        let claims: Vec<_> = self.held.iter().map(|(id, held)| (*id, held.claim.clone())).collect();
+        let renewals = futures::stream::iter(claims)
+            .map(|(id, claim)| async move { (id, engine.store.renew(&claim, until).await) })
+            .buffer_unordered(RENEWALS);
+        let outcomes: Vec<_> = renewals.collect().await;
+        for (id, outcome) in outcomes {
+            let Some(held) = self.held.get_mut(&id) else { continue };
+            let is_kept = match outcome {
+                Ok(is_kept) => is_kept,
+                Err(error) => {
+                    tracing::warn!(account = %id, %error, "a lease could not be renewed");
+                    if self.engine.env.now() < held.until {
+                        continue;
+                    }
+                    false
+                }
+            };
+            if is_kept {
+                held.until = until;
+            } else {
+                held.lose();
+                self.held.remove(&id);
+            }
+        }
+    }
+
+    /// Ends every connection and gives its claim back, so that another replica takes it up at once.
+    async fn stop(mut self) {
+        for held in self.held.values() {
+            held.stop.cancel();
+        }
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(PATIENCE * 2, all).await.is_err() {
+            tracing::warn!("connections did not end in time; their leases will run out");
+        }
+    }
+}
+
+impl Held {
+    fn lose(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+        self.stop.cancel();
+    }
+
+    fn is_over(&self) -> bool {
+        // The task holds the other half of the flag for as long as it runs.
+        Arc::strong_count(&self.lost) == 1
+    }
+}
+
+/// How a connection ended.
+enum Ended {
+    /// It was told to.
+    Stopped,
+    /// Nothing may be written any more: the lease is gone.
+    Lost,
+    /// There is nothing to hold: the account was removed, or is cut off.
+    Over,
+    /// The provider no longer accepts its credentials: a person has to connect it again.
+    Refused(String),
+    /// A fault: it is tried again.
+    Failed(String),
+}
+
+/// Holds one account's connection as long as it lives, and records how it ended. Answers the faults in a row.
+async fn hold(engine: Arc<Engine>, claim: Claim, faults: u32, stop: CancellationToken, lost: Arc<AtomicBool>) -> u32 {
+    let began = Instant::now();
+    let mut ended = live(&engine, &claim, &stop).await;
+    if lost.load(Ordering::Relaxed) {
+        ended = Ended::Lost;
+    }
+    let now = engine.env.now();
+    let (faults, outcome) = match ended {
+        Ended::Lost => return 0,
+        Ended::Stopped => (0, engine.store.release(&claim, now).await),
+        Ended::Over => (0, end(&engine, &claim, None, WorkEnd::Done(claim.clone())).await),
+        Ended::Refused(reason) => {
+            let status = (AccountStatus::Disconnected, reason);
+            (0, end(&engine, &claim, Some(status), WorkEnd::Done(claim.clone())).await)
+        }
+        Ended::Failed(reason) => {
+            let faults = if began.elapsed() >= STEADY { 1 } else { faults.saturating_add(1) };
+            tracing::info!(account = %claim.id, faults, reason, "a connection ended; it is made again");
+            let due = now + wait(&engine, faults);
+            let status = (AccountStatus::Connecting, reason);
+            (faults, end(&engine, &claim, Some(status), WorkEnd::Later(claim.clone(), due)).await)
+        }
+    };
+    if let Err(error) = outcome
+        && error.code() != "lease_lost"
+    {
+        tracing::warn!(account = %claim.id, %error, "the end of a connection could not be recorded; its lease will run out");
+    }
+    faults
+}
+
+/// 1 s doubled by each fault up to 5 minutes, and up to a quarter less, so that many accounts of one provider do not come
+/// back at the same instant.
+fn wait(engine: &Engine, faults: u32) -> TimeDelta {
+    let wait = LONGEST_WAIT.min(FIRST_WAIT * 2_u32.saturating_pow(faults.saturating_sub(1).min(16)));
+    let [jitter] = engine.env.bytes::<1>().unwrap_or_default();
+    TimeDelta::from_std(wait - wait / 4 * u32::from(jitter) / 255).unwrap_or(TimeDelta::seconds(1))
+}
+
+async fn live(engine: &Arc<Engine>, claim: &Claim, stop: &CancellationToken) -> Ended {
+    let account = match engine.store.account(claim.organization_id, AccountId::from_uuid(claim.id)).await {
+        Ok(Some(account)) if account.deleted_at.is_none() => account,
+        Ok(_) => return Ended::Over,
+        Err(error) => return Ended::Failed(error.message().to_owned()),
+    };
+    if matches!(account.status, AccountStatus::Disconnected | AccountStatus::Banned) {
+        return Ended::Over;
+    }
+    let inbox = Arc::new(AccountInbox::new(engine.clone(), claim.clone(), account.clone()));
+    let outcome = connection(engine, &account, inbox.clone(), stop).await;
+    let cut_off = matches!(inbox.reported(), Some(AccountStatus::Disconnected | AccountStatus::Banned));
+    match outcome {
+        Ok(()) if stop.is_cancelled() => Ended::Stopped,
+        Err(error) if error.code() == "lease_lost" => Ended::Lost,
+        _ if cut_off => Ended::Over,
+        Ok(()) => Ended::Failed("the connection ended by itself".to_owned()),
+        Err(error) if error.kind() == ErrorKind::Unauthenticated || error.code() == "no_credentials" => {
+            Ended::Refused(error.message().to_owned())
+        }
+        Err(error) => Ended::Failed(error.message().to_owned()),
+    }
+}
+
+async fn connection(
+    engine: &Arc<Engine>,
+    account: &Account,
+    inbox: Arc<AccountInbox>,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let connector = engine
+        .connector(&account.platform)
+        .map_err(|_| Error::unavailable(format!("platform {:?} is not available here", account.platform)))?;
+    let credentials = accounts::open(engine, account).await?;
+    let cursor = engine.store.account_cursor(account.organization_id, account.id).await?;
+    if account.status != AccountStatus::Connecting {
+        crate::ports::connector::Inbox::status(&*inbox, AccountStatus::Connecting, None).await?;
+    }
+    let session = Session {
+        account_id: account.id,
+        handle: account.handle.clone(),
+        credentials,
+        cursor: cursor.map(|it| it.cursor),
+        inbox,
+        shutdown: stop.clone(),
+    };
+    let running = AssertUnwindSafe(connector.run(session)).catch_unwind();
+    let told = async {
+        stop.cancelled().await;
+        tokio::time::sleep(PATIENCE).await;
+    };
+    tokio::select! {
+        ended = running => ended.unwrap_or_else(|_| Err(Error::internal("the connector broke down"))),
+        () = told => Ok(()),
+    }
+}
+
+/// Records how an account is doing and gives its work item back, in one commit.
+async fn end(engine: &Arc<Engine>, claim: &Claim, status: Option<(AccountStatus, String)>, end: WorkEnd) -> Result<()> {
+    let id = AccountId::from_uuid(claim.id);
+    let scope = Scope::system(claim.organization_id).acting(Actor::Account { id }, Cause::default());
+    commit(engine, &scope, move |unit| {
+        let (status, end) = (status.clone(), end.clone());
+        Box::pin(async move {
+            if let Some((status, reason)) = status {
+                accounts::report(unit, id, status, Some(reason)).await?;
+            }
+            unit.batch.end(end);
+            Ok(())
+        })
+    })
+    .await
 }

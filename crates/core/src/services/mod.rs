@@ -1,11 +1,13 @@
 //! Floor 3: what the system decides, one room a system. A verb works on a [`unit::Unit`] and never commits.
 
+pub mod accounts;
 pub mod analytics;
 pub mod automation;
 pub(crate) mod commit;
 pub mod contacts;
 pub mod identity;
 pub mod jobs;
+pub mod media;
 pub mod messaging;
 pub mod notifications;
 pub mod pipeline;

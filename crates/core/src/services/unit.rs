@@ -256,6 +256,7 @@ impl Unit {
             batch.writes.extend(slot.into_write()?);
         }
         batch.writes.extend(beside);
+        batch.writes = fold(batch.writes);
         Ok((self.scope, batch, self.rings))
     }
 }
@@ -419,6 +420,23 @@ impl Unit {
         self.touch(update);
         Ok(())
     }
+}
+
+/// Makes one update of all updates of the same row, at the place of the first.
+fn fold(writes: Vec<Write>) -> Vec<Write> {
+    let mut folded: Vec<Write> = Vec::with_capacity(writes.len());
+    let mut places: HashMap<(&'static str, Vec<u8>), usize> = HashMap::new();
+    for write in writes {
+        if let Write::Update(later) = &write {
+            let place = places.entry((later.table.name, slot_key(&later.key))).or_insert(folded.len());
+            if let Some(Write::Update(first)) = folded.get_mut(*place) {
+                first.then(later.clone());
+                continue;
+            }
+        }
+        folded.push(write);
+    }
+    folded
 }
 
 /// What an update does to a row in memory; the same as in the database.

@@ -113,6 +113,41 @@ impl Update {
         self
     }
 
+    /// Adds a later change of the same row. What it expects of a column that this one changes was true of the row in
+    /// between, which no store ever sees.
+    pub(crate) fn then(&mut self, later: Self) {
+        let changed = |column: &str| {
+            let named = |cells: &[Cell]| cells.iter().any(|(it, _)| *it == column);
+            named(&self.set) || named(&self.max) || named(&self.expect) || self.add.iter().any(|(it, _)| *it == column)
+        };
+        let expect: Vec<_> = later.expect.into_iter().filter(|(column, _)| !changed(column)).collect();
+        self.expect.extend(expect);
+        for (column, value) in later.set {
+            self.add.retain(|(it, _)| *it != column);
+            self.max.retain(|(it, _)| *it != column);
+            match self.set.iter_mut().find(|(it, _)| *it == column) {
+                Some(cell) => cell.1 = value,
+                None => self.set.push((column, value)),
+            }
+        }
+        for (column, by) in later.add {
+            match (self.set.iter_mut().find(|(it, _)| *it == column), self.add.iter_mut().find(|(it, _)| *it == column))
+            {
+                (Some((_, Value::Int(number))), _) => *number += by,
+                (_, Some((_, sum))) => *sum += by,
+                _ => self.add.push((column, by)),
+            }
+        }
+        for (column, value) in later.max {
+            let earlier = self.set.iter_mut().chain(&mut self.max).find(|(it, _)| *it == column);
+            match earlier {
+                Some((_, Value::Int(old))) if matches!(value, Value::Int(new) if new <= *old) => {}
+                Some(cell) => cell.1 = value,
+                None => self.max.push((column, value)),
+            }
+        }
+    }
+
     /// The row that would be written by setting what differs between two states of a record. Guards by `version` where
     /// the table has one: the new state must carry the old one's version plus one.
     pub fn between<T: Record>(before: &T, after: &T) -> Self {

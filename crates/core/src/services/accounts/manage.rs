@@ -1,0 +1,155 @@
+//! Listing, watching, editing and removing accounts.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{AccountStatusView, AccountView, account, require_ownership};
+use crate::{
+    domain::{
+        account::{Account, AccountStatus, SealedSecret, Visibility},
+        event::EventKind,
+        job::Lane,
+        text::{self, Flaws},
+    },
+    error::{Error, ErrorKind, Result},
+    id::{AccountId, Id},
+    page::{Page, PageRequest},
+    ports::store::{Column, Record, Write},
+    services::unit::Unit,
+};
+
+/// How many of the messages that were not taken in a status shows.
+const SKIPPED_SHOWN: u32 = 20;
+
+/// Which accounts.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListAccounts {
+    /// On this platform.
+    pub platform: Option<String>,
+    /// Items a page, 1…200.
+    pub limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// A change of an account.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccountPatch {
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// Who may read the bodies of its messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub visibility: Option<Visibility>,
+}
+
+/// Which account, and its change.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateAccount {
+    /// Which one.
+    pub id: AccountId,
+    /// Its change.
+    pub patch: AccountPatch,
+    /// Only if it still has this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_version: Option<i64>,
+}
+
+pub(crate) async fn list(unit: &mut Unit, input: ListAccounts) -> Result<Page<AccountView>> {
+    let page = PageRequest { limit: input.limit, cursor: input.cursor };
+    let organization = unit.organization_id();
+    let accounts = unit.store().accounts(organization, input.platform.as_deref(), &page).await?;
+    Ok(accounts.map(|it| AccountView::of(it, None)))
+}
+
+pub(crate) async fn get(unit: &mut Unit, id: AccountId) -> Result<AccountView> {
+    let account = account(unit, id).await?;
+    Ok(AccountView::of(account, None))
+}
+
+pub(crate) async fn status(unit: &mut Unit, id: AccountId) -> Result<AccountStatusView> {
+    let account = account(unit, id).await?;
+    let skipped = unit.store().skipped_messages(unit.organization_id(), id, SKIPPED_SHOWN).await?;
+    Ok(AccountStatusView {
+        status: account.status,
+        since: account.status_since,
+        reason: account.status_reason,
+        last_sync_at: account.last_sync_at,
+        flood_wait_until: account.flood_wait_until,
+        limits: None,
+        usage: None,
+        skipped,
+    })
+}
+
+pub(crate) async fn update(unit: &mut Unit, input: UpdateAccount) -> Result<AccountView> {
+    let before = account(unit, input.id).await?;
+    require_ownership(unit.scope(), &before)?;
+    if input.if_version.is_some_and(|version| version != before.version) {
+        return Err(Error::new(
+            ErrorKind::PreconditionFailed,
+            format!("the account has version {}: read it again", before.version),
+        ));
+    }
+    let mut after = before.clone();
+    if let Some(name) = input.patch.display_name {
+        let mut flaws = Flaws::default();
+        after.display_name = flaws.take("/display_name", text::name(&name)).unwrap_or_default();
+        flaws.end()?;
+    }
+    if let Some(visibility) = input.patch.visibility {
+        after.visibility = visibility;
+    }
+    if after == before {
+        return Ok(AccountView::of(after, None));
+    }
+    after.updated_at = unit.now();
+    let (_, after) =
+        unit.fact(EventKind::AccountUpdated, before.id)?.changes(Some(&before), &after).edit(&before, &after)?;
+    Ok(AccountView::of(after, None))
+}
+
+/// Removes an account: its connection ends, its secrets go, its chats stay.
+pub(crate) async fn delete(unit: &mut Unit, id: AccountId) -> Result<()> {
+    let before = account(unit, id).await?;
+    require_ownership(unit.scope(), &before)?;
+    let now = unit.now();
+    let mut after = before.clone();
+    after.deleted_at = Some(now);
+    after.updated_at = now;
+    after.status = AccountStatus::Disconnected;
+    after.status_since = now;
+    after.status_reason = Some("removed".to_owned());
+    let (fact, _) = unit.fact(EventKind::AccountDeleted, id)?.changes(Some(&before), &after).edit(&before, &after)?;
+    fact.write(forget_secret(&before));
+    // Whoever holds the connection loses it with the next commit or renewal.
+    unit.batch.uproot(Lane::Account, id.uuid());
+    Ok(())
+}
+
+fn forget_secret(account: &Account) -> Write {
+    let filter = vec![("organization_id", account.organization_id.to_value()), ("account_id", account.id.to_value())];
+    Write::Delete { table: SealedSecret::TABLE, filter }
+}
+
+/// Tries again with the credentials that an account has: for one that was cut off by a fault at the provider.
+pub(crate) async fn reconnect(unit: &mut Unit, id: AccountId) -> Result<AccountView> {
+    let before = account(unit, id).await?;
+    require_ownership(unit.scope(), &before)?;
+    if !unit.engine().connector(&before.platform)?.capabilities().receive {
+        return Err(Error::new(ErrorKind::Unsupported, format!("{} holds no live connections", before.platform)));
+    }
+    if unit.store().account_secret(unit.organization_id(), id).await?.is_none() {
+        let message = format!("{} has no credentials any more: connect it again", before.handle);
+        return Err(Error::conflict("no_credentials", message));
+    }
+    if before.status == AccountStatus::Disconnected {
+        super::report(unit, id, AccountStatus::Pending, None).await?;
+    }
+    let now = unit.now();
+    unit.plant(Lane::Account, id, now);
+    get(unit, id).await
+}
