@@ -51,7 +51,9 @@ fn apt_get(args: &[&str]) -> Result<()> {
     apt.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
     let said = machine::output(&mut apt)?;
     // Another mail system may have to go: that must not happen unseen.
-    said.lines().filter(|line| line.starts_with("Removing ") && line.contains(" (")).for_each(|line| eprintln!("{line}"));
+    said.lines()
+        .filter(|line| line.starts_with("Removing ") && line.contains(" ("))
+        .for_each(|line| eprintln!("{line}"));
     Ok(())
 }
 
