@@ -93,6 +93,12 @@ impl ListKey {
     }
 }
 
+/// The cursor is none of this list's.
+pub(crate) fn invalid_cursor() -> Error {
+    Error::malformed("the cursor is not one of this list with this sort and filter: begin again without it")
+        .code_of("invalid_cursor")
+}
+
 impl Position {
     /// The opaque text of this position in the list of `key`.
     pub fn encode(&self, key: ListKey) -> String {
@@ -117,10 +123,7 @@ impl Position {
     /// # Errors
     /// `invalid_cursor`.
     pub fn decode(text: &str, key: ListKey) -> Result<Self> {
-        let invalid = || {
-            Error::malformed("the cursor is not one of this list with this sort and filter: begin again without it")
-                .code_of("invalid_cursor")
-        };
+        let invalid = invalid_cursor;
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
         let (list, rest) = bytes.split_at_checked(8).ok_or_else(invalid)?;
         if list != key.0 {

@@ -1,0 +1,158 @@
+//! Rules, their versions, runs and timers; events.
+
+use async_trait::async_trait;
+
+use super::{
+    list::{Order, and_equal, by_number, by_time},
+    select::{cell, columns, select, select_by},
+};
+use crate::{
+    domain::{
+        event::{Event, Subject},
+        rule::Rule,
+        run::{Run, Timer},
+    },
+    error::Result,
+    id::*,
+    page::{ListKey, Page, PageRequest},
+    ports::store::{AutomationReads, Record, RuleVersion, RunFilter},
+    store::sql::{SqlStore, statement::Statement},
+};
+
+#[async_trait]
+impl AutomationReads for SqlStore {
+    async fn rules(&self, organization: OrganizationId) -> Result<Vec<Rule>> {
+        let mut statement = select::<Rule>(organization);
+        statement.push(" ORDER BY t.position, t.id");
+        self.records(Some(organization), statement).await
+    }
+
+    async fn rules_epoch(&self, organization: OrganizationId) -> Result<i64> {
+        let mut statement = Statement::new("SELECT t.seq FROM subjects t WHERE t.organization_id = ");
+        statement.bind(&organization).push(" AND t.subject_id = ").bind(&organization);
+        let rows = self.rows(Some(organization), statement).await?;
+        rows.into_iter().next().map_or(Ok(0), |row| cell(&mut row.into_iter()))
+    }
+
+    async fn rule(&self, organization: OrganizationId, id: RuleId) -> Result<Option<Rule>> {
+        self.record(Some(organization), select_by::<Rule>(organization, "id", &id)).await
+    }
+
+    async fn rule_versions(&self, organization: OrganizationId, id: RuleId, page: &PageRequest) -> Result<Page<Rule>> {
+        let (statement, order) = versions(organization, id);
+        let list = ListKey::of(&("rule_versions", id));
+        self.page_of(organization, statement, order, list, page, |it: &Rule| by_number(it.version, it.id)).await
+    }
+
+    async fn runs(&self, organization: OrganizationId, filter: &RunFilter, page: &PageRequest) -> Result<Page<Run>> {
+        let (statement, order) = runs(organization, filter);
+        let list = ListKey::of(&("runs", filter));
+        self.page_of(organization, statement, order, list, page, |it: &Run| by_time(it.created_at, it.id)).await
+    }
+
+    async fn run(&self, organization: OrganizationId, id: RunId) -> Result<Option<Run>> {
+        self.record(Some(organization), select_by::<Run>(organization, "id", &id)).await
+    }
+
+    async fn runs_of_event(&self, organization: OrganizationId, event: EventId) -> Result<Vec<Run>> {
+        let mut statement = select_by::<Run>(organization, "event_id", &event);
+        statement.push(" ORDER BY t.created_at, t.id");
+        self.records(Some(organization), statement).await
+    }
+
+    async fn timer(&self, organization: OrganizationId, id: TimerId) -> Result<Option<Timer>> {
+        self.record(Some(organization), select_by::<Timer>(organization, "id", &id)).await
+    }
+
+    async fn timers_of(&self, organization: OrganizationId, contact: ContactId) -> Result<Vec<Timer>> {
+        let mut statement = select_by::<Timer>(organization, "contact_id", &contact);
+        statement.push(" ORDER BY t.id");
+        self.records(Some(organization), statement).await
+    }
+
+    async fn timers_of_rule(
+        &self,
+        organization: OrganizationId,
+        rule: RuleId,
+        after: Option<TimerId>,
+        limit: u32,
+    ) -> Result<Vec<Timer>> {
+        self.records(Some(organization), timers_of_rule(organization, rule, after, limit)).await
+    }
+
+    async fn event(&self, organization: OrganizationId, id: EventId) -> Result<Option<Event>> {
+        self.record(Some(organization), select_by::<Event>(organization, "id", &id)).await
+    }
+
+    async fn pending_events(
+        &self,
+        organization: OrganizationId,
+        subject: uuid::Uuid,
+        limit: u32,
+    ) -> Result<Vec<Event>> {
+        self.records(Some(organization), pending(organization, subject, limit)).await
+    }
+
+    async fn events_of(
+        &self,
+        organization: OrganizationId,
+        subject: Subject,
+        page: &PageRequest,
+    ) -> Result<Page<Event>> {
+        let (statement, order) = events_of(organization, subject);
+        let list = ListKey::of(&("events_of", subject));
+        self.page_of(organization, statement, order, list, page, |it: &Event| by_number(it.subject_seq, it.id)).await
+    }
+}
+
+/// The kept states of a rule and, unless it is among them, its present one.
+pub(super) fn versions(organization: OrganizationId, id: RuleId) -> (Statement, Order) {
+    let mut statement = Statement::new("SELECT * FROM (");
+    statement.push(&format!("SELECT {} FROM {} v", columns::<RuleVersion>("v"), RuleVersion::TABLE.name));
+    statement.push(" WHERE v.organization_id = ").bind(&organization).push(" AND v.id = ").bind(&id);
+    statement.push(&format!(" UNION ALL SELECT {} FROM {} r", columns::<Rule>("r"), Rule::TABLE.name));
+    statement.push(" WHERE r.organization_id = ").bind(&organization).push(" AND r.id = ").bind(&id);
+    statement.push(" AND NOT EXISTS (SELECT 1 FROM rule_versions k WHERE k.organization_id = r.organization_id");
+    statement.push(" AND k.id = r.id AND k.version = r.version)) AS t WHERE t.organization_id = ").bind(&organization);
+    (statement, Order::newest("t.version"))
+}
+
+/// Runs, newest first.
+pub(super) fn runs(organization: OrganizationId, filter: &RunFilter) -> (Statement, Order) {
+    let mut statement = select::<Run>(organization);
+    and_equal(&mut statement, "rule_id", filter.rule_id.as_ref());
+    and_equal(&mut statement, "contact_id", filter.contact_id.as_ref());
+    and_equal(&mut statement, "outcome", filter.outcome.as_ref());
+    (statement, Order::newest("t.created_at"))
+}
+
+/// A rule's timers, along their ids.
+pub(super) fn timers_of_rule(
+    organization: OrganizationId,
+    rule: RuleId,
+    after: Option<TimerId>,
+    limit: u32,
+) -> Statement {
+    let mut statement = select_by::<Timer>(organization, "rule_id", &rule);
+    if let Some(after) = after {
+        statement.push(" AND t.id > ").bind(&after);
+    }
+    statement.push(" ORDER BY t.id LIMIT ").bind(&i64::from(limit));
+    statement
+}
+
+/// A subject's events that no rule has seen, in order: those after its mark.
+pub(super) fn pending(organization: OrganizationId, subject: uuid::Uuid, limit: u32) -> Statement {
+    let mut statement = select_by::<Event>(organization, "subject_id", &subject);
+    statement.push(" AND t.subject_seq > (SELECT s.consumed_seq FROM subjects s WHERE s.organization_id = ");
+    statement.bind(&organization).push(" AND s.subject_id = ").bind(&subject).push(")");
+    statement.push(" ORDER BY t.subject_seq LIMIT ").bind(&i64::from(limit));
+    statement
+}
+
+/// A subject's events, newest first.
+pub(super) fn events_of(organization: OrganizationId, subject: Subject) -> (Statement, Order) {
+    let mut statement = select_by::<Event>(organization, "subject_id", &subject.id);
+    statement.push(" AND t.subject_kind = ").bind(&subject.kind);
+    (statement, Order::newest("t.subject_seq"))
+}

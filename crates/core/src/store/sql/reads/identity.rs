@@ -1,0 +1,96 @@
+//! People and organisations: the global tables that turn a credential into a scope. No row-level security guards these
+//! reads, so only `identity` and `runtime` may call them.
+
+use async_trait::async_trait;
+
+use super::select::{cell, columns, select_global};
+use crate::{
+    domain::organization::{Credential, Member, Membership, Organization, SignInSession, User},
+    error::Result,
+    id::*,
+    ports::store::IdentityReads,
+    store::sql::{SqlStore, statement::Statement},
+};
+
+#[async_trait]
+impl IdentityReads for SqlStore {
+    async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>> {
+        let mut statement = select_global::<Organization>();
+        statement.push("t.id = ").bind(&id);
+        self.record(None, statement).await
+    }
+
+    async fn organization_ids(&self) -> Result<Vec<OrganizationId>> {
+        let rows = self.rows(None, Statement::new("SELECT t.id FROM organizations t ORDER BY t.id")).await?;
+        rows.into_iter().map(|row| cell(&mut row.into_iter())).collect()
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>> {
+        let mut statement = select_global::<User>();
+        statement.push("t.id = ").bind(&id);
+        self.record(None, statement).await
+    }
+
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>> {
+        let mut statement = select_global::<User>();
+        statement.push("t.email = ").bind(&email.to_owned());
+        self.record(None, statement).await
+    }
+
+    async fn credential(&self, user: UserId) -> Result<Option<Credential>> {
+        let mut statement = select_global::<Credential>();
+        statement.push("t.user_id = ").bind(&user);
+        self.record(None, statement).await
+    }
+
+    async fn membership(&self, organization: OrganizationId, user: UserId) -> Result<Option<Membership>> {
+        let mut statement = select_global::<Membership>();
+        statement.push("t.organization_id = ").bind(&organization).push(" AND t.user_id = ").bind(&user);
+        self.record(None, statement).await
+    }
+
+    async fn memberships(&self, user: UserId) -> Result<Vec<Membership>> {
+        let mut statement = select_global::<Membership>();
+        statement.push("t.user_id = ").bind(&user).push(" ORDER BY t.created_at, t.organization_id");
+        self.records(None, statement).await
+    }
+
+    async fn members(&self, organization: OrganizationId) -> Result<Vec<Member>> {
+        let mut statement = Statement::new(
+            "SELECT t.user_id, u.email, u.name, t.role, t.created_at FROM memberships t \
+             JOIN users u ON u.id = t.user_id WHERE t.organization_id = ",
+        );
+        statement.bind(&organization).push(" ORDER BY t.created_at, t.user_id");
+        let member = |row: crate::ports::store::Row| {
+            let row = &mut row.into_iter();
+            Ok(Member {
+                user_id: cell(row)?,
+                email: cell(row)?,
+                name: cell(row)?,
+                role: cell(row)?,
+                created_at: cell(row)?,
+            })
+        };
+        self.rows(None, statement).await?.into_iter().map(member).collect()
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<SignInSession>> {
+        let mut statement = select_global::<SignInSession>();
+        statement.push("t.id = ").bind(&id);
+        self.record(None, statement).await
+    }
+
+    async fn session_by_refresh_hash(&self, hash: &[u8]) -> Result<Option<SignInSession>> {
+        self.record(None, by_refresh_hash(hash)).await
+    }
+}
+
+/// Two halves, so that each uses its own index.
+pub(super) fn by_refresh_hash(hash: &[u8]) -> Statement {
+    let columns = columns::<SignInSession>("t");
+    let mut statement = Statement::new(format!("SELECT {columns} FROM sessions t WHERE t.refresh_hash = "));
+    statement.bind(&hash.to_vec());
+    statement.push(&format!(" UNION ALL SELECT {columns} FROM sessions t WHERE t.previous_hash = "));
+    statement.bind(&hash.to_vec());
+    statement
+}

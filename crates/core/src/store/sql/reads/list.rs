@@ -1,0 +1,99 @@
+//! Keyset pages: one SELECT with one row more than the page holds, along an index on (sort key, id). Rows that come or
+//! go between two pages neither repeat nor hide others.
+
+use crate::{
+    error::Result,
+    id::{Id, OrganizationId},
+    page::{ListKey, Page, PageRequest, Position, SortValue, invalid_cursor},
+    ports::store::{Column, Record, Row},
+    store::sql::{SqlStore, statement::Statement},
+};
+
+/// The order of a list: a sort key that is never null, and the id to break ties, both in one direction.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Order {
+    /// The sort key as the index has it.
+    pub(super) key: &'static str,
+    /// Whether the key is a text; else it is a number.
+    pub(super) text: bool,
+    /// Largest first.
+    pub(super) descending: bool,
+}
+
+impl Order {
+    /// Largest, hence newest, first by a number or time.
+    pub(super) const fn newest(key: &'static str) -> Self {
+        Self { key, text: false, descending: true }
+    }
+
+    /// Ends a statement whose last clause is a `WHERE`: the rows after the cursor, in order, one more than the page's
+    /// limit, which is returned.
+    ///
+    /// # Errors
+    /// `invalid_cursor`; `invalid_parameter` for a limit out of bounds.
+    pub(super) fn finish(self, statement: &mut Statement, list: ListKey, request: &PageRequest) -> Result<usize> {
+        let limit = request.checked_limit()?;
+        let (than, direction) = if self.descending { (" < ", " DESC") } else { (" > ", "") };
+        if let Some(cursor) = &request.cursor {
+            let position = Position::decode(cursor, list)?;
+            statement.push(" AND (").push(self.key).push(", t.id)").push(than).push("(");
+            match &position.value {
+                SortValue::Int(value) if !self.text => statement.bind(value),
+                // PostgreSQL keeps no NUL in a text, so no row of ours has given us this one.
+                SortValue::Text(value) if self.text && !value.contains('\0') => statement.bind(value),
+                _ => return Err(invalid_cursor()),
+            };
+            statement.push(", ").bind(&position.id).push(")");
+        }
+        statement.push(" ORDER BY ").push(self.key).push(direction).push(", t.id").push(direction);
+        statement.push(" LIMIT ").bind(&(i64::from(limit) + 1));
+        Ok(usize::try_from(limit).unwrap_or(usize::MAX))
+    }
+}
+
+/// The position of a row by a number.
+pub(super) fn by_number(value: i64, id: impl Id) -> Position {
+    Position { value: SortValue::Int(value), id: id.uuid() }
+}
+
+/// The position of a row by a time.
+pub(super) fn by_time(time: chrono::DateTime<chrono::Utc>, id: impl Id) -> Position {
+    by_number(time.timestamp_micros(), id)
+}
+
+/// The page that the rows of a finished statement make.
+pub(super) fn page<T>(
+    rows: Vec<Row>,
+    limit: usize,
+    list: ListKey,
+    read: impl Fn(Row) -> Result<T>,
+    place: impl Fn(&T) -> Position,
+) -> Result<Page<T>> {
+    let more = rows.len() > limit;
+    let data = rows.into_iter().take(limit).map(read).collect::<Result<Vec<T>>>()?;
+    let next_cursor = data.last().filter(|_| more).map(|last| place(last).encode(list));
+    Ok(Page { data, next_cursor })
+}
+
+impl SqlStore {
+    /// A page of the records of an unfinished statement.
+    pub(super) async fn page_of<T: Record>(
+        &self,
+        organization: OrganizationId,
+        mut statement: Statement,
+        order: Order,
+        list: ListKey,
+        request: &PageRequest,
+        place: impl Fn(&T) -> Position,
+    ) -> Result<Page<T>> {
+        let limit = order.finish(&mut statement, list, request)?;
+        page(self.rows(Some(organization), statement).await?, limit, list, T::from_row, place)
+    }
+}
+
+/// Adds ` AND t.column = value` for a value that is there.
+pub(super) fn and_equal(statement: &mut Statement, column: &str, value: Option<&impl Column>) {
+    if let Some(value) = value {
+        statement.push(" AND t.").push(column).push(" = ").bind(value);
+    }
+}

@@ -1,0 +1,13 @@
+//! The reads of the SQL store, one file a noun. A page is one SELECT along an index; nothing here writes, and nothing
+//! here knows which of the two databases answers: every statement is the same text on both.
+
+mod accounts;
+mod automation;
+mod contact_list;
+mod contacts;
+mod identity;
+mod jobs;
+mod list;
+mod messages;
+mod pipelines;
+mod select;

@@ -1,0 +1,157 @@
+//! Pipelines, stages, history, the board and conversion.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{
+    list::{Order, by_time},
+    select::{cell, portions_of_parts, select, select_by, union},
+};
+use crate::{
+    domain::{
+        contact::Contact,
+        pipeline::{Pipeline, Stage, StageMove},
+    },
+    error::Result,
+    id::*,
+    page::{ListKey, Page, PageRequest},
+    ports::store::{BoardColumn, PipelineReads, StageConversion},
+    store::sql::{SqlStore, statement::Statement},
+};
+
+#[async_trait]
+impl PipelineReads for SqlStore {
+    async fn pipelines(&self, organization: OrganizationId) -> Result<Vec<Pipeline>> {
+        let mut statement = select::<Pipeline>(organization);
+        statement.push(" ORDER BY t.created_at, t.id");
+        self.records(Some(organization), statement).await
+    }
+
+    async fn stages(&self, organization: OrganizationId) -> Result<Vec<Stage>> {
+        let mut statement = select::<Stage>(organization);
+        statement.push(" ORDER BY t.pipeline_id, t.order_index, t.id");
+        self.records(Some(organization), statement).await
+    }
+
+    async fn stage_history(
+        &self,
+        organization: OrganizationId,
+        contact: ContactId,
+        page: &PageRequest,
+    ) -> Result<Page<StageMove>> {
+        let (statement, order) = history(organization, contact);
+        let list = ListKey::of(&("stage_history", contact));
+        self.page_of(organization, statement, order, list, page, |it: &StageMove| by_time(it.moved_at, it.id)).await
+    }
+
+    async fn stage_move(&self, organization: OrganizationId, id: EventId) -> Result<Option<StageMove>> {
+        self.record(Some(organization), select_by::<StageMove>(organization, "id", &id)).await
+    }
+
+    async fn board(&self, organization: OrganizationId, pipeline: PipelineId, cards: u32) -> Result<Vec<BoardColumn>> {
+        let mut board = Vec::new();
+        for row in self.rows(Some(organization), counts(organization, pipeline)).await? {
+            let row = &mut row.into_iter();
+            board.push(BoardColumn { stage_id: cell(row)?, count: cell(row)?, cards: Vec::new() });
+        }
+        let filled: Vec<StageId> = board.iter().filter(|it| it.count > 0).map(|it| it.stage_id).collect();
+        if cards == 0 || filled.is_empty() {
+            return Ok(board);
+        }
+        for stages in &portions_of_parts(&filled) {
+            let found: Vec<Contact> =
+                self.records(Some(organization), first_cards(organization, stages, cards)).await?;
+            for contact in found {
+                if let Some(column) = board.iter_mut().find(|it| it.stage_id == contact.stage_id) {
+                    column.cards.push(contact);
+                }
+            }
+        }
+        // The parts of a compound SELECT come in no promised order.
+        for column in &mut board {
+            column.cards.sort_by_key(|it| std::cmp::Reverse((it.stage_entered_at, it.id)));
+        }
+        Ok(board)
+    }
+
+    async fn conversion(
+        &self,
+        organization: OrganizationId,
+        pipeline: PipelineId,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<Vec<StageConversion>> {
+        let rows = self.rows(Some(organization), conversion(organization, pipeline, from, to)).await?;
+        rows.into_iter().map(stage_conversion).collect()
+    }
+}
+
+/// A contact's moves, newest first.
+pub(super) fn history(organization: OrganizationId, contact: ContactId) -> (Statement, Order) {
+    (select_by::<StageMove>(organization, "contact_id", &contact), Order::newest("t.moved_at"))
+}
+
+/// The stages of a pipeline in order, each with its number of contacts: a range of an index, counted.
+pub(super) fn counts(organization: OrganizationId, pipeline: PipelineId) -> Statement {
+    let mut statement = Statement::new("SELECT s.id, (SELECT COUNT(*) FROM contacts t WHERE t.organization_id = ");
+    statement.bind(&organization).push(" AND t.stage_id = s.id AND t.deleted_at IS NULL) FROM stages s");
+    statement.push(" WHERE s.organization_id = ").bind(&organization).push(" AND s.pipeline_id = ").bind(&pipeline);
+    statement.push(" ORDER BY s.order_index, s.id");
+    statement
+}
+
+/// The contacts that entered each of these stages last: one limited walk a stage, however many contacts there are.
+pub(super) fn first_cards(organization: OrganizationId, stages: &[StageId], cards: u32) -> Statement {
+    union::<Contact, _>(organization, stages, |stage, part| {
+        part.push(" AND t.stage_id = ").bind(stage);
+        part.push(" AND t.deleted_at IS NULL ORDER BY t.stage_entered_at DESC, t.id DESC LIMIT ");
+        part.bind(&i64::from(cards));
+    })
+}
+
+/// One row for each stage: id, entered, moved on, lost, and the two middle times in microseconds (the same one twice
+/// for an odd number). The median is their mean, as SQL's `percentile_cont` has it, which SQLite lacks.
+pub(super) fn conversion(
+    organization: OrganizationId,
+    pipeline: PipelineId,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Statement {
+    let mut statement = Statement::new(
+        "WITH entries AS (SELECT h.to_stage_id AS stage_id, h.left_at - h.moved_at AS spent, n.kind AS next_kind, \
+         n.pipeline_id AS next_pipeline, n.order_index AS next_index FROM stages p \
+         JOIN stage_history h ON h.organization_id = p.organization_id AND h.to_stage_id = p.id \
+         LEFT JOIN stages n ON n.organization_id = h.organization_id AND n.id = h.left_to \
+         WHERE p.organization_id = ",
+    );
+    statement.bind(&organization).push(" AND p.pipeline_id = ").bind(&pipeline);
+    statement.push(" AND h.organization_id = ").bind(&organization);
+    statement.push(" AND h.moved_at >= ").bind(&from).push(" AND h.moved_at < ").bind(&to);
+    // Nulls are put last by hand: the databases disagree on where they sort.
+    statement.push(
+        "), ranked AS (SELECT e.*, COUNT(e.spent) OVER (PARTITION BY e.stage_id) AS departed, \
+         ROW_NUMBER() OVER (PARTITION BY e.stage_id ORDER BY CASE WHEN e.spent IS NULL THEN 1 ELSE 0 END, e.spent) \
+         AS place FROM entries e) \
+         SELECT s.id, COUNT(r.stage_id), \
+         COUNT(CASE WHEN r.next_pipeline = s.pipeline_id AND (r.next_kind = 'won' \
+         OR r.next_kind <> 'lost' AND r.next_index > s.order_index) THEN 1 END), \
+         COUNT(CASE WHEN r.next_kind = 'lost' THEN 1 END), \
+         MIN(CASE WHEN r.place = (r.departed + 1) / 2 THEN r.spent END), \
+         MIN(CASE WHEN r.place = (r.departed + 2) / 2 THEN r.spent END) \
+         FROM stages s LEFT JOIN ranked r ON r.stage_id = s.id WHERE s.organization_id = ",
+    );
+    statement.bind(&organization).push(" AND s.pipeline_id = ").bind(&pipeline);
+    statement.push(" GROUP BY s.id, s.order_index ORDER BY s.order_index, s.id");
+    statement
+}
+
+fn stage_conversion(row: crate::ports::store::Row) -> Result<StageConversion> {
+    let row = &mut row.into_iter();
+    let (stage_id, entered, moved_on, lost) = (cell(row)?, cell(row)?, cell(row)?, cell(row)?);
+    let middle: (Option<i64>, Option<i64>) = (cell(row)?, cell(row)?);
+    let median_seconds = match middle {
+        (Some(lower), Some(upper)) => Some((lower as f64 + upper as f64) / 2e6),
+        _ => None,
+    };
+    Ok(StageConversion { stage_id, entered, moved_on, lost, median_seconds })
+}
