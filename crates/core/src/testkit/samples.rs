@@ -256,6 +256,7 @@ impl Samples {
             lease_expires_at: None,
             created_at: at,
             updated_at: at,
+            deleted_at: None,
             version: 1,
         }
     }
@@ -354,6 +355,7 @@ impl Samples {
             name: "offer.pdf".to_owned(),
             media_type: "application/pdf".to_owned(),
             size: 12,
+            account_id: None,
             created_at: Self::epoch(),
         }
     }

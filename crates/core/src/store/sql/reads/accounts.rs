@@ -1,4 +1,5 @@
-//! Accounts, their secrets and cursors.
+//! Accounts, their secrets and cursors. A removed account is listed no more, but still found by id, for its chats, and by
+//! handle, for its revival.
 
 use async_trait::async_trait;
 
@@ -28,6 +29,7 @@ impl AccountReads for SqlStore {
         page: &PageRequest,
     ) -> Result<Page<Account>> {
         let mut statement = select::<Account>(organization);
+        statement.push(" AND t.deleted_at IS NULL");
         and_equal(&mut statement, "platform", platform.map(str::to_owned).as_ref());
         let list = ListKey::of(&("accounts", platform));
         let order = Order::newest("t.created_at");
