@@ -122,6 +122,13 @@ pub trait ContactReads {
     /// Who, among the contacts that are not deleted, holds any of these identities.
     async fn holders(&self, organization: OrganizationId, identities: &[(IdentityKind, String)])
     -> Result<Vec<Holder>>;
+    /// The deleted contacts that stand in one of `stages`, at most `limit`.
+    async fn deleted_contacts_in_stages(
+        &self,
+        organization: OrganizationId,
+        stages: &[StageId],
+        limit: u32,
+    ) -> Result<Vec<Contact>>;
     /// Contacts that entered one of `stages` (any stage, if empty) and come after `after` by id, in order of id.
     async fn contacts_in_stages(
         &self,

@@ -96,3 +96,20 @@ pub(super) fn place(unit: &mut Unit, before: &Contact, stage: &Stage, reason: Op
 
 /// The most contacts that are moved in one unit, when their stage is removed.
 pub(super) const MOVED_AT_ONCE: u32 = 1_000;
+/// The same for deleted contacts, which nobody can move by hand.
+pub(super) const DELETED_AT_ONCE: u32 = 10_000;
+
+/// Moves deleted contacts out of what is to be removed, so that they can still be restored.
+pub(super) fn place_deleted(unit: &mut Unit, contacts: Vec<Contact>, stage: &Stage, reason: &str) -> Result<()> {
+    if contacts.len() > DELETED_AT_ONCE as usize {
+        let message =
+            format!("more than {DELETED_AT_ONCE} deleted contacts are in it, which is more than can be moved");
+        return Err(Error::conflict("stage_in_use", message));
+    }
+    for contact in contacts {
+        if let Some(contact) = unit.meet(contact)? {
+            place(unit, &contact, stage, Some(reason.to_owned()))?;
+        }
+    }
+    Ok(())
+}

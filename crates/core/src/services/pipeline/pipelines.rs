@@ -17,6 +17,7 @@ use crate::{
     services::{
         pipeline::{
             self, MAX_PIPELINES, MAX_STAGES, PipelineView,
+            moves::{self, DELETED_AT_ONCE},
             stages::{self, StageDraft},
         },
         unit::{Unit, check_version},
@@ -243,6 +244,9 @@ pub(crate) async fn delete(unit: &mut Unit, input: DeletePipeline) -> Result<()>
             let message = format!("contacts are in the pipeline {:?}: move them to another one first", pipeline.name);
             return Err(Error::conflict("pipeline_in_use", message));
         }
+        let deleted = unit.store().deleted_contacts_in_stages(organization, &ids, DELETED_AT_ONCE + 1).await?;
+        let entry = pipeline::entry_stage(unit).await?;
+        moves::place_deleted(unit, deleted, &entry, &format!("the pipeline {:?} was removed", pipeline.name))?;
     }
     // Whoever makes it the default one meanwhile, or changes a stage of it, changes its version.
     unit.batch.guard(Guard {

@@ -18,7 +18,7 @@ use crate::{
     services::{
         pipeline::{
             self, MAX_STAGES,
-            moves::{self, MOVED_AT_ONCE},
+            moves::{self, DELETED_AT_ONCE, MOVED_AT_ONCE},
         },
         unit::{Fact, Unit, check_version},
     },
@@ -370,14 +370,14 @@ pub(crate) async fn delete(unit: &mut Unit, input: DeleteStage) -> Result<()> {
         Some(id) => Some(pipeline::referred_stage(unit, "/move_to", id).await?),
         None => None,
     };
-    empty(unit, &stage, target.as_ref()).await?;
+    empty(unit, &stage, target.as_ref(), others.first()).await?;
     let fact = change(unit, &pipeline, "stage.deleted", stage.id)?.change("name", &stage.name, ()).delete(&stage);
     number(fact, others)
 }
 
 /// Moves the contacts of a stage away. A contact that enters it meanwhile makes the commit a write conflict, by its
 /// foreign key, and the stage is looked at again.
-async fn empty(unit: &mut Unit, stage: &Stage, target: Option<&Stage>) -> Result<()> {
+async fn empty(unit: &mut Unit, stage: &Stage, target: Option<&Stage>, refuge: Option<&Stage>) -> Result<()> {
     let organization = unit.organization_id();
     let inside = unit.store().contacts_in_stages(organization, &[stage.id], None, MOVED_AT_ONCE + 1).await?;
     if inside.len() > MOVED_AT_ONCE as usize {
@@ -397,5 +397,14 @@ async fn empty(unit: &mut Unit, stage: &Stage, target: Option<&Stage>) -> Result
             moves::place(unit, &contact, target, Some(reason.clone()))?;
         }
     }
-    Ok(())
+    let deleted = unit.store().deleted_contacts_in_stages(organization, &[stage.id], DELETED_AT_ONCE + 1).await?;
+    let Some(refuge) = target.or(refuge) else {
+        return if deleted.is_empty() {
+            Ok(())
+        } else {
+            let message = format!("deleted contacts are in the stage {:?}: name another one in move_to", stage.name);
+            Err(Error::conflict("stage_in_use", message))
+        };
+    };
+    moves::place_deleted(unit, deleted, refuge, &reason)
 }

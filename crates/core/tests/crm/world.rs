@@ -1,0 +1,231 @@
+//! A store with one organisation in it, its members, its standard pipeline, and a clock that stands still.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Duration, TimeZone, Utc};
+use dealwright::{
+    Crm, Error, ErrorKind, Handle, Result,
+    domain::{
+        contact::Contact,
+        event::{Event, EventKind},
+        organization::{Membership, Organization, User},
+        pipeline::{Stage, StageMove},
+    },
+    env::{Env, ManualClock},
+    id::{ContactId, OrganizationId, PipelineId, StageId, UserId},
+    page::PageRequest,
+    ports::store::{Batch, Store, Write},
+    scope::{Actor, Cause, Role},
+    services::{
+        contacts::{ListHistory, MoveContact, NewContact},
+        pipeline::{NewPipeline, PipelineView},
+    },
+    store::sql::{SqlStore, StoreOptions, migrate},
+};
+
+#[derive(Debug, Clone, Copy)]
+pub enum Database {
+    Sqlite,
+    Postgres,
+}
+
+pub const DATABASES: &[Database] = &[Database::Sqlite, Database::Postgres];
+
+impl Database {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+pub struct World {
+    pub crm: Crm,
+    pub store: Arc<SqlStore>,
+    pub env: Env,
+    pub clock: ManualClock,
+    pub organization: OrganizationId,
+    pub una: UserId,
+    /// The owner's handle.
+    pub me: Handle,
+    /// The pipeline that every organisation begins with.
+    pub sales: PipelineView,
+}
+
+pub fn noon() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 11, 22, 12, 0, 0).unwrap()
+}
+
+impl World {
+    pub async fn new(database: Database) -> Self {
+        let url = match database {
+            Database::Sqlite => "sqlite::memory:".to_owned(),
+            Database::Postgres => {
+                let urls = dealwright_peers::shared_postgres().unwrap().fresh_database("crm").unwrap();
+                migrate(&urls.owner, "crm_app", &StoreOptions::default()).await.unwrap();
+                urls.app
+            }
+        };
+        let store = Arc::new(SqlStore::open(&url, StoreOptions::default()).await.unwrap());
+        let clock = ManualClock::at(noon());
+        let env = Env::system().with_clock(clock.clone());
+        let crm = Crm::builder().store(store.clone()).env(env.clone()).build().await.unwrap();
+        let (organization, una) = organization(&*store, &env, "Acme").await;
+        let me = crm.as_user(organization, una).await.unwrap();
+        let sales = standard_pipeline(&me).await;
+        Self { crm, store, env, clock, organization, una, me, sales }
+    }
+
+    /// A further member.
+    pub async fn member(&self, name: &str, role: Role) -> (UserId, Handle) {
+        let id = join(&*self.store, &self.env, self.organization, name, role).await;
+        (id, self.crm.as_user(self.organization, id).await.unwrap())
+    }
+
+    /// Another organisation in the same database.
+    pub async fn other_organization(&self) -> (OrganizationId, Handle) {
+        let (organization, owner) = organization(&*self.store, &self.env, "Globex").await;
+        let handle = self.crm.as_user(organization, owner).await.unwrap();
+        standard_pipeline(&handle).await;
+        (organization, handle)
+    }
+
+    pub fn later(&self, seconds: i64) {
+        self.clock.advance(Duration::seconds(seconds));
+    }
+
+    pub fn stage(&self, name: &str) -> Stage {
+        self.sales.stages.iter().find(|stage| stage.name == name).unwrap().clone()
+    }
+
+    pub async fn contact(&self, name: &str) -> Contact {
+        self.later(1);
+        self.me.contacts().create(NewContact { name: name.to_owned(), ..Default::default() }).await.unwrap()
+    }
+
+    pub async fn contact_with_email(&self, name: &str, email: &str) -> Result<Contact> {
+        self.later(1);
+        let new = NewContact { name: name.to_owned(), emails: vec![email.to_owned()], ..Default::default() };
+        self.me.contacts().create(new).await
+    }
+
+    pub async fn go(&self, contact: ContactId, stage: StageId) -> Contact {
+        self.later(1);
+        self.me.contacts().move_to(MoveContact { contact_id: contact, stage_id: stage, reason: None }).await.unwrap()
+    }
+
+    /// A contact's moves, oldest first.
+    pub async fn history(&self, contact: ContactId) -> Vec<StageMove> {
+        let input = ListHistory { contact_id: contact, limit: Some(200), cursor: None };
+        let mut moves = self.me.contacts().history(input).await.unwrap().data;
+        moves.reverse();
+        moves
+    }
+
+    /// The events of a subject, oldest first.
+    pub async fn events(&self, subject: impl Into<dealwright::domain::event::Subject>) -> Vec<Event> {
+        let page = PageRequest { limit: Some(200), cursor: None };
+        let mut events = self.store.events_of_subject(self.organization, subject.into(), &page).await;
+        events.reverse();
+        events
+    }
+
+    pub async fn pipeline(&self, id: PipelineId) -> PipelineView {
+        self.me.pipelines().get(id).await.unwrap()
+    }
+
+    /// The names of a pipeline's stages in their order; fails unless their places have no holes.
+    pub async fn stage_names(&self, id: PipelineId) -> Vec<String> {
+        let stages = self.pipeline(id).await.stages;
+        let places: Vec<_> = stages.iter().map(|stage| stage.order_index).collect();
+        assert_eq!(places, (0..stages.len() as i64).collect::<Vec<_>>(), "{stages:?}");
+        stages.into_iter().map(|stage| stage.name).collect()
+    }
+}
+
+/// Reads that no operation offers.
+trait EventsOfSubject {
+    async fn events_of_subject(
+        &self,
+        organization: OrganizationId,
+        subject: dealwright::domain::event::Subject,
+        page: &PageRequest,
+    ) -> Vec<Event>;
+}
+
+impl EventsOfSubject for SqlStore {
+    async fn events_of_subject(
+        &self,
+        organization: OrganizationId,
+        subject: dealwright::domain::event::Subject,
+        page: &PageRequest,
+    ) -> Vec<Event> {
+        use dealwright::ports::store::AutomationReads;
+        self.events_of(organization, subject, page).await.unwrap().data
+    }
+}
+
+async fn standard_pipeline(handle: &Handle) -> PipelineView {
+    let new = NewPipeline { name: "Sales".to_owned(), is_default: true, stages: None };
+    handle.pipelines().create(new).await.unwrap()
+}
+
+async fn organization(store: &dyn Store, env: &Env, name: &str) -> (OrganizationId, UserId) {
+    let now = env.now();
+    let organization = Organization {
+        id: env.id().unwrap(),
+        name: name.to_owned(),
+        time_zone: "Europe/Berlin".to_owned(),
+        created_at: now,
+        updated_at: now,
+        version: 1,
+    };
+    store.commit(organization.id, fact(env, organization.id, vec![Write::insert(&organization)])).await.unwrap();
+    let owner = join(store, env, organization.id, "una", Role::Owner).await;
+    (organization.id, owner)
+}
+
+async fn join(store: &dyn Store, env: &Env, organization_id: OrganizationId, name: &str, role: Role) -> UserId {
+    let now = env.now();
+    let id: UserId = env.id().unwrap();
+    let user = User { id, email: format!("{name}-{id}@acme.example"), name: name.to_owned(), created_at: now };
+    let membership = Membership { organization_id, user_id: id, role, created_at: now };
+    let writes = vec![Write::insert(&user), Write::insert(&membership)];
+    store.commit(organization_id, fact(env, organization_id, writes)).await.unwrap();
+    id
+}
+
+fn fact(env: &Env, organization_id: OrganizationId, writes: Vec<Write>) -> Batch {
+    let mut batch = Batch::default();
+    let event = Event {
+        id: env.id().unwrap(),
+        organization_id,
+        kind: EventKind::OrganizationUpdated,
+        subject: organization_id.into(),
+        subject_seq: 0,
+        occurred_at: env.now(),
+        actor: Actor::System,
+        cause: Cause::default(),
+        changes: Default::default(),
+        data: Default::default(),
+    };
+    batch.fact(writes, event);
+    batch
+}
+
+/// The code and status of an error.
+#[track_caller]
+pub fn refused<T: std::fmt::Debug>(result: Result<T>, status: u16, code: &str) -> Error {
+    let error = result.unwrap_err();
+    assert_eq!((error.kind().status(), error.code()), (status, code), "{error}");
+    error
+}
+
+/// The pointers of a failed validation.
+#[track_caller]
+pub fn pointers<T: std::fmt::Debug>(result: Result<T>) -> Vec<(String, String)> {
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    error.fields().iter().map(|field| (field.pointer.clone(), field.code.to_string())).collect()
+}
