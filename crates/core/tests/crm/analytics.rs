@@ -35,9 +35,8 @@ async fn each_stage_tells_how_contacts_went_through_it(world: World) {
     at(40);
     world.go(people[2], world.stage("proposal").id).await;
     let rates = rates(&world, ConversionQuery::default()).await;
-    let line = |rate: &StageRate| {
-        (rate.name.clone(), rate.entered, rate.moved_on, rate.lost, rate.rate, rate.median_seconds)
-    };
+    let line =
+        |rate: &StageRate| (rate.name.clone(), rate.entered, rate.moved_on, rate.lost, rate.rate, rate.median_seconds);
     assert_eq!(
         rates.iter().map(line).collect::<Vec<_>>(),
         [

@@ -64,11 +64,8 @@ async fn a_taken_address_is_refused_with_its_candidates(world: World) {
 }
 
 async fn each_kind_of_identity_is_recognised(world: World) {
-    let handles = Handles {
-        telegram: Some("Ada".into()),
-        linkedin: Some("ada-l".into()),
-        twitter: Some("ada_tweets".into()),
-    };
+    let handles =
+        Handles { telegram: Some("Ada".into()), linkedin: Some("ada-l".into()), twitter: Some("ada_tweets".into()) };
     let ada = NewContact { name: "Ada".into(), phones: vec!["+4930123456".into()], handles, ..Default::default() };
     let ada = world.me.contacts().create(ada).await.unwrap();
     let handles = |telegram: Option<&str>, linkedin: Option<&str>, twitter: Option<&str>| NewContact {

@@ -4,7 +4,9 @@ use dealwright::{
     domain::{contact::Handles, event::EventKind},
     patch::Patch,
     scope::{Actor, Role},
-    services::contacts::{ContactPatch, DeleteContact, HandlesPatch, ListHistory, MoveContact, NewContact, UpdateContact},
+    services::contacts::{
+        ContactPatch, DeleteContact, HandlesPatch, ListHistory, MoveContact, NewContact, UpdateContact,
+    },
 };
 use serde_json::json;
 

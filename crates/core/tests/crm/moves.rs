@@ -53,7 +53,10 @@ async fn a_move_is_stated_with_from_and_to(world: World) {
         "auto_moved": false, "rule_id": null, "reason": "asked for a price",
     });
     assert_eq!(json!(event.data), data);
-    assert_eq!((&event.changes["stage_id"].before, &event.changes["stage_id"].after), (&json!(ada.stage_id), &json!(stage)));
+    assert_eq!(
+        (&event.changes["stage_id"].before, &event.changes["stage_id"].after),
+        (&json!(ada.stage_id), &json!(stage))
+    );
     assert!(!event.changes.contains_key("pipeline_id"));
 }
 
@@ -80,11 +83,7 @@ async fn a_reason_is_kept_and_an_empty_one_is_none(world: World) {
     for (stage, given, kept) in
         [("qualified", Some(" two\nlines "), Some("two\nlines")), ("won", Some("  "), None), ("lost", None, None)]
     {
-        let input = MoveContact {
-            contact_id: ada.id,
-            stage_id: world.stage(stage).id,
-            reason: given.map(Into::into),
-        };
+        let input = MoveContact { contact_id: ada.id, stage_id: world.stage(stage).id, reason: given.map(Into::into) };
         world.later(1);
         world.me.contacts().move_to(input).await.unwrap();
         assert_eq!(world.history(ada.id).await.pop().unwrap().reason.as_deref(), kept);
@@ -129,7 +128,8 @@ async fn concurrent_moves_leave_one_unbroken_history(world: World) {
     }
     assert_eq!((entry.id, entry.to_stage_id, entry.left_at), (contact.stage_entry_id, contact.stage_id, None));
     let page = PageRequest { limit: Some(200), cursor: None };
-    let events = dealwright::ports::store::AutomationReads::events_of(&*world.store, world.organization, ada.id.into(), &page);
+    let events =
+        dealwright::ports::store::AutomationReads::events_of(&*world.store, world.organization, ada.id.into(), &page);
     let seqs: Vec<_> = events.await.unwrap().data.into_iter().map(|event| event.subject_seq).collect();
     assert_eq!(seqs, [5, 4, 3, 2, 1]);
 }

@@ -39,7 +39,8 @@ async fn create(world: &World, new: Value) -> PipelineView {
 }
 
 async fn partners(world: &World) -> PipelineView {
-    create(world, json!({ "name": "Partners", "stages": [{ "name": "talking" }, { "name": "lost", "kind": "lost" }] })).await
+    create(world, json!({ "name": "Partners", "stages": [{ "name": "talking" }, { "name": "lost", "kind": "lost" }] }))
+        .await
 }
 
 fn remove(view: &PipelineView) -> DeletePipeline {
@@ -90,8 +91,14 @@ async fn another_pipeline_begins_empty_or_with_its_stages(world: World) {
     let partners = create(&world, json!({ "name": " Partners ", "stages": stages })).await;
     assert_eq!(partners.pipeline.name, "Partners");
     let [talking, signed] = partners.stages.as_slice() else { panic!("{partners:?}") };
-    assert_eq!((talking.name.as_str(), talking.color.as_deref(), talking.probability), ("talking", Some("#aabbcc"), Some(0.5)));
-    assert_eq!((talking.automation_rules.clone(), signed.automation_rules.clone()), (json!([{ "hint": 1 }]), json!([])));
+    assert_eq!(
+        (talking.name.as_str(), talking.color.as_deref(), talking.probability),
+        ("talking", Some("#aabbcc"), Some(0.5))
+    );
+    assert_eq!(
+        (talking.automation_rules.clone(), signed.automation_rules.clone()),
+        (json!([{ "hint": 1 }]), json!([]))
+    );
     assert_eq!((signed.order_index, signed.kind.as_str(), signed.probability), (1, "won", None));
     assert_eq!(world.pipeline(partners.pipeline.id).await, partners);
 }
@@ -126,7 +133,10 @@ async fn each_flaw_of_a_new_pipeline_is_named(world: World) {
             ],
         ),
         (json!({ "name": "P", "is_default": true, "stages": [] }), vec![("/stages", "required")]),
-        (json!({ "name": "P", "is_default": true, "stages": [{ "name": "w", "kind": "won" }] }), vec![("/stages", "required")]),
+        (
+            json!({ "name": "P", "is_default": true, "stages": [{ "name": "w", "kind": "won" }] }),
+            vec![("/stages", "required")],
+        ),
         (
             json!({ "name": "P", "stages": (0..101).map(|i| json!({ "name": format!("s{i}") })).collect::<Vec<_>>() }),
             vec![("/stages", "too_many")],

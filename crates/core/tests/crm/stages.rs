@@ -58,7 +58,8 @@ async fn names(world: &World) -> Vec<String> {
 
 async fn a_stage_goes_last_unless_it_is_given_a_place(world: World) {
     let last = create(&world, json!({ "name": "last" })).await;
-    let first = create(&world, json!({ "name": "first", "order_index": 0, "pipeline_id": world.sales.pipeline.id })).await;
+    let first =
+        create(&world, json!({ "name": "first", "order_index": 0, "pipeline_id": world.sales.pipeline.id })).await;
     let far = create(&world, json!({ "name": "far", "order_index": 99 })).await;
     let third = create(&world, json!({ "name": "third", "order_index": 2 })).await;
     assert_eq!((last.order_index, first.order_index, far.order_index, third.order_index), (6, 0, 8, 2));
@@ -86,7 +87,10 @@ async fn each_member_is_changed_and_cleared_by_a_patch(world: World) {
         "name": " Prospect ", "color": "#ABCDEF", "kind": "open", "probability": 0.3, "automation_rules": { "a": 1 },
     });
     let changed = update(&world, "lead", patch).await.unwrap();
-    assert_eq!((changed.name.as_str(), changed.color.as_deref(), changed.probability), ("Prospect", Some("#abcdef"), Some(0.3)));
+    assert_eq!(
+        (changed.name.as_str(), changed.color.as_deref(), changed.probability),
+        ("Prospect", Some("#abcdef"), Some(0.3))
+    );
     assert_eq!((changed.automation_rules.clone(), changed.version), (json!({ "a": 1 }), 2));
     assert_eq!(world.pipeline(world.sales.pipeline.id).await.stages[0], changed);
     let patch = json!({ "color": null, "probability": null, "automation_rules": null });

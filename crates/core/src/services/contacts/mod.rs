@@ -3,6 +3,8 @@
 
 mod index;
 mod input;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use chrono::{DateTime, Utc};
