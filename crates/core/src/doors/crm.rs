@@ -22,6 +22,7 @@ use crate::{
     runtime::Runtime,
     scope::{Permission, Scope},
     services::{identity, unit::Unit},
+    store::sql::{SqlStore, StoreOptions},
 };
 
 pub(crate) use crate::runtime::commit;
@@ -125,7 +126,8 @@ impl CrmBuilder {
     pub async fn build(self) -> Result<Crm> {
         let store = match (self.store, self.database) {
             (Some(store), _) => store,
-            (None, _) => {
+            (None, Some(url)) => Arc::new(SqlStore::open(&url, StoreOptions::default()).await?),
+            (None, None) => {
                 return Err(Error::invalid(
                     "/database",
                     "required",
