@@ -14,6 +14,8 @@ pub mod runtime;
 pub mod scope;
 pub mod services;
 pub mod store;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 pub use doors::{
     crm::{Answer, Crm, CrmBuilder, Handle},

@@ -1,7 +1,9 @@
 //! What must be true of a database before the engine may trust it. [`SqlStore::open`](super::SqlStore::open) asks for
 //! what cannot be done without; `doctor` looks at everything.
 
-use super::{Adapter, SqlStore, migrate, postgres::Postgres, sqlite::Sqlite, statement::Statement};
+use super::{
+    Adapter, Address, SqlStore, StoreOptions, migrate, postgres::Postgres, sqlite::Sqlite, statement::Statement,
+};
 use crate::{
     error::{Error, Result},
     ports::store::{Column, Row, TABLES, Value},
@@ -54,6 +56,17 @@ fn is_global(table: &str) -> bool {
 }
 
 impl SqlStore {
+    /// The same for a database that may not be opened, or that another process has open. Changes nothing.
+    ///
+    /// # Errors
+    /// `validation_failed` for a URL that is none; `unavailable` if the database does not answer.
+    pub async fn examine(url: &str, options: StoreOptions) -> Result<Vec<Finding>> {
+        match Address::of(url)? {
+            Address::Sqlite(place) => examine_sqlite(&Sqlite::look(place).await?).await,
+            Address::Postgres => examine_postgres(&Postgres::new(url, &options)?).await,
+        }
+    }
+
     /// Looks at everything that must be true of the database: its schema; on PostgreSQL the role and the row-level
     /// security of every table; on SQLite the soundness of the file.
     ///

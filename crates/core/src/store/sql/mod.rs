@@ -8,10 +8,12 @@ mod migrate;
 mod options;
 mod postgres;
 mod queue;
+mod reads;
 mod render;
 mod script;
 mod sqlite;
 pub(crate) mod statement;
+mod store;
 mod tls;
 mod work;
 mod write;
@@ -23,6 +25,7 @@ pub use self::{
     doctor::{Finding, Level},
     migrate::migrate,
     options::StoreOptions,
+    render::REFERENCED,
 };
 use self::{postgres::Postgres, sqlite::Sqlite, statement::Statement};
 use crate::{
@@ -41,6 +44,29 @@ enum Adapter {
     Postgres(Postgres),
 }
 
+/// What a URL names.
+enum Address {
+    Sqlite(sqlite::Place),
+    Postgres,
+}
+
+impl Address {
+    fn of(url: &str) -> Result<Self> {
+        if let Some(place) = sqlite::Place::of(url) {
+            return place.map(Self::Sqlite);
+        }
+        if ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Ok(Self::Postgres);
+        }
+        let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+        Err(Error::invalid(
+            "/database",
+            "invalid",
+            format!("{scheme:?} is no scheme of a database: write sqlite://PATH, sqlite::memory: or postgres://…"),
+        ))
+    }
+}
+
 impl fmt::Debug for SqlStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqlStore").field("db", &self.db()).finish_non_exhaustive()
@@ -56,18 +82,10 @@ impl SqlStore {
     /// that does not fit this program, a role that row-level security does not bind, or a file that another process has
     /// open.
     pub async fn open(url: &str, options: StoreOptions) -> Result<Self> {
-        if let Some(place) = sqlite::Place::of(url) {
+        if let Address::Sqlite(place) = Address::of(url)? {
             let settings = sqlite::Settings { readers: options.readers, durable: options.durable };
-            let (sqlite, ()) = Sqlite::open(place?, settings, migrate::migrate_sqlite).await?;
+            let sqlite = Sqlite::open(place, settings, migrate::migrate_sqlite).await?;
             return Ok(Self { adapter: Adapter::Sqlite(sqlite) });
-        }
-        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-            let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-            return Err(Error::invalid(
-                "/database",
-                "invalid",
-                format!("{scheme:?} is no scheme of a database: write sqlite://PATH, sqlite::memory: or postgres://…"),
-            ));
         }
         let postgres = Postgres::new(url, &options)?;
         doctor::check_postgres(&postgres).await?;

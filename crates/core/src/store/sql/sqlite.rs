@@ -85,21 +85,36 @@ impl Place {
 
 impl Sqlite {
     /// Opens the database and runs `prepare` on it before anybody else.
-    pub(crate) async fn open<T: Send + 'static>(
+    pub(crate) async fn open(
         place: Place,
         settings: Settings,
-        prepare: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,
-    ) -> Result<(Self, T)> {
-        let opened = tokio::task::spawn_blocking(move || {
+        prepare: impl FnOnce(&mut Connection) -> Result<()> + Send + 'static,
+    ) -> Result<Self> {
+        blocking(move || {
             let lock = match &place {
                 Place::Memory => None,
                 Place::File(path) => Some(lock(path)?),
             };
             let mut connection = connect_writer(&place, settings)?;
-            let prepared = prepare(&mut connection)?;
-            Ok((Self::start(&place, settings, connection, lock)?, prepared))
-        });
-        opened.await.map_err(|e| Error::internal("the thread that opens the database died").with_source(e))?
+            prepare(&mut connection)?;
+            Self::start(&place, settings, connection, lock)
+        })
+        .await
+    }
+
+    /// Opens a database for reading alone, whoever else has it open.
+    pub(crate) async fn look(place: Place) -> Result<Self> {
+        let Place::File(path) = place else {
+            let settings = Settings { readers: 1, durable: false };
+            return Self::open(place, settings, |_| Ok(())).await;
+        };
+        blocking(move || {
+            let (sender, queue) = mpsc::channel::<Job>();
+            let connection = connect_reader(&path)?;
+            let thread = spawn("dealwright-read", move || read_loop(connection, &Mutex::new(queue)))?;
+            Ok(Self { writer: None, readers: Some(sender), threads: vec![thread] })
+        })
+        .await
     }
 
     fn start(place: &Place, settings: Settings, writer: Connection, lock: Option<File>) -> Result<Self> {
@@ -178,6 +193,11 @@ impl Drop for Sqlite {
             let _ = thread.join();
         }
     }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|e| Error::internal("the thread that opens the database died").with_source(e))?
 }
 
 fn ended() -> Error {

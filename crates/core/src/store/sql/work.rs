@@ -148,6 +148,7 @@ fn item<'s>(statement: &'s mut Statement, lane: &str, id: Uuid) -> &'s mut State
 
 fn claimed<'s>(statement: &'s mut Statement, claim: &Claim) -> &'s mut Statement {
     item(statement, claim.lane.as_str(), claim.id);
+    statement.push(" AND organization_id = ").bind(&claim.organization_id);
     statement.push(" AND token = ").bind(&claim.token).push(" AND lease_owner IS NOT NULL")
 }
 

@@ -1,0 +1,38 @@
+//! The port's side of [`write`](super::write).
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{
+    SqlStore,
+    script::{Check, Script},
+    statement::Statement,
+};
+use crate::{
+    error::Result,
+    id::OrganizationId,
+    ports::store::{Batch, Store},
+};
+
+#[async_trait]
+impl Store for SqlStore {
+    async fn commit(&self, organization: OrganizationId, batch: Batch) -> Result<()> {
+        self.write_batch(organization, batch).await
+    }
+
+    async fn commit_many(&self, batches: Vec<(OrganizationId, Batch)>) -> Vec<Result<()>> {
+        self.write_batches(batches).await
+    }
+
+    async fn forget_idempotency(&self, organization: OrganizationId, before: DateTime<Utc>) -> Result<()> {
+        let mut statement = Statement::new("DELETE FROM idempotency_keys WHERE organization_id = ");
+        statement.bind(&organization).push(" AND created_at <= ").bind(&before);
+        let mut script = Script::default();
+        script.push(statement, Check::Any);
+        self.write(Some(organization), script).await.map(drop)
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.answers().await
+    }
+}

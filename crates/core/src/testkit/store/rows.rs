@@ -1,0 +1,222 @@
+//! What happens to rows.
+
+use std::sync::Arc;
+
+use chrono::Duration;
+
+use super::{Ground, Samples};
+use crate::{
+    domain::{
+        account::SyncCursor,
+        chat::ChatState,
+        contact::{ContactIdentity, IdentityKind},
+        pipeline::StageKind,
+    },
+    ports::store::{RuleVersion, Store, Update, Write},
+    testkit::{Outcome, ensure, ensure_code, ensure_eq},
+};
+
+pub(super) async fn a_stale_version_is_a_write_conflict(store: Arc<dyn Store>) -> Outcome {
+    let ground = Ground::make(&*store, 1).await?;
+    let before = &ground.contact;
+    let ours = crate::domain::contact::Contact { name: "Ours".into(), version: 2, ..before.clone() };
+    let theirs = crate::domain::contact::Contact { name: "Theirs".into(), version: 2, ..before.clone() };
+    ground.write(&*store, [Write::Update(Update::between(before, &ours))]).await?;
+    ensure_code!(ground.write(&*store, [Write::Update(Update::between(before, &theirs))]).await, "write_conflict");
+    ensure_eq!(ground.contact_now(&*store).await?, ours);
+    Ok(())
+}
+
+pub(super) async fn a_change_of_a_missing_row_is_a_write_conflict(store: Arc<dyn Store>) -> Outcome {
+    let mut ground = Ground::make(&*store, 1).await?;
+    let stranger = ground.samples.contact(&ground.stage);
+    ensure_code!(ground.write(&*store, [Write::Update(Update::of(&stranger).add("score", 1))]).await, "write_conflict");
+    // Nothing to change, only to check.
+    ensure_code!(ground.write(&*store, [Write::Update(Update::of(&stranger))]).await, "write_conflict");
+    ground.write(&*store, [Write::Update(Update::of(&ground.contact).expect("version", &1i64))]).await?;
+    ensure_code!(
+        ground.write(&*store, [Write::Update(Update::of(&ground.contact).expect("version", &2i64))]).await,
+        "write_conflict"
+    );
+    Ok(())
+}
+
+pub(super) async fn a_second_row_in_a_unique_index_is_a_write_conflict(store: Arc<dyn Store>) -> Outcome {
+    let mut ground = Ground::make(&*store, 1).await?;
+    let namesake = crate::domain::organization::User { email: ground.user.email.clone(), ..ground.samples.user() };
+    ensure_code!(ground.write(&*store, [Write::insert(&namesake)]).await, "write_conflict");
+
+    let other = ground.samples.contact(&ground.stage);
+    let identity = |claimed| ContactIdentity {
+        organization_id: ground.id,
+        kind: IdentityKind::Email,
+        value: ground.contact.emails.first().cloned().unwrap_or_default(),
+        contact_id: other.id,
+        claimed,
+    };
+    let claimed = [Write::insert(&other), Write::insert(&identity(true))];
+    ensure_code!(ground.write(&*store, claimed).await, "write_conflict");
+    // Several may hold it, one claims it.
+    ground.write(&*store, [Write::insert(&other), Write::insert(&identity(false))]).await?;
+    let holders = store.holders(ground.id, &[(IdentityKind::Email, identity(false).value)]).await?;
+    ensure_eq!(holders.len(), 2);
+
+    let rule = ground.samples.rule();
+    ground.write(&*store, [Write::insert(&rule)]).await?;
+    let event = ground.samples.event(crate::domain::event::EventKind::ContactUpdated, ground.contact.id);
+    let (first, second) = (ground.samples.run(&rule, &event, None), ground.samples.run(&rule, &event, None));
+    ground.write(&*store, [Write::insert(&first)]).await?;
+    ensure_code!(ground.write(&*store, [Write::insert(&second)]).await, "write_conflict");
+    Ok(())
+}
+
+pub(super) async fn an_expectation_of_null_holds_while_it_is_null(store: Arc<dyn Store>) -> Outcome {
+    let ground = Ground::make(&*store, 1).await?;
+    let at = Samples::epoch();
+    let none: Option<chrono::DateTime<chrono::Utc>> = None;
+    let first = |hours| {
+        let update = Update::of(&ground.contact).set("first_response_at", &Some(at + Duration::hours(hours)));
+        [Write::Update(update.expect("first_response_at", &none))]
+    };
+    ground.write(&*store, first(1)).await?;
+    ensure_code!(ground.write(&*store, first(2)).await, "write_conflict");
+    ensure_eq!(ground.contact_now(&*store).await?.first_response_at, Some(at + Duration::hours(1)));
+    let expect = Update::of(&ground.contact).expect("first_response_at", &Some(at + Duration::hours(1)));
+    ground.write(&*store, [Write::Update(expect.add("score", 1))]).await?;
+    Ok(())
+}
+
+pub(super) async fn counters_add_up_whoever_adds(store: Arc<dyn Store>) -> Outcome {
+    let ground = Ground::make(&*store, 1).await?;
+    let adds = (1..=32).map(|by| ground.write(&*store, [Write::Update(Update::of(&ground.contact).add("score", by))]));
+    for added in futures::future::join_all(adds).await {
+        added?;
+    }
+    ensure_eq!(ground.contact_now(&*store).await?.score, ground.contact.score + (1..=32).sum::<i64>());
+    Ok(())
+}
+
+pub(super) async fn the_larger_time_stays_and_null_is_the_smallest(store: Arc<dyn Store>) -> Outcome {
+    let ground = Ground::make(&*store, 1).await?;
+    let at = Samples::epoch();
+    for (hours, stays) in [(Some(5), Some(5)), (Some(3), Some(5)), (None, Some(5)), (Some(9), Some(9))] {
+        let time = |hours: Option<i64>| hours.map(|hours| at + Duration::hours(hours));
+        let update = Update::of(&ground.contact).max("last_response_at", &time(hours));
+        ground.write(&*store, [Write::Update(update)]).await?;
+        ensure_eq!(ground.contact_now(&*store).await?.last_response_at, time(stays));
+    }
+    Ok(())
+}
+
+pub(super) async fn a_skipped_insert_keeps_the_first_row(store: Arc<dyn Store>) -> Outcome {
+    let mut ground = Ground::make(&*store, 1).await?;
+    let first = crate::domain::job::Job { dedup_key: Some("once".into()), ..ground.samples.job() };
+    let again = crate::domain::job::Job { dedup_key: Some("once".into()), ..ground.samples.job() };
+    let other = crate::domain::job::Job { dedup_key: None, ..ground.samples.job() };
+    let rows = [Write::insert_or_skip(&first), Write::insert_or_skip(&again), Write::insert_or_skip(&other)];
+    ground.write(&*store, rows).await?;
+    ground.write(&*store, [Write::insert_or_skip(&again), Write::insert_or_skip(&first)]).await?;
+    ensure_eq!(store.job_by_dedup_key(ground.id, "once").await?, Some(first));
+    ensure_eq!(store.job(ground.id, again.id).await?, None);
+    ensure_eq!(store.job(ground.id, other.id).await?, Some(other));
+    Ok(())
+}
+
+pub(super) async fn a_put_row_is_made_or_replaced(store: Arc<dyn Store>) -> Outcome {
+    let ground = Ground::make(&*store, 1).await?;
+    for at in [1, 2] {
+        let cursor = SyncCursor {
+            account_id: ground.account.id,
+            organization_id: ground.id,
+            cursor: serde_json::json!({ "at": at }),
+        };
+        ground.write(&*store, [Write::put(&cursor)]).await?;
+        ensure_eq!(store.account_cursor(ground.id, ground.account.id).await?, Some(cursor));
+    }
+    // A row that is nothing but its key.
+    let tag = crate::domain::contact::ContactTag {
+        organization_id: ground.id,
+        tag: "put".into(),
+        contact_id: ground.contact.id,
+    };
+    ground.write(&*store, [Write::put(&tag), Write::put(&tag)]).await?;
+    Ok(())
+}
+
+pub(super) async fn a_row_can_be_removed_and_made_again_in_one_batch(store: Arc<dyn Store>) -> Outcome {
+    let mut ground = Ground::make(&*store, 1).await?;
+    let heir = ground.samples.contact(&ground.stage);
+    let value = ground.contact.emails.first().cloned().unwrap_or_default();
+    let identity = |contact_id| ContactIdentity {
+        organization_id: ground.id,
+        kind: IdentityKind::Email,
+        value: value.clone(),
+        contact_id,
+        claimed: true,
+    };
+    let writes = [Write::delete(&identity(ground.contact.id)), Write::insert(&identity(heir.id)), Write::insert(&heir)];
+    ground.write(&*store, writes).await?;
+    let holders = store.holders(ground.id, &[(IdentityKind::Email, value.clone())]).await?;
+    ensure_eq!(holders.iter().map(|it| it.contact_id).collect::<Vec<_>>(), [heir.id]);
+    Ok(())
+}
+
+pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Store>) -> Outcome {
+    let mut ground = Ground::make(&*store, 1).await?;
+    let id = ground.id;
+    let samples = &mut ground.samples;
+    let at = Samples::epoch();
+    let (rule, job, media) = (samples.rule(), samples.job(), samples.media());
+    let event = samples.event(crate::domain::event::EventKind::ContactUpdated, ground.contact.id);
+    let (run, timer) = (samples.run(&rule, &event, Some(ground.contact.id)), samples.timer(&rule, &ground.contact));
+    let (message, notification) = (samples.message(&ground.chat), samples.notification(ground.user.id));
+    let (credential, membership) = (samples.credential(&ground.user), samples.membership(&ground.user));
+    let session = samples.session(&ground.user);
+    let lost = samples.stage(&ground.pipeline, 1, StageKind::Lost);
+    let moved = samples.stage_move(&ground.contact, Some(&ground.stage), &lost, at);
+    let (secret, skipped) = (samples.secret(&ground.account), samples.skipped(&ground.account));
+    let writes = [
+        Write::insert(&rule),
+        Write::insert(&RuleVersion(rule.clone())),
+        Write::insert(&job),
+        Write::insert(&media),
+        Write::insert(&run),
+        Write::insert(&timer),
+        Write::insert(&message),
+        Write::insert(&notification),
+        Write::insert(&credential),
+        Write::insert(&membership),
+        Write::insert(&session),
+        Write::insert(&lost),
+        Write::insert(&moved),
+        Write::insert(&secret),
+        Write::insert(&skipped),
+    ];
+    ground.write(&*store, writes).await?;
+    ensure_eq!(store.organization(id).await?, Some(ground.organization));
+    ensure_eq!(store.user(ground.user.id).await?, Some(ground.user.clone()));
+    ensure!(store.credential(ground.user.id).await? == Some(credential), "the credential differs");
+    ensure_eq!(store.membership(id, ground.user.id).await?, Some(membership));
+    ensure_eq!(store.session(session.id).await?, Some(session));
+    ensure_eq!(store.pipelines(id).await?, [ground.pipeline]);
+    ensure_eq!(store.stages(id).await?, [ground.stage, lost]);
+    ensure_eq!(store.contact(id, ground.contact.id).await?, Some(ground.contact));
+    ensure_eq!(store.stage_move(id, moved.id).await?, Some(moved));
+    ensure_eq!(store.account(id, ground.account.id).await?, Some(ground.account.clone()));
+    ensure!(store.account_secret(id, ground.account.id).await? == Some(secret), "the secret differs");
+    ensure_eq!(store.skipped_messages(id, ground.account.id, 9).await?, [skipped]);
+    ensure_eq!(store.chat(id, ground.chat.id).await?, Some(ground.chat.clone()));
+    ensure_eq!(store.message(id, message.id).await?, Some(message));
+    ensure_eq!(store.media(id, media.id).await?, Some(media));
+    ensure_eq!(store.rule(id, rule.id).await?, Some(rule));
+    ensure_eq!(store.run(id, run.id).await?, Some(run));
+    ensure_eq!(store.timer(id, timer.id).await?, Some(timer));
+    ensure_eq!(store.job(id, job.id).await?, Some(job));
+    ensure_eq!(store.notification(id, notification.id).await?, Some(notification));
+
+    let snoozed = Update::of(&ground.chat).set("state", &ChatState::Snoozed).set("snoozed_until", &Some(at));
+    store.commit(id, Ground::quiet([Write::Update(snoozed)])).await?;
+    let chat = store.chat(id, ground.chat.id).await?;
+    ensure_eq!(chat.map(|it| (it.state, it.snoozed_until)), Some((ChatState::Snoozed, Some(at))));
+    Ok(())
+}

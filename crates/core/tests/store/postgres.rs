@@ -1,0 +1,193 @@
+//! What is PostgreSQL's own: the second wall, roles, connections.
+
+use dealwright::{
+    domain::{event::EventKind, job::Lane, pipeline::StageKind},
+    id::Id,
+    ports::store::{Batch, ContactReads, Store, TABLES, Update, WorkItem, WorkQueue, Write},
+    store::sql::{Finding, Level, SqlStore, StoreOptions, migrate},
+    testkit::samples::{Samples, contact_rows},
+};
+use dealwright_peers::{Postgres, shared_postgres};
+
+use crate::places::{connect, database, superuser};
+
+async fn open(url: &str) -> dealwright::Result<SqlStore> {
+    SqlStore::open(url, StoreOptions::default()).await
+}
+
+/// An organisation with a contact in a stage.
+async fn fill(store: &SqlStore, seed: u64) -> (Samples, dealwright::domain::contact::Contact) {
+    let mut samples = Samples::new(seed);
+    let pipeline = samples.pipeline();
+    let stage = samples.stage(&pipeline, 0, StageKind::Open);
+    let contact = samples.contact(&stage);
+    let mut writes = contact_rows(&contact);
+    writes.extend([Write::insert(&samples.organization()), Write::insert(&pipeline), Write::insert(&stage)]);
+    let mut batch = Batch::default();
+    batch.fact(writes, samples.event(EventKind::ContactCreated, contact.id));
+    store.commit(samples.organization_id, batch).await.unwrap();
+    (samples, contact)
+}
+
+pub async fn raw_sql_sees_the_set_organisation_alone() {
+    let urls = database("raw").await;
+    let store = open(&urls.app).await.unwrap();
+    let (ours, contact) = fill(&store, 1).await;
+    let (theirs, _) = fill(&store, 2).await;
+    let mut raw = connect(&urls.app).await;
+    let count = "SELECT count(*) FROM contacts";
+    for (organization, seen) in [(None, 0), (Some(ours.organization_id), 1), (Some(theirs.organization_id), 1)] {
+        let transaction = raw.transaction().await.unwrap();
+        if let Some(organization) = organization {
+            let set = format!("SET LOCAL app.organization_id = '{organization}'");
+            transaction.batch_execute(&set).await.unwrap();
+        }
+        // No predicate at all: the database is the wall.
+        assert_eq!(transaction.query_one(count, &[]).await.unwrap().get::<_, i64>(0), seen);
+        let changed = transaction.execute("UPDATE contacts SET score = score + 1", &[]).await.unwrap();
+        assert_eq!(changed, seen as u64);
+        transaction.rollback().await.unwrap();
+    }
+    // The setting does not outlive its transaction.
+    assert_eq!(raw.query_one(count, &[]).await.unwrap().get::<_, i64>(0), 0);
+
+    // Every table: what is ours cannot be seen, changed, removed or made from theirs.
+    let tables: Vec<_> = TABLES.iter().filter(|it| !it.global).map(|it| it.name).chain(["subjects"]).collect();
+    let transaction = raw.transaction().await.unwrap();
+    let set = format!("SET LOCAL app.organization_id = '{}'", theirs.organization_id);
+    transaction.batch_execute(&set).await.unwrap();
+    for table in tables {
+        let own = format!("SELECT count(*) FROM {table} WHERE organization_id = $1");
+        let id = ours.organization_id.uuid();
+        assert_eq!(transaction.query_one(&own, &[&id]).await.unwrap().get::<_, i64>(0), 0, "{table}");
+        let delete = format!("DELETE FROM {table} WHERE organization_id = $1");
+        assert_eq!(transaction.execute(&delete, &[&id]).await.unwrap(), 0, "{table}");
+    }
+    let steal = "INSERT INTO contact_tags (organization_id, tag, contact_id) VALUES ($1, 'stolen', $2)";
+    let error = transaction.execute(steal, &[&ours.organization_id.uuid(), &contact.id.uuid()]).await.unwrap_err();
+    assert_eq!(error.code().unwrap().code(), "42501");
+}
+
+fn sentences(findings: &[Finding], level: Level) -> String {
+    findings.iter().filter(|it| it.level == level).map(|it| format!("{}: {}\n", it.subject, it.sentence)).collect()
+}
+
+pub async fn a_role_that_the_wall_does_not_bind_is_refused() {
+    let urls = database("roles").await;
+    for (url, why) in [(&superuser(&urls), "superuser"), (&urls.owner, "owns tables")] {
+        let error = open(url).await.unwrap_err();
+        assert!(error.code() == "role_unfit" && error.message().contains(why), "{error}");
+        let findings = SqlStore::examine(url, StoreOptions::default()).await.unwrap();
+        let broken = sentences(&findings, Level::Broken);
+        assert!(broken.starts_with("role: ") && broken.contains(why), "{broken}");
+    }
+    let error = open(&urls.app.replace("crm_app:app", "crm_app:wrong")).await.unwrap_err();
+    assert!(error.code() == "unavailable" && error.message().contains("password"), "{error}");
+}
+
+pub async fn doctor_finds_what_opens_the_wall() {
+    let urls = database("doctor").await;
+    let store = open(&urls.app).await.unwrap();
+    let findings = store.doctor().await.unwrap();
+    assert!(findings.iter().all(|it| it.level == Level::Fine) && findings.len() == 3, "{findings:?}");
+    let owner = connect(&urls.owner).await;
+    owner
+        .batch_execute(
+            "ALTER TABLE contacts DISABLE ROW LEVEL SECURITY; ALTER TABLE events NO FORCE ROW LEVEL SECURITY; \
+             DROP POLICY tenant ON jobs; CREATE POLICY everybody ON chats USING (true); CREATE TABLE extra (id uuid); \
+             DROP POLICY tenant ON rules; CREATE POLICY tenant ON rules USING (true)",
+        )
+        .await
+        .unwrap();
+    let broken = sentences(&store.doctor().await.unwrap(), Level::Broken);
+    for wrong in [
+        "is off for contacts",
+        "does not bind the owner of events",
+        "of jobs lacks the policy",
+        "of chats has a further policy",
+        "is off for extra",
+        "of rules lacks the policy",
+    ] {
+        assert!(broken.contains(wrong), "{wrong} is missing in\n{broken}");
+    }
+    assert_eq!(broken.lines().count(), 6, "{broken}");
+    let owner_of_edits = connect(&urls.owner).await;
+    owner_of_edits.batch_execute("DELETE FROM schema_migrations").await.unwrap();
+    assert!(sentences(&store.doctor().await.unwrap(), Level::Broken).starts_with("schema: "));
+}
+
+pub async fn an_application_role_that_cannot_be_bound_is_refused() {
+    let urls = shared_postgres().unwrap().fresh_database("approle").unwrap();
+    for (role, why) in
+        [("nobody_knows", "there is no role"), ("postgres", "does not bind"), ("crm_owner", "owns the tables")]
+    {
+        let error = migrate(&urls.owner, role, &StoreOptions::default()).await.unwrap_err();
+        assert!(error.fields()[0].pointer == "/app_role" && error.message().contains(why), "{error}");
+    }
+    // Nothing was left behind.
+    assert_eq!(migrate(&urls.owner, "crm_app", &StoreOptions::default()).await.unwrap(), ["0001_init"]);
+}
+
+pub async fn a_connection_that_breaks_is_replaced() {
+    let server = Postgres::start().unwrap();
+    let urls = server.fresh_database("breaks").unwrap();
+    migrate(&urls.owner, "crm_app", &StoreOptions::default()).await.unwrap();
+    let store = open(&urls.app).await.unwrap();
+    let (samples, contact) = fill(&store, 1).await;
+    server.stop().unwrap();
+    let error = store.contact(samples.organization_id, contact.id).await.unwrap_err();
+    assert_eq!(error.code(), "unavailable", "{error}");
+    let change = || {
+        let mut batch = samples.clone().batch([Write::Update(Update::of(&contact).add("score", 1))]);
+        batch.plant(WorkItem {
+            lane: Lane::Job,
+            id: contact.id.uuid(),
+            organization_id: samples.organization_id,
+            due_at: Samples::epoch(),
+        });
+        store.commit(samples.organization_id, batch)
+    };
+    assert_eq!(change().await.unwrap_err().code(), "unavailable");
+    assert_eq!(store.ping().await.unwrap_err().code(), "unavailable");
+    server.start_again().unwrap();
+    assert_eq!(store.contact(samples.organization_id, contact.id).await.unwrap(), Some(contact.clone()));
+    change().await.unwrap();
+}
+
+pub async fn opposite_orders_of_rows_do_not_deadlock_for_good() {
+    let urls = database("orders").await;
+    let store = std::sync::Arc::new(open(&urls.app).await.unwrap());
+    let (mut samples, first) = fill(&store, 1).await;
+    let organization = samples.organization_id;
+    let second = dealwright::domain::contact::Contact { id: samples.id(), ..first.clone() };
+    store.commit(organization, samples.batch([Write::insert(&second)])).await.unwrap();
+    let mut tasks = Vec::new();
+    for turn in 0..40 {
+        let mut pair = [first.clone(), second.clone()];
+        pair.rotate_left(turn % 2);
+        let mut batch = Batch::default();
+        for contact in &pair {
+            let event = samples.event(EventKind::ContactUpdated, contact.id);
+            batch.fact([Write::Update(Update::of(contact).add("score", 1))], event);
+        }
+        let store = store.clone();
+        tasks.push(tokio::spawn(async move { store.commit(organization, batch).await }));
+    }
+    // The subjects are locked in one order first, so the rows' own order cannot hurt.
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    let now = store.contact(organization, second.id).await.unwrap().unwrap();
+    assert_eq!(now.score, second.score + 40);
+}
+
+pub async fn the_claims_of_other_replicas_stay_theirs() {
+    let urls = database("replicas").await;
+    let store = open(&urls.app).await.unwrap();
+    let (samples, contact) = fill(&store, 1).await;
+    let (now, lease) = (Samples::epoch() + chrono::Duration::days(9), chrono::Duration::seconds(15));
+    let [other, own] = [contact.id.uuid(), samples.organization_id.uuid()];
+    assert!(!store.claim(&[Lane::Dispatch], other, now, lease, 9).await.unwrap().is_empty());
+    store.free_orphans(own).await.unwrap();
+    assert!(store.claim(&[Lane::Dispatch], own, now, lease, 9).await.unwrap().is_empty());
+}
