@@ -22,7 +22,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     id::*,
     ports::store::{Batch, Column, Record, Row, Store, Table, Update, Value, WorkItem, Write},
-    scope::{Permission, Scope},
+    scope::Scope,
 };
 
 /// A row as this unit knows it.
@@ -96,11 +96,6 @@ impl Unit {
     /// The store, for reads of lists. Reads of single rows go through the unit.
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.engine.store
-    }
-
-    /// Fails unless the caller may do it.
-    pub(crate) fn require(&self, permission: Permission) -> Result<()> {
-        self.scope.require(permission)
     }
 
     /// A new id.

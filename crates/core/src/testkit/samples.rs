@@ -111,7 +111,12 @@ impl Samples {
     /// Somebody.
     pub fn user(&mut self) -> User {
         let (id, number) = (self.id::<UserId>(), self.number());
-        User { id, email: format!("user{number}-{id}@acme.example"), name: format!("User {number}"), created_at: self.hour(99) }
+        User {
+            id,
+            email: format!("user{number}-{id}@acme.example"),
+            name: format!("User {number}"),
+            created_at: self.hour(99),
+        }
     }
 
     /// A password that nobody knows.
@@ -184,7 +189,8 @@ impl Samples {
             ["vip", "eu", "cold", "beta"].into_iter().filter(|_| self.one_in(3)).map(str::to_owned).collect();
         tags.sort();
         let created_at = self.hour(40);
-        let later = |samples: &mut Self| created_at + Duration::hours(i64::try_from(samples.below(30)).unwrap_or_default());
+        let later =
+            |samples: &mut Self| created_at + Duration::hours(i64::try_from(samples.below(30)).unwrap_or_default());
         Contact {
             id: self.id(),
             organization_id: self.organization_id,
@@ -491,8 +497,9 @@ pub fn contact_rows(contact: &Contact) -> Vec<Write> {
     let identities = contact.identities().into_iter().map(|(kind, value)| {
         Write::insert(&ContactIdentity { organization_id, kind, value, contact_id: contact.id, claimed: true })
     });
-    let tags = contact.tags.iter().map(|tag| {
-        Write::insert(&ContactTag { organization_id, tag: tag.clone(), contact_id: contact.id })
-    });
+    let tags = contact
+        .tags
+        .iter()
+        .map(|tag| Write::insert(&ContactTag { organization_id, tag: tag.clone(), contact_id: contact.id }));
     std::iter::once(Write::insert(contact)).chain(identities).chain(tags).collect()
 }

@@ -42,7 +42,8 @@ impl History {
 
     fn wander(&mut self) {
         // The last stage of the first pipeline is never entered.
-        let stages: Vec<Stage> = self.stages.iter().enumerate().filter(|(i, _)| *i != 4).map(|it| it.1.clone()).collect();
+        let stages: Vec<Stage> =
+            self.stages.iter().enumerate().filter(|(i, _)| *i != 4).map(|it| it.1.clone()).collect();
         let samples = &mut self.samples;
         let mut stage = samples.choose(&stages);
         let mut contact = samples.contact(&stage);
@@ -130,7 +131,14 @@ async fn conversion_is_the_same_fold_on_every_database() {
             let stranger = Samples::new(seed + 1_000).organization_id;
             let all = (Samples::epoch(), Samples::epoch() + Duration::days(99));
             assert!(place.store.conversion(stranger, empty.id, all.0, all.1).await.unwrap().is_empty());
-            assert!(place.store.conversion(organization, PipelineId::from(uuid::Uuid::nil()), all.0, all.1).await.unwrap().is_empty());
+            assert!(
+                place
+                    .store
+                    .conversion(organization, PipelineId::from(uuid::Uuid::nil()), all.0, all.1)
+                    .await
+                    .unwrap()
+                    .is_empty()
+            );
         }
         assert!(seen.iter().any(|it| it.entered == 0 && it.median_seconds.is_none()));
         assert!(seen.iter().any(|it| it.moved_on > 0) && seen.iter().any(|it| it.lost > 0));
@@ -191,8 +199,7 @@ async fn a_contact_s_history_comes_newest_first() {
         for contact in &history.contacts {
             let mut expected: Vec<&StageMove> = history.moves.iter().filter(|it| it.contact_id == contact.id).collect();
             expected.sort_by_key(|it| std::cmp::Reverse((it.moved_at, it.id)));
-            let found =
-                walk(2, async |page| place.store.stage_history(organization, contact.id, &page).await).await;
+            let found = walk(2, async |page| place.store.stage_history(organization, contact.id, &page).await).await;
             assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{}", place.name);
             let one = place.store.stage_move(organization, expected[0].id).await.unwrap();
             assert_eq!(one.as_ref(), Some(expected[0]));

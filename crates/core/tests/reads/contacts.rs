@@ -14,13 +14,8 @@ use dealwright::{
 
 use crate::support::{assert_bounds, assert_distinct, everywhere, fill, walk};
 
-const SORTS: [ContactSort; 5] = [
-    ContactSort::CreatedAt,
-    ContactSort::UpdatedAt,
-    ContactSort::Name,
-    ContactSort::LastMessageAt,
-    ContactSort::Score,
-];
+const SORTS: [ContactSort; 5] =
+    [ContactSort::CreatedAt, ContactSort::UpdatedAt, ContactSort::Name, ContactSort::LastMessageAt, ContactSort::Score];
 
 fn sorts() -> impl Iterator<Item = Sort<ContactSort>> {
     SORTS.into_iter().flat_map(|field| [true, false].map(|descending| Sort { field, descending }))
@@ -129,7 +124,10 @@ fn filters(world: &World) -> Vec<ContactFilter> {
         ContactFilter { created_at: Some(TimeRange { gte: hours(10), lt: hours(30), ..<_>::default() }), ..none() },
         ContactFilter { updated_at: Some(TimeRange { gt: hours(20), lte: hours(50), ..<_>::default() }), ..none() },
         ContactFilter { last_message_at: Some(TimeRange { lt: hours(40), ..<_>::default() }), ..none() },
-        ContactFilter { last_message_at: Some(TimeRange { gte: hours(5), lte: hours(60), ..<_>::default() }), ..none() },
+        ContactFilter {
+            last_message_at: Some(TimeRange { gte: hours(5), lte: hours(60), ..<_>::default() }),
+            ..none()
+        },
         ContactFilter { last_message_at: Some(TimeRange::default()), ..none() },
     ]
 }
@@ -195,8 +193,7 @@ async fn filters_alone_and_in_pairs_find_what_a_plain_scan_finds() {
         let alone = alone.into_iter().map(|(filter, field)| (filter, Sort { field, descending: true }));
         let mut found_something = 0;
         for (filter, sort) in alone.chain(pairs.map(|it| (it, sorts.next().unwrap()))) {
-            let found =
-                walk(7, async |page| place.store.contacts(organization, &filter, sort, &page).await).await;
+            let found = walk(7, async |page| place.store.contacts(organization, &filter, sort, &page).await).await;
             let ids: Vec<ContactId> = found.iter().map(|it| it.id).collect();
             assert_eq!(ids, world.expected(&filter, sort), "{} {filter:?} {sort:?}", place.name);
             for contact in &found {
@@ -314,7 +311,8 @@ async fn identities_tell_their_holders_however_many_are_asked_for() {
     for place in everywhere().await {
         fill(&place.store, &mut world.samples.clone(), world.rows()).await;
         let known = world.contacts.iter().flat_map(Contact::identities);
-        let unknown = (0..1_200).map(|n| (dealwright::domain::contact::IdentityKind::Email, format!("x{n}@example.net")));
+        let unknown =
+            (0..1_200).map(|n| (dealwright::domain::contact::IdentityKind::Email, format!("x{n}@example.net")));
         let asked: Vec<_> = known.chain(unknown).collect();
         let mut found = place.store.holders(organization, &asked).await.unwrap();
         found.sort_by(|a, b| (a.kind, &a.value).cmp(&(b.kind, &b.value)));

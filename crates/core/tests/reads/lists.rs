@@ -205,7 +205,8 @@ async fn jobs_come_newest_first() {
     for place in everywhere().await {
         fill(&place.store, &mut samples.clone(), jobs.iter().map(Write::insert)).await;
         for state in [None, Some(JobState::Queued), Some(JobState::Failed)] {
-            let mut expected: Vec<&Job> = jobs.iter().filter(|it| state.is_none_or(|state| it.state == state)).collect();
+            let mut expected: Vec<&Job> =
+                jobs.iter().filter(|it| state.is_none_or(|state| it.state == state)).collect();
             expected.sort_by_key(|it| Reverse((it.created_at, it.id)));
             let found = walk(7, async |page| place.store.jobs(organization, state, &page).await).await;
             assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{} {state:?}", place.name);

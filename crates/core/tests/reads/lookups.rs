@@ -11,7 +11,9 @@ use dealwright::{
         pipeline::StageKind,
     },
     id::*,
-    ports::store::{AccountReads, AutomationReads, IdentityReads, JobReads, MessageReads, Write, idempotency::IdempotencyRecord},
+    ports::store::{
+        AccountReads, AutomationReads, IdentityReads, JobReads, MessageReads, Write, idempotency::IdempotencyRecord,
+    },
     testkit::samples::Samples,
 };
 
@@ -32,8 +34,11 @@ impl Mailbox {
         let stage = samples.stage(&pipeline, 0, StageKind::Open);
         let contact = samples.contact(&stage);
         let accounts = vec![samples.account(), samples.account()];
-        let chats: Vec<Chat> =
-            accounts.iter().flat_map(|it| [it.clone(), it.clone()]).map(|it| samples.chat(&it, Some(&contact))).collect();
+        let chats: Vec<Chat> = accounts
+            .iter()
+            .flat_map(|it| [it.clone(), it.clone()])
+            .map(|it| samples.chat(&it, Some(&contact)))
+            .collect();
         let mut messages: Vec<Message> = (0..messages)
             .map(|_| {
                 let chat = samples.choose(&chats);
@@ -64,13 +69,19 @@ async fn chats_and_messages_are_found_by_what_mails_refer_to() {
         let asked: Vec<String> = (mailbox.messages.iter().filter_map(|it| it.reference.clone()))
             .chain((0..600).map(|n| format!("<unknown{n}@example.org>")))
             .collect();
-        let expected: BTreeSet<(String, ChatId)> = mine().filter_map(|it| Some((it.reference.clone()?, it.chat_id))).collect();
+        let expected: BTreeSet<(String, ChatId)> =
+            mine().filter_map(|it| Some((it.reference.clone()?, it.chat_id))).collect();
         let found = store.chats_by_references(organization, account, &asked).await.unwrap();
         assert_eq!(found.len(), expected.len(), "each pair once");
         for (_, chat) in &found {
             assert!(mailbox.chats.contains(chat));
         }
-        assert_eq!(found.into_iter().map(|(it, chat)| (it, chat.id)).collect::<BTreeSet<_>>(), expected, "{}", place.name);
+        assert_eq!(
+            found.into_iter().map(|(it, chat)| (it, chat.id)).collect::<BTreeSet<_>>(),
+            expected,
+            "{}",
+            place.name
+        );
 
         let found = store.messages_by_references(organization, account, &asked).await.unwrap();
         let ids: BTreeSet<MessageId> = found.iter().map(|it| it.id).collect();
@@ -107,7 +118,8 @@ async fn a_chat_tells_its_references_and_what_is_unread() {
                 it.direction == Direction::Incoming
                     || matches!(it.status, MessageStatus::Sent | MessageStatus::Delivered | MessageStatus::Read)
             };
-            let all: Vec<String> = messages.iter().copied().filter(went).filter_map(|it| it.reference.clone()).collect();
+            let all: Vec<String> =
+                messages.iter().copied().filter(went).filter_map(|it| it.reference.clone()).collect();
             for limit in [1, 5, 1_000] {
                 let found = place.store.references(organization, chat.id, limit).await.unwrap();
                 assert_eq!(found, all[all.len().saturating_sub(limit as usize)..], "{}", place.name);
@@ -164,8 +176,13 @@ async fn timers_and_answers_are_found() {
     let stage = samples.stage(&pipeline, 0, StageKind::Open);
     let rules = [samples.rule(), samples.rule()];
     let contacts: Vec<_> = (0..20).map(|_| samples.contact(&stage)).collect();
-    let mut timers: Vec<_> = rules.iter().flat_map(|rule| contacts.iter().map(move |it| (rule, it))).collect::<Vec<_>>()
-        .into_iter().map(|(rule, contact)| samples.timer(rule, contact)).collect();
+    let mut timers: Vec<_> = rules
+        .iter()
+        .flat_map(|rule| contacts.iter().map(move |it| (rule, it)))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|(rule, contact)| samples.timer(rule, contact))
+        .collect();
     timers.sort_by_key(|it| it.id);
     let answer = IdempotencyRecord {
         organization_id: organization,
@@ -224,7 +241,9 @@ async fn people_are_found_across_organisations() {
         expected.sort();
         let members = store.members(here.organization_id).await.unwrap();
         assert_eq!(members.iter().map(|it| (it.created_at, it.user_id, it.role)).collect::<Vec<_>>(), expected);
-        assert!(members.iter().all(|it| users.iter().any(|user| (user.id, &user.email, &user.name) == (it.user_id, &it.email, &it.name))));
+        assert!(members.iter().all(|it| {
+            users.iter().any(|user| (user.id, &user.email, &user.name) == (it.user_id, &it.email, &it.name))
+        }));
         assert_eq!(store.organization(here.organization_id).await.unwrap(), Some(here.organization()));
         let mut ids = vec![here.organization_id, there.organization_id];
         ids.sort();

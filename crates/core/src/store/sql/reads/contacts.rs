@@ -76,6 +76,18 @@ impl ContactReads for SqlStore {
         Ok(found)
     }
 
+    async fn deleted_contacts_in_stages(
+        &self,
+        organization: OrganizationId,
+        stages: &[StageId],
+        limit: u32,
+    ) -> Result<Vec<Contact>> {
+        let mut statement = select::<Contact>(organization);
+        statement.push(" AND t.deleted_at IS NOT NULL AND t.stage_id IN (").bind_all(stages);
+        statement.push(") ORDER BY t.id LIMIT ").bind(&i64::from(limit));
+        self.records(Some(organization), statement).await
+    }
+
     async fn contacts_in_stages(
         &self,
         organization: OrganizationId,
