@@ -27,7 +27,7 @@ use dealwright::{
     },
 };
 use futures::FutureExt as _;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::{Map, Value};
 
 use self::{net::Dialer, settings::Settings};
@@ -62,6 +62,23 @@ pub struct EmailOptions {
     pub idle_renewal: Duration,
     /// How often a server without IDLE is asked.
     pub poll_interval: Duration,
+}
+
+impl EmailOptions {
+    /// Trusts the authorities of a PEM file too.
+    ///
+    /// # Errors
+    /// `malformed` if it is no PEM or holds no certificate.
+    pub fn trust_pem(mut self, pem: &[u8]) -> Result<Self> {
+        let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+        let certificates =
+            certificates.map_err(|e| Error::malformed(format!("the extra authorities are no PEM file: {e}")))?;
+        if certificates.is_empty() {
+            return Err(Error::malformed("the file of extra authorities holds no certificate (BEGIN CERTIFICATE)"));
+        }
+        self.extra_ca.extend(certificates);
+        Ok(self)
+    }
 }
 
 impl Default for EmailOptions {
@@ -201,4 +218,18 @@ async fn guarded<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
         Err(Error::unavailable("the mail server's answer made no sense at all; the connection was closed"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_certificates_is_told() {
+        for pem in [b"".as_slice(), b"hello", b"-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n"] {
+            assert!(EmailOptions::default().trust_pem(pem).is_err());
+        }
+        let no_ca = EmailOptions { extra_ca: vec![CertificateDer::from(vec![1, 2, 3])], ..EmailOptions::default() };
+        assert_eq!(EmailConnector::new(no_ca, Env::system()).unwrap_err().fields()[0].pointer, "/extra_ca");
+    }
 }

@@ -17,7 +17,6 @@ use dealwright::{
 };
 use dealwright_connectors::email::{EmailConnector, EmailOptions};
 use dealwright_peers::Mail;
-use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::{Map, Value, json};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -29,14 +28,12 @@ pub fn shared() -> &'static Mail {
 }
 
 pub fn options(mail: &Mail) -> EmailOptions {
-    let ca = CertificateDer::from_pem_file(&mail.ca_file).unwrap();
     EmailOptions {
-        extra_ca: vec![ca],
         allow_plaintext: true,
         connect_timeout: Duration::from_secs(10),
         command_timeout: Duration::from_secs(10),
         delivery_timeout: Duration::from_secs(20),
-        ..EmailOptions::default()
+        ..EmailOptions::default().trust_pem(&fs::read(&mail.ca_file).unwrap()).unwrap()
     }
 }
 

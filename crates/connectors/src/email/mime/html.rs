@@ -10,6 +10,9 @@ const CELL: char = '\u{E002}';
 const ITEM: char = '\u{E003}';
 const BULLET: &str = "- ";
 
+/// Links longer than this lead through somebody's counting service and are left out.
+const MAX_LINK: usize = 300;
+
 /// Longest HTML that is converted; the text of a longer one is cut anyway.
 const MAX_HTML: usize = 8 << 20;
 
@@ -23,30 +26,60 @@ pub(super) fn to_text(html: &str) -> String {
 fn mark(html: &str) -> String {
     let mut marked = String::with_capacity(html.len() + html.len() / 8);
     let mut rest = html;
+    let mut link: Option<(&str, usize)> = None;
     while let Some(open) = rest.find('<') {
         let (text, tag) = rest.split_at(open);
         push_plain(&mut marked, text);
         let end = tag.find('>').map_or(tag.len(), |end| end + 1);
         let (tag, behind) = tag.split_at(end);
-        let sign = sign(tag);
-        marked.extend(sign.filter(|_| tag.starts_with("</")));
+        let (name, closing) = name(tag);
+        if name == "a"
+            && let Some((target, from)) = link.take()
+            && !marked.get(from..).is_some_and(|shown| shown.contains(target))
+        {
+            push_plain(&mut marked, &format!(" ({target})"));
+        }
+        let sign = sign(&name, closing);
+        marked.extend(sign.filter(|_| closing));
         push_plain(&mut marked, tag);
-        marked.extend(sign.filter(|_| !tag.starts_with("</")));
+        marked.extend(sign.filter(|_| !closing));
+        if name == "a" && !closing {
+            link = target(tag).map(|target| (target, marked.len()));
+        }
         rest = behind;
     }
     push_plain(&mut marked, rest);
     marked
 }
 
+/// A tag's name, lower-cased, and whether it closes its element.
+fn name(tag: &str) -> (String, bool) {
+    let name =
+        tag.trim_start_matches(['<', '/']).split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    (name.to_ascii_lowercase(), tag.starts_with("</"))
+}
+
+/// Where a link leads, if that is worth showing; still with its entities.
+fn target(tag: &str) -> Option<&str> {
+    let at = tag.to_ascii_lowercase().find("href=")? + "href=".len();
+    let value = tag.get(at..)?;
+    let target = match value.chars().next()? {
+        quote @ ('"' | '\'') => value.get(1..)?.split(quote).next()?,
+        _ => value.split([' ', '\t', '\r', '\n', '>']).next()?,
+    };
+    let target = target.trim();
+    let shown = target.len() <= MAX_LINK
+        && ["https://", "http://"].iter().any(|scheme| target.starts_with(scheme))
+        && !target.contains('<');
+    shown.then_some(target)
+}
+
 fn push_plain(to: &mut String, text: &str) {
     to.extend(text.chars().filter(|c| !(LINE..=ITEM).contains(c)));
 }
 
-fn sign(tag: &str) -> Option<char> {
-    let closing = tag.starts_with("</");
-    let name = tag.trim_start_matches(['<', '/']);
-    let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next()?.to_ascii_lowercase();
-    match name.as_str() {
+fn sign(name: &str, closing: bool) -> Option<char> {
+    match name {
         "p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "ul" | "ol" | "dl" | "blockquote" | "pre" => Some(PARAGRAPH),
         "li" if !closing => Some(ITEM),
         "li" | "div" | "tr" | "table" | "section" | "article" | "header" | "footer" | "main" | "center" | "address"
@@ -124,6 +157,13 @@ mod tests {
         let html = "<html><head><title>x</title><style>p{}</style></head><body><p>One &amp; two</p><p>Three&nbsp;four</p>\
                     <ul><li>a</li><li>b</li></ul><table><tr><td>1</td><td>2</td></tr><tr><td>3</td><td>4</td></tr></table></body></html>";
         assert_eq!(to_text(html), "One & two\n\nThree four\n\n- a\n- b\n\n1 2\n3 4");
+    }
+
+    #[test]
+    fn a_link_shows_where_it_leads_unless_its_text_does() {
+        let html = "see <a class=x HREF='https://a.example/?x=1&amp;y=2'>our <b>offer</b></a>, <a href=http://b.example/>http://b.example/</a> \
+                    and <a href=\"mailto:a@b.c\">me</a><a href=\"javascript:x\">!</a>";
+        assert_eq!(to_text(html), "see our offer (https://a.example/?x=1&y=2), http://b.example/ and me!");
     }
 
     #[test]
