@@ -129,11 +129,17 @@ CREATE TABLE contacts (
 CREATE INDEX contacts_created ON contacts (organization_id, created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_updated ON contacts (organization_id, updated_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_name ON contacts (organization_id, name_key, id) WHERE deleted_at IS NULL;
--- Contacts without a message are the oldest.
-CREATE INDEX contacts_last_message ON contacts (organization_id, COALESCE(last_message_at, 0), id) WHERE deleted_at IS NULL;
+-- Contacts without a message are the oldest. Not COALESCE: PostgreSQL does not count it as leakproof, so under row-level
+-- security no condition on it would use the index.
+CREATE INDEX contacts_last_message ON contacts (organization_id, (CASE WHEN last_message_at IS NULL THEN 0 ELSE last_message_at END), id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_score ON contacts (organization_id, score, id) WHERE deleted_at IS NULL;
+-- A stage is listed by every sort.
+CREATE INDEX contacts_stage_created ON contacts (organization_id, stage_id, created_at, id) WHERE deleted_at IS NULL;
 -- Not partial: the foreign key to stages looks here when a stage is removed.
 CREATE INDEX contacts_stage_updated ON contacts (organization_id, stage_id, updated_at, id);
+CREATE INDEX contacts_stage_name ON contacts (organization_id, stage_id, name_key, id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_stage_last_message ON contacts (organization_id, stage_id, (CASE WHEN last_message_at IS NULL THEN 0 ELSE last_message_at END), id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_stage_score ON contacts (organization_id, stage_id, score, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_stage_entered ON contacts (organization_id, stage_id, stage_entered_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_stage ON contacts (organization_id, stage_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_assigned ON contacts (organization_id, assigned_to, created_at, id) WHERE deleted_at IS NULL AND assigned_to IS NOT NULL;
@@ -288,6 +294,7 @@ CREATE INDEX chats_inbox ON chats (organization_id, last_message_at, id);
 CREATE INDEX chats_account ON chats (organization_id, account_id, last_message_at, id);
 CREATE INDEX chats_contact ON chats (organization_id, contact_id, last_message_at, id) WHERE contact_id IS NOT NULL;
 CREATE INDEX chats_assigned ON chats (organization_id, assigned_to, last_message_at, id) WHERE assigned_to IS NOT NULL;
+CREATE INDEX chats_state ON chats (organization_id, state, last_message_at, id);
 CREATE INDEX chats_unread ON chats (organization_id, last_message_at, id) WHERE unread_count > 0;
 ALTER TABLE chats ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON chats
@@ -319,7 +326,7 @@ CREATE TABLE messages (
 CREATE UNIQUE INDEX messages_provider ON messages (organization_id, account_id, provider_id) WHERE provider_id IS NOT NULL;
 CREATE INDEX messages_chat ON messages (organization_id, chat_id, timestamp, id);
 CREATE INDEX messages_reference ON messages (organization_id, account_id, reference) WHERE reference IS NOT NULL;
-CREATE INDEX messages_unread ON messages (organization_id, chat_id, timestamp) WHERE direction = 'incoming' AND NOT read;
+CREATE INDEX messages_unread ON messages (organization_id, chat_id, timestamp, id) WHERE direction = 'incoming' AND NOT read;
 ALTER TABLE messages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON messages
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
@@ -449,7 +456,8 @@ CREATE TABLE notifications (
     created_at bigint NOT NULL,
     PRIMARY KEY (organization_id, id)
 );
-CREATE INDEX notifications_user ON notifications (organization_id, user_id, read, created_at, id);
+-- Unread before read, then newest first: what is unread counts as 2^62 microseconds later.
+CREATE INDEX notifications_user ON notifications (organization_id, user_id, (CASE WHEN read THEN created_at ELSE created_at + 4611686018427387904 END), id);
 ALTER TABLE notifications ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON notifications
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)

@@ -77,7 +77,10 @@ impl AutomationReads for SqlStore {
         after: Option<TimerId>,
         limit: u32,
     ) -> Result<Vec<Timer>> {
-        self.records(Some(organization), timers_of_rule(organization, rule, after, limit)).await
+        let statement = timers_of_rule(organization, rule, after, limit);
+        let mut timers: Vec<Timer> = self.records(Some(organization), statement).await?;
+        timers.sort_by_key(|it| it.id);
+        Ok(timers)
     }
 
     async fn event(&self, organization: OrganizationId, id: EventId) -> Result<Option<Event>> {
@@ -114,7 +117,7 @@ pub(super) fn versions(organization: OrganizationId, id: RuleId) -> (Statement, 
     statement.push(" WHERE r.organization_id = ").bind(&organization).push(" AND r.id = ").bind(&id);
     statement.push(" AND NOT EXISTS (SELECT 1 FROM rule_versions k WHERE k.organization_id = r.organization_id");
     statement.push(" AND k.id = r.id AND k.version = r.version)) AS t WHERE t.organization_id = ").bind(&organization);
-    (statement, Order::newest("t.version"))
+    (statement, Order::last("t.version"))
 }
 
 /// Runs, newest first.
@@ -126,18 +129,23 @@ pub(super) fn runs(organization: OrganizationId, filter: &RunFilter) -> (Stateme
     (statement, Order::newest("t.created_at"))
 }
 
-/// A rule's timers, along their ids.
+/// A rule's next timers by id, in no order. The ids are picked first, from the index that has nothing else: asked for
+/// whole rows, SQLite would rather walk the timers of all rules.
 pub(super) fn timers_of_rule(
     organization: OrganizationId,
     rule: RuleId,
     after: Option<TimerId>,
     limit: u32,
 ) -> Statement {
-    let mut statement = select_by::<Timer>(organization, "rule_id", &rule);
+    let mut statement =
+        Statement::new("WITH picked AS MATERIALIZED (SELECT x.id FROM timers x WHERE x.organization_id = ");
+    statement.bind(&organization).push(" AND x.rule_id = ").bind(&rule);
     if let Some(after) = after {
-        statement.push(" AND t.id > ").bind(&after);
+        statement.push(" AND x.id > ").bind(&after);
     }
-    statement.push(" ORDER BY t.id LIMIT ").bind(&i64::from(limit));
+    statement.push(" ORDER BY x.id LIMIT ").bind(&i64::from(limit));
+    statement.push(&format!(") SELECT {} FROM picked p CROSS JOIN timers t", columns::<Timer>("t")));
+    statement.push(" WHERE t.id = p.id AND t.organization_id = ").bind(&organization);
     statement
 }
 
@@ -154,5 +162,5 @@ pub(super) fn pending(organization: OrganizationId, subject: uuid::Uuid, limit: 
 pub(super) fn events_of(organization: OrganizationId, subject: Subject) -> (Statement, Order) {
     let mut statement = select_by::<Event>(organization, "subject_id", &subject.id);
     statement.push(" AND t.subject_kind = ").bind(&subject.kind);
-    (statement, Order::newest("t.subject_seq"))
+    (statement, Order::last("t.subject_seq"))
 }

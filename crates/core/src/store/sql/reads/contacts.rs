@@ -82,10 +82,7 @@ impl ContactReads for SqlStore {
         stages: &[StageId],
         limit: u32,
     ) -> Result<Vec<Contact>> {
-        let mut statement = select::<Contact>(organization);
-        statement.push(" AND t.deleted_at IS NOT NULL AND t.stage_id IN (").bind_all(stages);
-        statement.push(") ORDER BY t.id LIMIT ").bind(&i64::from(limit));
-        self.records(Some(organization), statement).await
+        self.records(Some(organization), deleted_in_stages(organization, stages, limit)).await
     }
 
     async fn contacts_in_stages(
@@ -120,6 +117,14 @@ pub(super) fn holders(organization: OrganizationId, identities: &[(IdentityKind,
         statement.push(if place == 0 { "(" } else { ", (" }).bind(kind).push(", ").bind(value).push(")");
     }
     statement.push(")");
+    statement
+}
+
+/// The deleted contacts in these stages, in no order: the index has deleted ones too, and the rest is looked at.
+pub(super) fn deleted_in_stages(organization: OrganizationId, stages: &[StageId], limit: u32) -> Statement {
+    let mut statement = select::<Contact>(organization);
+    statement.push(" AND t.stage_id IN (").bind_all(stages).push(") AND t.deleted_at IS NOT NULL LIMIT ");
+    statement.bind(&i64::from(limit));
     statement
 }
 

@@ -9,7 +9,8 @@ use crate::{
     store::sql::{SqlStore, statement::Statement},
 };
 
-/// The order of a list: a sort key that is never null, and the id to break ties, both in one direction.
+/// The order of a list: a sort key that is never null and, unless no two rows share one, the id to break ties, both in
+/// one direction.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Order {
     /// The sort key as the index has it.
@@ -18,12 +19,19 @@ pub(super) struct Order {
     pub(super) text: bool,
     /// Largest first.
     pub(super) descending: bool,
+    /// Whether no two rows of the list have the same key.
+    pub(super) unique: bool,
 }
 
 impl Order {
     /// Largest, hence newest, first by a number or time.
     pub(super) const fn newest(key: &'static str) -> Self {
-        Self { key, text: false, descending: true }
+        Self { key, text: false, descending: true, unique: false }
+    }
+
+    /// Largest first by a number that only one row has.
+    pub(super) const fn last(key: &'static str) -> Self {
+        Self { key, text: false, descending: true, unique: true }
     }
 
     /// Ends a statement whose last clause is a `WHERE`: the rows after the cursor, in order, one more than the page's
@@ -36,16 +44,23 @@ impl Order {
         let (than, direction) = if self.descending { (" < ", " DESC") } else { (" > ", "") };
         if let Some(cursor) = &request.cursor {
             let position = Position::decode(cursor, list)?;
-            statement.push(" AND (").push(self.key).push(", t.id)").push(than).push("(");
+            let tied = if self.unique { "" } else { ", t.id" };
+            statement.push(" AND (").push(self.key).push(tied).push(")").push(than).push("(");
             match &position.value {
                 SortValue::Int(value) if !self.text => statement.bind(value),
                 // PostgreSQL keeps no NUL in a text, so no row of ours has given us this one.
                 SortValue::Text(value) if self.text && !value.contains('\0') => statement.bind(value),
                 _ => return Err(invalid_cursor()),
             };
-            statement.push(", ").bind(&position.id).push(")");
+            if !self.unique {
+                statement.push(", ").bind(&position.id);
+            }
+            statement.push(")");
         }
-        statement.push(" ORDER BY ").push(self.key).push(direction).push(", t.id").push(direction);
+        statement.push(" ORDER BY ").push(self.key).push(direction);
+        if !self.unique {
+            statement.push(", t.id").push(direction);
+        }
         statement.push(" LIMIT ").bind(&(i64::from(limit) + 1));
         Ok(usize::try_from(limit).unwrap_or(usize::MAX))
     }

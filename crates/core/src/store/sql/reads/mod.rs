@@ -10,4 +10,6 @@ mod jobs;
 mod list;
 mod messages;
 mod pipelines;
+#[cfg(test)]
+mod plans;
 mod select;

@@ -1,0 +1,323 @@
+//! Which way the databases go: along an index, without looking at whole tables and without sorting.
+
+use std::{sync::OnceLock, thread};
+
+use chrono::{DateTime, Utc};
+use dealwright_peers::{Postgres, psql};
+use uuid::Uuid;
+
+use super::{automation, contact_list, contacts, identity, jobs, list::Order, messages, pipelines};
+use crate::{
+    domain::{chat::ChatState, contact::IdentityKind, event::Subject, job::JobState, run::RunOutcome},
+    id::*,
+    page::{ListKey, PageRequest, Position, SortValue},
+    ports::store::{ChatFilter, ContactFilter, ContactSort, RunFilter, Sort, Value},
+    store::sql::{Db, SqlStore, StoreOptions, migrate, statement::Statement},
+};
+
+const SORTS: [(ContactSort, &str); 5] = [
+    (ContactSort::CreatedAt, "created"),
+    (ContactSort::UpdatedAt, "updated"),
+    (ContactSort::Name, "name"),
+    (ContactSort::LastMessageAt, "last_message"),
+    (ContactSort::Score, "score"),
+];
+
+/// Rows enough that a wrong way would be dearer: one organisation of 20,000 contacts among others, with stages,
+/// assignees, sources and tags that are common and some that are rare.
+const ROWS: &str = "
+SET session_replication_role = replica;
+CREATE FUNCTION pg_temp.n(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$ SELECT lpad(to_hex(n), 32, '0')::uuid $$;
+INSERT INTO pipelines SELECT pg_temp.n(i), pg_temp.n(o), 'P', false, i, i, 1 FROM generate_series(1, 2) o, generate_series(1, 3) i;
+INSERT INTO stages SELECT pg_temp.n(i), pg_temp.n(o), CASE WHEN i = 11 THEN pg_temp.n(3) ELSE pg_temp.n(1 + i % 2) END, 'S', i,
+    NULL, 'open', NULL, '[]', i, i, 1 FROM generate_series(1, 2) o, generate_series(1, 11) i;
+INSERT INTO contacts SELECT pg_temp.n(i), pg_temp.n(o), 'C', md5(i::text), '[]', '[]', '{}', NULL,
+    pg_temp.n(CASE WHEN i % 100 = 7 THEN 6 ELSE 1 + i % 5 END), NULL, CASE WHEN i % 100 = 9 THEN 'rare' ELSE 'source' || i % 5 END,
+    '[]', '{}', pg_temp.n(CASE WHEN i % 100 = 8 THEN 11 ELSE 1 + i % 10 END),
+    pg_temp.n(CASE WHEN i % 100 = 8 THEN 3 ELSE 1 + i % 2 END), pg_temp.n(i), i, i % 100, NULL, NULL,
+    CASE WHEN i % 2 = 0 THEN i END, i, i, CASE WHEN i % 20 = 0 THEN i END, 1
+    FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO contact_identities SELECT pg_temp.n(o), 'email', i || '@example.org', pg_temp.n(i), true
+    FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO contact_tags SELECT pg_temp.n(o), CASE WHEN i % 5 = 0 THEN 'common' ELSE 'tag' || i % 1000 END, pg_temp.n(i)
+    FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO stage_history SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 1000), NULL, pg_temp.n(1 + i % 2), NULL,
+    pg_temp.n(1 + i % 10), NULL, i, i + 5, pg_temp.n(1 + (i + 1) % 10), false, NULL, NULL, NULL
+    FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO accounts SELECT pg_temp.n(i), pg_temp.n(o), 'email', 'A', 'h' || i, pg_temp.n(i), 'team', 'active', 1, NULL, NULL,
+    NULL, 'own', NULL, i, i, NULL, 1 FROM generate_series(1, 2) o, generate_series(1, 2000) i;
+INSERT INTO chats SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), 'email', 'k' || i, NULL, pg_temp.n(1 + i % 5000), NULL,
+    i, CASE WHEN i % 50 = 0 THEN 1 ELSE 0 END, pg_temp.n(1 + i % 5), CASE WHEN i % 10 = 0 THEN 'open' ELSE 'closed' END, NULL,
+    '[]', i, 1 FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO messages SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), pg_temp.n(1 + i % 200), 'email',
+    CASE WHEN i % 2 = 0 THEN 'incoming' ELSE 'outgoing' END, '{}', NULL, NULL, i, i % 30 <> 0, 'sent', NULL, NULL, '{}',
+    'p' || i, 'r' || i, i FROM generate_series(1, 2) o, generate_series(1, 40000) i;
+INSERT INTO runs SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), 1, pg_temp.n(i), 'stage.changed',
+    pg_temp.n(1 + i % 1000), CASE WHEN i % 50 = 0 THEN 'failed' ELSE 'applied' END, '{}', '[]', 1, NULL, false, i
+    FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO timers SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), pg_temp.n(i), pg_temp.n(i), i, false
+    FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO jobs SELECT pg_temp.n(i), pg_temp.n(o), 'send_message', '{}', CASE WHEN i % 50 = 0 THEN 'queued' ELSE 'done' END,
+    0, 0, i, NULL, NULL, NULL, i, i FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO notifications SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 5), 'k', 't', NULL, NULL, NULL, '{}', i % 10 <> 0, i
+    FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO events SELECT pg_temp.n(i), pg_temp.n(o), 'contact.updated', 'contact', pg_temp.n(i % 200), i / 200, i, '{}', '{}', '{}', '{}'
+    FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO subjects SELECT pg_temp.n(o), pg_temp.n(i), 'contact', 100, 90 FROM generate_series(1, 2) o, generate_series(0, 199) i;
+INSERT INTO sessions SELECT pg_temp.n(i), pg_temp.n(i), pg_temp.n(1), uuid_send(pg_temp.n(i)), uuid_send(pg_temp.n(i + 1)), i, i, NULL, i
+    FROM generate_series(1, 20000) i;
+ANALYZE;
+";
+
+/// A database with [`ROWS`], made once; each test has connections of its own.
+fn filled() -> &'static str {
+    static FILLED: OnceLock<(Postgres, String)> = OnceLock::new();
+    let make = || {
+        let server = Postgres::start().unwrap();
+        let urls = server.fresh_database("plans").unwrap();
+        let owner = urls.owner.clone();
+        // On a thread of its own: a runtime cannot wait for another one.
+        let migrated = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(migrate(&owner, "crm_app", &StoreOptions::default()))
+        });
+        migrated.join().unwrap().unwrap();
+        let (_, database) = urls.app.rsplit_once('/').unwrap();
+        let superuser = format!("{}/{database}", server.superuser().rsplit_once('/').unwrap().0);
+        psql(&superuser, ROWS).unwrap();
+        // Pages of an index and of its table are as near as on any disk without moving parts.
+        psql(&superuser, &format!("ALTER DATABASE {database} SET random_page_cost = 1.1")).unwrap();
+        (server, urls.app)
+    };
+    &FILLED.get_or_init(make).1
+}
+
+async fn stores() -> [SqlStore; 2] {
+    let options = StoreOptions::default();
+    let postgres = SqlStore::open(filled(), options.clone()).await.unwrap();
+    [SqlStore::open("sqlite::memory:", options).await.unwrap(), postgres]
+}
+
+fn n<T: Id>(n: u128) -> T {
+    T::from_uuid(Uuid::from_u128(n))
+}
+
+fn at(micros: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(micros).unwrap()
+}
+
+async fn explain(store: &SqlStore, statement: &Statement) -> String {
+    let explain = match store.db() {
+        Db::Sqlite => "EXPLAIN QUERY PLAN ",
+        Db::Postgres => "EXPLAIN (COSTS OFF) ",
+    };
+    let statement = Statement { text: format!("{explain}{}", statement.text), values: statement.values.clone() };
+    let rows = store.rows(Some(n(1)), statement).await.unwrap();
+    let line = |row: Vec<Value>| match row.into_iter().next_back() {
+        Some(Value::Text(line)) => line,
+        other => panic!("{other:?} is no line of a plan"),
+    };
+    rows.into_iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What a plan does that grows with the table. SQLite calls a walk along an index `SEARCH`, PostgreSQL `Index Scan`.
+fn faults(db: Db, plan: &str) -> Vec<String> {
+    let bad = |line: &&str| match db {
+        // `p` is what was picked, `u…` the parts of a compound, `r` of a derived table: bounded before.
+        Db::Sqlite => {
+            let scanned = line.strip_prefix("SCAN ").is_some_and(|rest| {
+                let name = rest.split(' ').next().unwrap_or_default();
+                !["p", "r", "CONSTANT"].contains(&name) && !name.starts_with("u") && !name.contains("subquery")
+            });
+            scanned || line.contains("TEMP B-TREE")
+        }
+        // An organisation has a handful of stages.
+        Db::Postgres => (line.contains("Seq Scan") && !line.contains("on stages ")) || line.contains("Sort"),
+    };
+    plan.lines().filter(bad).map(str::to_owned).collect()
+}
+
+async fn assert_plan(stores: &[SqlStore], what: &str, statement: &Statement, index: &str) {
+    for store in stores {
+        let plan = explain(store, statement).await;
+        let faults = faults(store.db(), &plan);
+        let via = plan.contains(&format!(" {index} ")) || plan.lines().any(|it| it.ends_with(&format!(" {index}")));
+        assert!(faults.is_empty() && via, "{what} on {:?}, wanted by {index}:\n{}\n{plan}", store.db(), statement.text);
+    }
+}
+
+/// The list's first page, and one after a cursor.
+fn pages((statement, order): (Statement, Order)) -> [Statement; 2] {
+    let list = ListKey::of(&"plans");
+    let value = if order.text { SortValue::Text("7".to_owned()) } else { SortValue::Int(15_000) };
+    let cursor = Position { value, id: Uuid::from_u128(15_000) }.encode(list);
+    [None, Some(cursor)].map(|cursor| {
+        let mut statement = statement.clone();
+        order.finish(&mut statement, list, &PageRequest { limit: None, cursor }).unwrap();
+        statement
+    })
+}
+
+#[tokio::test]
+async fn lists_walk_an_index() {
+    let stores = stores().await;
+    let chats = ChatFilter::default;
+    let runs = RunFilter::default;
+    let lists = [
+        ("inbox", messages::inbox(n(1), &chats()), "chats_inbox"),
+        ("inbox of account", messages::inbox(n(1), &ChatFilter { account_id: Some(n(3)), ..chats() }), "chats_account"),
+        ("inbox of contact", messages::inbox(n(1), &ChatFilter { contact_id: Some(n(3)), ..chats() }), "chats_contact"),
+        ("inbox of user", messages::inbox(n(1), &ChatFilter { assigned_to: Some(n(3)), ..chats() }), "chats_assigned"),
+        ("open inbox", messages::inbox(n(1), &ChatFilter { state: Some(ChatState::Open), ..chats() }), "chats_state"),
+        ("unread inbox", messages::inbox(n(1), &ChatFilter { unread: Some(true), ..chats() }), "chats_unread"),
+        ("messages", messages::of_chat(n(1), n(3)), "messages_chat"),
+        ("history", pipelines::history(n(1), n(3)), "stage_history_contact"),
+        ("runs", automation::runs(n(1), &runs()), "runs_created"),
+        ("runs of rule", automation::runs(n(1), &RunFilter { rule_id: Some(n(3)), ..runs() }), "runs_rule"),
+        ("runs of contact", automation::runs(n(1), &RunFilter { contact_id: Some(n(3)), ..runs() }), "runs_contact"),
+        ("failed", automation::runs(n(1), &RunFilter { outcome: Some(RunOutcome::Failed), ..runs() }), "runs_outcome"),
+        ("events", automation::events_of(n(1), Subject::from(n::<ContactId>(3))), "events_subject"),
+        ("jobs", jobs::jobs(n(1), None), "jobs_created"),
+        ("queued jobs", jobs::jobs(n(1), Some(JobState::Queued)), "jobs_state"),
+        ("notifications", jobs::notifications(n(1), n(3)), "notifications_user"),
+    ];
+    for (what, list, index) in lists {
+        for statement in pages(list) {
+            assert_plan(&stores, what, &statement, index).await;
+        }
+    }
+    let after = Some(n(500));
+    let lookups = [
+        ("contacts in a stage", contacts::in_stages(n(1), &[n(3)], after, 100), "contacts_stage"),
+        ("deleted", contacts::deleted_in_stages(n(1), &[n(3), n(4)], 100), "contacts_stage_updated"),
+        ("timers of rule", automation::timers_of_rule(n(1), n(3), None, 100), "timers_rule"),
+        ("timers of rule", automation::timers_of_rule(n(1), n(3), Some(n(500)), 100), "timers_rule"),
+        ("pending events", automation::pending(n(1), Uuid::from_u128(3), 10), "events_subject"),
+        ("unread messages", messages::unread(n(1), n(3), at(20_000)), "messages_unread"),
+        ("references", messages::references(n(1), n(3), 20), "messages_chat"),
+        ("session", identity::by_refresh_hash(&[1]), "sessions_previous_hash"),
+        ("session", identity::by_refresh_hash(&[1]), "sessions_refresh_hash"),
+    ];
+    for (what, statement, index) in lookups {
+        assert_plan(&stores, what, &statement, index).await;
+    }
+}
+
+fn contact_pages(
+    filter: &ContactFilter,
+    field: ContactSort,
+    collect: Option<&contact_list::Condition<'_>>,
+) -> Vec<Statement> {
+    let list = ListKey::of(&"plans");
+    let value = if field == ContactSort::Name { SortValue::Text("7".to_owned()) } else { SortValue::Int(50) };
+    let cursor = Position { value, id: Uuid::from_u128(50) }.encode(list);
+    let mut pages = Vec::new();
+    for descending in [true, false] {
+        for cursor in [None, Some(cursor.clone())] {
+            let page = PageRequest { limit: None, cursor };
+            let sort = Sort { field, descending };
+            pages.push(contact_list::statement(n(1), filter, sort, collect, list, &page).unwrap().0);
+        }
+    }
+    pages
+}
+
+#[tokio::test]
+async fn contacts_walk_the_index_of_their_sort() {
+    let stores = stores().await;
+    let none = ContactFilter::default;
+    let stage = || ContactFilter { stage_id: Some(n(3)), ..none() };
+    let tag = || ContactFilter { tag: Some("common".to_owned()), ..none() };
+    let assignee = ContactFilter { assigned_to: Some(n(3)), ..none() };
+    let source = ContactFilter { source: Some("source1".to_owned()), ..none() };
+    for (field, name) in SORTS {
+        for (filter, index) in [
+            (none(), format!("contacts_{name}")),
+            (stage(), format!("contacts_stage_{name}")),
+            (tag(), format!("contacts_{name}")),
+            (ContactFilter { tag: tag().tag, ..stage() }, format!("contacts_stage_{name}")),
+            (ContactFilter { assigned_to: Some(n(3)), ..tag() }, {
+                if field == ContactSort::CreatedAt { "contacts_assigned".into() } else { format!("contacts_{name}") }
+            }),
+        ] {
+            for statement in contact_pages(&filter, field, None) {
+                assert_plan(&stores, &format!("{filter:?} by {name}"), &statement, &index).await;
+            }
+        }
+    }
+    for (filter, index) in [(assignee, "contacts_assigned"), (source, "contacts_source")] {
+        for statement in contact_pages(&filter, ContactSort::CreatedAt, None) {
+            assert_plan(&stores, &format!("{filter:?}"), &statement, index).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn rare_conditions_are_counted_and_collected_by_their_own_index() {
+    use contact_list::Condition;
+    let stores = stores().await;
+    let (tag, source, email) = ("tag7".to_owned(), "rare".to_owned(), "7@example.org".to_owned());
+    let range = crate::ports::store::TimeRange { gte: Some(at(100)), lt: Some(at(300)), ..<_>::default() };
+    let filter = ContactFilter {
+        tag: Some(tag.clone()),
+        source: Some(source.clone()),
+        email: Some(email.clone()),
+        assigned_to: Some(n(6)),
+        updated_at: Some(range),
+        last_message_at: Some(range),
+        ..ContactFilter::default()
+    };
+    let keys = |db| if db == Db::Sqlite { "sqlite_autoindex_contacts_1" } else { "contacts_pkey" };
+    for (condition, sqlite, postgres) in [
+        (Condition::Tag(&tag), "SEARCH x USING PRIMARY KEY", "contact_tags_pkey"),
+        (Condition::Identity(IdentityKind::Email, &email), "SEARCH x USING PRIMARY KEY", "contact_identities"),
+        (Condition::Source(&source), "contacts_source", "contacts_source"),
+        (Condition::AssignedTo(n(6)), "contacts_assigned", "contacts_assigned"),
+        (Condition::During(ContactSort::UpdatedAt, range), "contacts_updated", "contacts_updated"),
+        (Condition::During(ContactSort::LastMessageAt, range), "contacts_last_message", "contacts_last_message"),
+        (Condition::Pipeline(n(3)), "contacts_stage", "contacts_stage"),
+    ] {
+        let counted = contact_list::probe(n(1), std::slice::from_ref(&condition));
+        let collected = contact_pages(&filter, ContactSort::Score, Some(&condition));
+        for store in &stores {
+            let index = if store.db() == Db::Sqlite { sqlite } else { postgres };
+            let plan = explain(store, &counted).await;
+            assert!(plan.contains(index) && !plan.contains("Seq Scan on contacts"), "counting {condition:?}:\n{plan}");
+            for statement in &collected {
+                let plan = explain(store, statement).await;
+                assert!(plan.contains(index) && plan.contains(keys(store.db())), "{condition:?}:\n{plan}");
+                assert!(!plan.contains("Seq Scan on contacts"), "{condition:?}:\n{plan}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn boards_conversion_and_lookups_by_many_keys_use_their_indexes() {
+    let stores = stores().await;
+    let texts = |prefix: &str| (1..=100).map(|n| format!("{prefix}{n}")).collect::<Vec<_>>();
+    let identities: Vec<_> =
+        texts("").into_iter().map(|it| (IdentityKind::Email, format!("{it}@example.org"))).collect();
+    let (from, to) = (at(100), at(300));
+    for (what, statement, indexes) in [
+        ("counts", pipelines::counts(n(1), n(1)), &["contacts_stage"][..]),
+        ("cards", pipelines::first_cards(n(1), &[n(3), n(4)], 20), &["contacts_stage_entered"]),
+        ("conversion", pipelines::conversion(n(1), n(1), from, to), &["stage_history_stage"]),
+        ("holders", contacts::holders(n(1), &identities), &["contact_identities", "SEARCH i USING PRIMARY KEY"]),
+        ("references", messages::by_references(n(1), n(3), &texts("r")), &["messages_reference"]),
+    ] {
+        for store in &stores {
+            let plan = explain(store, &statement).await;
+            let via = indexes.iter().any(|index| plan.contains(index));
+            let whole = ["contacts", "stage_history", "messages", "contact_identities", "t", "h", "m", "i"];
+            let scans = plan.lines().any(|line| {
+                let scanned = line
+                    .trim()
+                    .strip_prefix("SCAN ")
+                    .or(line.trim_start_matches(['-', '>', ' ']).strip_prefix("Seq Scan on "));
+                scanned.is_some_and(|rest| whole.contains(&rest.split(' ').next().unwrap_or_default()))
+            });
+            assert!(via && !scans, "{what} on {:?}:\n{plan}", store.db());
+        }
+    }
+}
