@@ -11,7 +11,7 @@ use crate::{
         run::Run,
     },
     doors::operation::{Operation, json_outputs, room},
-    id::{AccountId, ChatId, ContactId, JobId, MediaId, MessageId, PipelineId, RuleId},
+    id::{AccountId, ChatId, ContactId, JobId, MediaId, MessageId, NotificationId, PipelineId, RuleId},
     page::{Page, PageRequest},
     services::{
         accounts::{
@@ -179,6 +179,8 @@ room! {
 
     /// Lists one's own notifications, unread first, then newest first.
     Query list(PageRequest) -> Page<Notification> [read Notifications] notifications::list;
+    /// Answers one of one's own notifications.
+    Query get(NotificationId) -> Notification [read Notifications] notifications::get;
     /// Marks a notification as read or unread.
     Command update(UpdateNotification) -> Notification [write Notifications] notifications::update;
 }

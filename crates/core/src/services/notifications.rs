@@ -72,12 +72,15 @@ pub(crate) async fn list(unit: &mut Unit, page: PageRequest) -> Result<Page<Noti
     unit.store().notifications(unit.organization_id(), user, &page).await
 }
 
-pub(crate) async fn update(unit: &mut Unit, input: UpdateNotification) -> Result<Notification> {
+pub(crate) async fn get(unit: &mut Unit, id: NotificationId) -> Result<Notification> {
     let user = unit.scope().require_user()?;
-    let found = unit.store().notification(unit.organization_id(), input.id).await?;
+    let found = unit.store().notification(unit.organization_id(), id).await?;
     // Somebody else's notification does not exist for this user.
-    let mut notification =
-        found.filter(|it| it.user_id == user).ok_or_else(|| Error::not_found("notification", input.id))?;
+    found.filter(|it| it.user_id == user).ok_or_else(|| Error::not_found("notification", id))
+}
+
+pub(crate) async fn update(unit: &mut Unit, input: UpdateNotification) -> Result<Notification> {
+    let mut notification = get(unit, input.id).await?;
     if notification.read != input.patch.read {
         unit.note(Write::Update(Update::of(&notification).set("read", &input.patch.read)))?;
         notification.read = input.patch.read;
