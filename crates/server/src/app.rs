@@ -1,6 +1,6 @@
 //! The router, made from the two tables.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -10,6 +10,7 @@ use axum::{
 };
 use bytes::Bytes;
 use dealwright::Crm;
+use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
@@ -17,21 +18,49 @@ use crate::{
     frame::frame,
     openapi::{self, Catalogue},
     problem::Problem,
+    realtime,
     routes::routes,
     shell::SHELL_ROUTES,
     state::Shared,
 };
 
 /// How the router is made.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Options {}
+pub struct Options {
+    /// Ends live connections and the tasks that feed them.
+    pub shutdown: CancellationToken,
+    /// How often it is looked whether the sessions behind live connections still stand; every 10 s by default.
+    pub session_check: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { shutdown: CancellationToken::new(), session_check: realtime::SESSION_CHECK }
+    }
+}
+
+impl Options {
+    /// The same, with a token that ends live connections.
+    #[must_use]
+    pub fn shutdown(mut self, shutdown: CancellationToken) -> Self {
+        self.shutdown = shutdown;
+        self
+    }
+
+    /// The same, with another pause between looks at the sessions behind live connections.
+    #[must_use]
+    pub fn session_check(mut self, pause: Duration) -> Self {
+        self.session_check = pause;
+        self
+    }
+}
 
 /// The whole server as a router: serve it alone, or merge it into an application of your own.
 ///
 /// Must be called inside a tokio runtime: live views are fed by a task that ends with the router.
 pub fn app(crm: Crm, options: Options) -> Router {
-    let catalogue = Catalogue::new();
+    let catalogue = Catalogue::whole();
     let bound: Vec<Arc<Bound>> = routes()
         .filter_map(|route| {
             let bound = Bound::new(route, &catalogue);
@@ -46,6 +75,8 @@ pub fn app(crm: Crm, options: Options) -> Router {
     let page = openapi::page(&document);
     let shared = Shared::new(crm, options, Bytes::from(document.to_string()), Bytes::from(page));
     drop(catalogue);
+    let (live_layer, live) = realtime::open(&shared);
+    let live = Arc::new(live);
 
     let mut router = Router::new();
     for bound in bound {
@@ -58,7 +89,12 @@ pub fn app(crm: Crm, options: Options) -> Router {
         router = router.route(route.path, on(route.method.filter(), handler));
     }
     router
-        .fallback(|| async { Problem::not_found() })
+        .fallback(move || {
+            // The router owns the live side: it ends when the last copy of the router is gone.
+            let _live = &live;
+            async { Problem::not_found() }
+        })
+        .layer(live_layer)
         .layer(middleware::from_fn_with_state(shared.clone(), frame))
         .with_state(shared)
 }

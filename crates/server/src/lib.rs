@@ -1,16 +1,22 @@
-#![doc = "The HTTP and real-time server of the Dealwright engine: [`app`] turns an engine into an axum router."]
+#![doc = "The HTTP and real-time server of the Dealwright engine: [`app()`] turns an engine into an axum router."]
 
 mod app;
 pub mod body;
+pub mod config;
+pub mod docs;
 mod door;
 mod frame;
 mod in_flight;
+pub mod metrics;
 pub mod openapi;
 pub mod parameters;
 pub mod problem;
 mod query;
+mod realtime;
 pub mod route;
 pub mod routes;
+pub mod serve;
+pub mod setup;
 pub mod shell;
 mod state;
 

@@ -30,6 +30,17 @@ impl Verb {
         }
     }
 
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
     /// As the router has it.
     pub const fn filter(self) -> MethodFilter {
         match self {

@@ -1,12 +1,82 @@
 //! The table of routes: every operation's address. What is not an operation (signing in, media, health) is in
 //! `shell/`.
 
-use crate::route::{Route, get};
+use crate::route::{Route, create, delete, get, patch, post, put};
 
-/// Every route of an operation.
-pub const ROUTES: &[&[Route]] = &[PROFILE];
+/// Every route of an operation, room by room.
+pub const ROUTES: &[&[Route]] = &[PROFILE, CONTACTS, PIPELINES, ACCOUNTS, MESSAGING, AUTOMATION, REST];
 
 const PROFILE: &[Route] = &[get("/api/users/profile", "profile.get")];
+
+const CONTACTS: &[Route] = &[
+    get("/api/crm/clients", "contacts.list"),
+    create("/api/crm/clients", "contacts.create", "/api/crm/clients/{id}").query(&["allow_duplicate"]),
+    get("/api/crm/clients/{id}", "contacts.get"),
+    patch("/api/crm/clients/{id}", "contacts.update"),
+    delete("/api/crm/clients/{id}", "contacts.delete").if_match(true),
+    post("/api/crm/clients/{id}/restore", "contacts.restore").body(NO_BODY),
+    put("/api/pipeline/clients/{contact_id}/stage", "contacts.move"),
+    get("/api/pipeline/clients/{contact_id}/history", "contacts.history"),
+];
+
+const PIPELINES: &[Route] = &[
+    get("/api/pipeline", "pipelines.list"),
+    create("/api/pipeline", "pipelines.create", "/api/pipeline/{id}"),
+    get("/api/pipeline/{id}", "pipelines.get"),
+    patch("/api/pipeline/{id}", "pipelines.update"),
+    delete("/api/pipeline/{id}", "pipelines.delete").if_match(true),
+    get("/api/pipeline/{pipeline_id}/board", "pipelines.board"),
+    get("/api/pipeline/stages", "stages.list"),
+    create("/api/pipeline/stages", "stages.create", "/api/pipeline/stages/{id}"),
+    patch("/api/pipeline/stages/{id}", "stages.update"),
+    delete("/api/pipeline/stages/{id}", "stages.delete").if_match(true),
+];
+
+const ACCOUNTS: &[Route] = &[
+    get("/api/bd-accounts", "accounts.list"),
+    create("/api/bd-accounts/connect", "accounts.connect", "/api/bd-accounts/{id}"),
+    get("/api/bd-accounts/{id}", "accounts.get"),
+    patch("/api/bd-accounts/{id}", "accounts.update"),
+    delete("/api/bd-accounts/{id}", "accounts.delete"),
+    get("/api/bd-accounts/{id}/status", "accounts.status"),
+    post("/api/bd-accounts/{id}/reconnect", "accounts.reconnect").body(NO_BODY),
+];
+
+const MESSAGING: &[Route] = &[
+    get("/api/messaging/inbox", "chats.list"),
+    get("/api/messaging/chats/{id}", "chats.get"),
+    patch("/api/messaging/chats/{id}", "chats.update"),
+    get("/api/messaging/messages", "messages.list"),
+    get("/api/messaging/messages/{id}", "messages.get"),
+    delete("/api/messaging/messages/{id}", "messages.cancel"),
+    get("/api/messaging/messages/{id}/explain", "messages.explain"),
+    patch("/api/messaging/messages/{id}/read", "messages.read").body(NO_BODY).if_match(false),
+    post("/api/messaging/send", "messages.send").status(202),
+    get("/api/media/{id}/info", "media.get"),
+];
+
+const AUTOMATION: &[Route] = &[
+    get("/api/automation/rules", "rules.list"),
+    create("/api/automation/rules", "rules.create", "/api/automation/rules/{id}"),
+    get("/api/automation/rules/{id}", "rules.get"),
+    patch("/api/automation/rules/{id}", "rules.update"),
+    delete("/api/automation/rules/{id}", "rules.delete"),
+    get("/api/automation/rules/{id}/versions", "rules.versions"),
+    get("/api/automation/explain", "rules.explain"),
+    get("/api/automation/runs", "runs.list"),
+];
+
+const REST: &[Route] = &[
+    get("/api/notifications", "notifications.list"),
+    get("/api/notifications/{id}", "notifications.get"),
+    patch("/api/notifications/{id}", "notifications.update").if_match(false),
+    get("/api/analytics/conversion-rates", "analytics.conversion_rates"),
+    get("/api/jobs", "jobs.list"),
+    get("/api/jobs/{id}", "jobs.get"),
+    delete("/api/jobs/{id}", "jobs.cancel"),
+];
+
+const NO_BODY: crate::route::Body = crate::route::Body::None;
 
 /// Every route of an operation, in order.
 pub fn routes() -> impl Iterator<Item = &'static Route> {

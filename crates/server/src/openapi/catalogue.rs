@@ -24,7 +24,7 @@ pub struct Catalogue {
 
 impl Catalogue {
     /// Asks every operation and every shell route.
-    pub fn new() -> Self {
+    pub fn whole() -> Self {
         let generator = |settings: SchemaSettings| {
             let mut settings = settings.with(|settings| {
                 settings.definitions_path = "/components/schemas".into();

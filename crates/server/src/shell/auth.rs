@@ -18,7 +18,6 @@ use crate::{
     body::{JSON, read_object},
     problem::Problem,
     route::Verb,
-    state::Shared,
 };
 
 /// A token to be looked at.
@@ -40,8 +39,10 @@ const fn auth(path: &'static str, name: &'static str) -> ShellRoute {
         path,
         name,
         doc: "",
+        stands_for: &[],
         status: 200,
         signed_in: false,
+        query: &[],
         input: None,
         output: None,
         media_type: None,

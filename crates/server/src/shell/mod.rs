@@ -2,6 +2,7 @@
 //! its own schemas.
 
 mod auth;
+mod media;
 mod public;
 
 use axum::{
@@ -27,10 +28,14 @@ pub struct ShellRoute {
     pub name: &'static str,
     /// What it does, in one sentence.
     pub doc: &'static str,
+    /// The operations that it stands for.
+    pub stands_for: &'static [&'static str],
     /// The status of a good answer.
     pub status: u16,
     /// Whether an access token is needed.
     pub signed_in: bool,
+    /// Name, type and meaning of its query's parameters.
+    pub query: &'static [(&'static str, &'static str, &'static str)],
     /// The JSON that it reads.
     pub input: Option<SchemaOf>,
     /// The JSON that it answers.
@@ -52,6 +57,8 @@ pub const SHELL_ROUTES: &[ShellRoute] = &[
     auth::REFRESH,
     auth::VERIFY,
     auth::SIGN_OUT,
+    media::UPLOAD,
+    media::DOWNLOAD,
     public::HEALTH,
     public::READY,
     public::OPENAPI,
@@ -63,7 +70,11 @@ impl ShellRoute {
     pub fn parameters(&self) -> Vec<Value> {
         let names = self.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
         let schema = json!({"type": "string", "format": "uuid"});
-        names.map(|name| json!({"name": name, "in": "path", "required": true, "schema": schema})).collect()
+        let in_path = names.map(|name| json!({"name": name, "in": "path", "required": true, "schema": schema}));
+        let in_query = self.query.iter().map(|(name, kind, about)| {
+            json!({"name": name, "in": "query", "required": false, "description": about, "schema": {"type": kind}})
+        });
+        in_path.chain(in_query).collect()
     }
 
     /// What it reads that is not JSON, for the OpenAPI document.

@@ -1,0 +1,174 @@
+//! Configuration: read in one place, from flags, variables and a file, all told by one table.
+
+mod read;
+mod settings;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+pub use self::{
+    read::{Task, Texts, command, read},
+    settings::{SETTINGS, Setting, markdown},
+};
+
+/// What the settings mean.
+#[derive(Clone)]
+pub struct Config {
+    /// Where the server answers.
+    pub listen: SocketAddr,
+    /// Where `/metrics` is answered.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Where everything lies that is not told to lie elsewhere.
+    pub data_dir: PathBuf,
+    /// The database.
+    pub database: String,
+    /// Connections to PostgreSQL at most.
+    pub database_connections: usize,
+    /// Whether SQLite waits for the disk.
+    pub durable: bool,
+    /// The keys that seal secrets.
+    pub secrets_key_file: PathBuf,
+    /// The keys that sign tokens.
+    pub tokens_key_file: PathBuf,
+    /// Authorities to trust beside the public ones.
+    pub extra_ca: Vec<PathBuf>,
+    /// Whether mail servers with private addresses are refused.
+    pub public_hosts_only: bool,
+    /// Whether mail servers without TLS are accepted.
+    pub allow_plaintext_mail: bool,
+    /// Where files lie, if not in the data folder.
+    pub s3: Option<S3>,
+    /// What is logged.
+    pub log_level: String,
+    /// Whether logs are JSON.
+    pub log_json: bool,
+}
+
+/// An object store.
+#[derive(Clone)]
+pub struct S3 {
+    /// The bucket.
+    pub bucket: String,
+    /// Its address, for those that are not AWS.
+    pub endpoint: Option<String>,
+    /// Its region.
+    pub region: String,
+    /// The access key.
+    pub access_key: String,
+    /// The secret key.
+    pub secret_key: String,
+}
+
+impl Config {
+    /// Gives the settings their meaning.
+    ///
+    /// # Errors
+    /// For a value that means nothing, with what is expected.
+    pub fn new(texts: &Texts) -> Result<Self> {
+        let data_dir = PathBuf::from(texts.one("data_dir").context("data_dir is not set")?);
+        let path = |name: &str, file: &str| texts.one(name).map_or_else(|| data_dir.join(file), PathBuf::from);
+        let metrics_listen = match texts.one("metrics_listen") {
+            None | Some("off") => None,
+            Some(_) => Some(texts.parse("metrics_listen", "ADDRESS:PORT or off")?),
+        };
+        let log_json = match texts.one("log_format") {
+            Some("text") => false,
+            None | Some("json") => true,
+            Some(other) => bail!("log_format is {other:?}: json or text is expected"),
+        };
+        let database = texts
+            .one("database")
+            .map_or_else(|| format!("sqlite://{}", data_dir.join("crm.db").display()), str::to_owned);
+        Ok(Self {
+            listen: texts.parse("listen", "ADDRESS:PORT")?,
+            metrics_listen,
+            database,
+            database_connections: texts.parse("database_connections", "a number")?,
+            durable: texts.on("durable")?,
+            secrets_key_file: path("secrets_key_file", "secrets.key"),
+            tokens_key_file: path("tokens_key_file", "tokens.key"),
+            extra_ca: texts.all("extra_ca").iter().map(PathBuf::from).collect(),
+            public_hosts_only: texts.on("public_hosts_only")?,
+            allow_plaintext_mail: texts.on("allow_plaintext_mail")?,
+            s3: s3(texts)?,
+            log_level: texts.one("log_level").unwrap_or("info").to_owned(),
+            log_json,
+            data_dir,
+        })
+    }
+}
+
+fn s3(texts: &Texts) -> Result<Option<S3>> {
+    let Some(bucket) = texts.one("s3_bucket") else { return Ok(None) };
+    let needed = |name: &str| {
+        texts.one(name).map(str::to_owned).with_context(|| format!("s3_bucket is set, so {name} must be set too"))
+    };
+    Ok(Some(S3 {
+        bucket: bucket.to_owned(),
+        endpoint: texts.one("s3_endpoint").map(str::to_owned),
+        region: needed("s3_region")?,
+        access_key: needed("s3_access_key")?,
+        secret_key: needed("s3_secret_key")?,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Config> {
+        let arguments = std::iter::once("dealwright-server").chain(arguments.iter().copied()).map(Into::into).collect();
+        let variables = variables.to_vec();
+        let variable = move |name: &str| variables.iter().find(|it| it.0 == name).map(|it| it.1.to_owned());
+        Config::new(&read(arguments, variable)?.1)
+    }
+
+    #[test]
+    fn nothing_needs_to_be_set() {
+        let config = config(&[], &[]).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.database, "sqlite://./dealwright-data/crm.db");
+        assert!(config.s3.is_none());
+    }
+
+    #[test]
+    fn flags_go_before_variables_before_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("crm.toml");
+        std::fs::write(
+            &file,
+            "listen = \"127.0.0.1:3\"\nlog_level = \"warn\"\nextra_ca = [\"a\", \"b\"]\ndurable = true",
+        )
+        .unwrap();
+        let file = file.to_str().unwrap();
+        let variables = [("DEALWRIGHT_LISTEN", "127.0.0.1:2"), ("DEALWRIGHT_EXTRA_CA", "c, d")];
+        let config = config(&["--config", file, "serve", "--listen", "127.0.0.1:1"], &variables).unwrap();
+        assert_eq!(config.listen.port(), 1);
+        assert_eq!(config.log_level, "warn");
+        assert!(config.durable);
+        assert_eq!(config.extra_ca, [PathBuf::from("c"), PathBuf::from("d")]);
+    }
+
+    #[test]
+    fn a_wrong_value_is_named() {
+        for (arguments, word) in [
+            (&["--listen", "here"][..], "ADDRESS:PORT"),
+            (&["--log-format", "xml"], "json or text"),
+            (&["--s3-bucket", "b"], "s3_access_key"),
+            (&["--config", "/nowhere.toml"], "/nowhere.toml"),
+        ] {
+            let error = config(arguments, &[]).err().unwrap();
+            assert!(format!("{error:#}").contains(word), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_in_the_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("crm.toml");
+        std::fs::write(&file, "lissten = \"127.0.0.1:3\"").unwrap();
+        let error = config(&["--config", file.to_str().unwrap()], &[]).err().unwrap();
+        assert!(error.to_string().contains("lissten is no setting"), "{error:#}");
+    }
+}

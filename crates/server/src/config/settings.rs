@@ -1,0 +1,99 @@
+//! The one table of settings. Flags, variables, the file, `--help` and `docs/configuration.md` all come from it.
+
+/// One setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name in the file: `metrics_listen`. The flag is `--metrics-listen`, the variable
+    /// `DEALWRIGHT_METRICS_LISTEN`.
+    pub name: &'static str,
+    /// What its value is, for people; `None`: it is on or off.
+    pub value: Option<&'static str>,
+    /// What counts if it is not set.
+    pub default: Option<&'static str>,
+    /// Whether it may be given several times; in a variable with commas between.
+    pub many: bool,
+    /// What it does.
+    pub about: &'static str,
+}
+
+const fn setting(name: &'static str, value: &'static str, about: &'static str) -> Setting {
+    Setting { name, value: Some(value), default: None, many: false, about }
+}
+
+const fn switch(name: &'static str, about: &'static str) -> Setting {
+    Setting { name, value: None, default: None, many: false, about }
+}
+
+impl Setting {
+    const fn or(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
+    }
+
+    const fn many(mut self) -> Self {
+        self.many = true;
+        self
+    }
+
+    /// Its flag, without the dashes before it.
+    pub fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    /// Its variable.
+    pub fn variable(&self) -> String {
+        format!("DEALWRIGHT_{}", self.name.to_uppercase())
+    }
+}
+
+/// Every setting.
+pub const SETTINGS: &[Setting] = &[
+    setting("config", "FILE", "A TOML file with any of these settings under their names"),
+    setting("listen", "ADDRESS", "Where the server answers").or("127.0.0.1:8080"),
+    setting("metrics_listen", "ADDRESS", "Where /metrics is answered; off for nowhere").or("127.0.0.1:9464"),
+    setting(
+        "data_dir",
+        "FOLDER",
+        "Where the database, the keys and the files lie unless told otherwise; made if missing",
+    )
+    .or("./dealwright-data"),
+    setting(
+        "database",
+        "URL",
+        "sqlite://PATH (relative without a leading slash), or postgres://USER:PASSWORD@HOST/NAME of a role that is \
+         bound by row-level security; crm.db in the data folder if left out",
+    ),
+    setting("database_connections", "NUMBER", "Connections to PostgreSQL at most").or("16"),
+    switch("durable", "SQLite: wait at each commit until the disk has it, for loss of power"),
+    setting(
+        "secrets_key_file",
+        "FILE",
+        "The keys that seal accounts' secrets; secrets.key in the data folder, made if missing",
+    ),
+    setting("tokens_key_file", "FILE", "The keys that sign tokens; tokens.key in the data folder, made if missing"),
+    setting("extra_ca", "FILE", "Certificates (PEM) of authorities to trust beside the public ones").many(),
+    switch("public_hosts_only", "Refuse mail servers with private addresses"),
+    switch("allow_plaintext_mail", "Let people connect mail servers without TLS"),
+    setting("s3_bucket", "NAME", "Keep files in this bucket instead of the data folder"),
+    setting("s3_endpoint", "URL", "The object store's address, for those that are not AWS"),
+    setting("s3_region", "NAME", "The bucket's region").or("us-east-1"),
+    setting("s3_access_key", "KEY", "The object store's access key"),
+    setting("s3_secret_key", "KEY", "The object store's secret key; better as a variable than as a flag"),
+    setting("log_level", "LEVEL", "error, warn, info, debug, trace, or a filter such as info,dealwright=debug")
+        .or("info"),
+    setting("log_format", "FORMAT", "json or text").or("json"),
+];
+
+/// The table as Markdown.
+pub fn markdown() -> String {
+    let mut text = "| flag | variable | in the file | default | what it does |\n|---|---|---|---|---|\n".to_owned();
+    for it in SETTINGS {
+        let value = it.value.map(|value| format!(" {value}")).unwrap_or_default();
+        let repeat = if it.many { ", repeatable" } else { "" };
+        let default = it.default.map(|default| format!("`{default}`")).unwrap_or_default();
+        let (flag, variable, name, about) = (it.flag(), it.variable(), it.name, it.about);
+        let name = if name == "config" { String::new() } else { format!("`{name}`") };
+        text.push_str(&format!("| `--{flag}{value}`{repeat} | `{variable}` | {name} | {default} | {about} |\n"));
+    }
+    text
+}

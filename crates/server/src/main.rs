@@ -1,0 +1,67 @@
+#![doc = "The server's binary: reads the settings and does what they say."]
+
+use anyhow::{Context, Result, bail};
+use dealwright::store::sql::{Level, SqlStore, migrate};
+use dealwright_server::{
+    config::{self, Config, Task},
+    metrics, serve, setup,
+};
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let (task, texts) = config::read(std::env::args_os().collect(), variable)?;
+    let config = Config::new(&texts)?;
+    log(&config)?;
+    // A second provider would be a defect of the build; the first one stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match task {
+        Task::Serve => {
+            let recorded = config.metrics_listen.is_some().then(metrics::install).transpose()?;
+            serve::serve(setup::engine(&config).await?, &config, recorded).await
+        }
+        Task::Migrate { app_role } => {
+            let new = migrate(&config.database, &app_role, &setup::store_options(&config)).await?;
+            match new.as_slice() {
+                [] => println!("the database is up to date"),
+                new => println!("applied {}", new.join(", ")),
+            }
+            Ok(())
+        }
+        Task::Doctor => doctor(&config).await,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads variables")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn log(config: &Config) -> Result<()> {
+    let filter = EnvFilter::try_new(&config.log_level)
+        .with_context(|| format!("log_level is {:?}: a level such as info is expected", config.log_level))?;
+    let subscriber = tracing_subscriber::registry().with(filter);
+    // To standard error, so that standard output is the commands' own.
+    match config.log_json {
+        true => subscriber.with(fmt::layer().json().with_writer(std::io::stderr)).init(),
+        false => subscriber.with(fmt::layer().with_writer(std::io::stderr)).init(),
+    }
+    Ok(())
+}
+
+async fn doctor(config: &Config) -> Result<()> {
+    let store = SqlStore::open(&config.database, setup::store_options(config)).await?;
+    let findings = store.doctor().await?;
+    for finding in &findings {
+        let level = match finding.level {
+            Level::Fine => "fine",
+            Level::Warning => "warning",
+            Level::Broken => "BROKEN",
+        };
+        println!("{level:8} {}: {}", finding.subject, finding.sentence);
+    }
+    if findings.iter().any(|finding| finding.level == Level::Broken) {
+        bail!("something is broken: see above");
+    }
+    Ok(())
+}

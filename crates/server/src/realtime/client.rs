@@ -1,0 +1,77 @@
+//! Who is behind a socket.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dealwright::{Error, scope::Scope};
+use serde::Deserialize;
+use socketioxide::extract::SocketRef;
+
+use crate::state::Shared;
+
+/// What a client sends when it connects: `auth: {token}`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Handshake {
+    token: String,
+}
+
+impl Handshake {
+    /// The access token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+}
+
+/// Who is behind a socket; kept in its extensions.
+#[derive(Clone)]
+pub struct Client(Arc<Mutex<Signed>>);
+
+struct Signed {
+    token: String,
+    scope: Scope,
+}
+
+impl Client {
+    /// The token that was shown last.
+    pub fn token(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).token.clone()
+    }
+
+    /// What the client may do, as it was last looked up.
+    pub fn scope(&self) -> Scope {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).scope.clone()
+    }
+
+    /// Takes over what was looked up again.
+    pub fn renew(&self, scope: Scope) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).scope = scope;
+    }
+
+    /// Takes over a newer token of the same person in the same organisation.
+    pub fn show(&self, token: String, scope: Scope) -> bool {
+        let mut signed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = signed.scope.organization_id == scope.organization_id && signed.scope.actor == scope.actor;
+        if same {
+            *signed = Signed { token, scope };
+        }
+        same
+    }
+}
+
+/// Why a client was not let in: the stable code, which clients see as the message of `connect_error`.
+#[derive(Debug)]
+pub struct Refused(String);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Lets a client in if its token counts.
+pub async fn admit<E>(shared: &Shared, socket: &SocketRef, given: Result<Handshake, E>) -> Result<(), Refused> {
+    let Handshake { token } = given.map_err(|_| Refused("unauthenticated".to_owned()))?;
+    let scope = shared.crm().identity().authenticate(&token).await;
+    let scope = scope.map_err(|error: Error| Refused(error.code().to_owned()))?;
+    socket.extensions.insert(Client(Arc::new(Mutex::new(Signed { token, scope }))));
+    Ok(())
+}

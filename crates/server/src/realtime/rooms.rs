@@ -1,0 +1,134 @@
+//! Rooms: which there are, and who may enter which.
+
+use dealwright::{
+    Error,
+    id::{AccountId, OrganizationId, UserId},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use socketioxide::extract::{AckSender, SocketRef, TryData};
+use tracing::debug;
+
+use super::client::{Client, Handshake};
+use crate::{problem::Problem, state::Shared};
+
+/// Everybody of an organisation; entered by itself.
+pub fn organization(id: OrganizationId) -> String {
+    format!("org-{id}")
+}
+
+/// All sockets of one person; entered by itself.
+pub fn user(id: UserId) -> String {
+    format!("user-{id}")
+}
+
+/// Who listens to an account.
+pub fn account(id: AccountId) -> String {
+    format!("{ACCOUNT}{id}")
+}
+
+const ACCOUNT: &str = "bd-account-";
+
+/// A room that a client names.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Named {
+    Member { room: String },
+    Bare(String),
+}
+
+impl Named {
+    fn room(self) -> String {
+        match self {
+            Self::Member { room } | Self::Bare(room) => room,
+        }
+    }
+}
+
+/// Puts a new socket into its own rooms and listens to it.
+pub fn greet(shared: Shared, socket: &SocketRef) {
+    let Some(client) = socket.extensions.get::<Client>() else { return };
+    let scope = client.scope();
+    socket.join(organization(scope.organization_id));
+    if let Some(id) = scope.user_id() {
+        socket.join(user(id));
+    }
+    let enters = shared.clone();
+    socket.on("subscribe", move |socket: SocketRef, TryData(named): TryData<Named>, ack: AckSender| {
+        let shared = enters.clone();
+        async move {
+            let answer = match named {
+                Ok(named) => enter(&shared, &socket, &named.room()).await,
+                Err(_) => Err(unreadable("{room} is expected")),
+            };
+            acknowledge(ack, answer);
+        }
+    });
+    socket.on("unsubscribe", move |socket: SocketRef, TryData(named): TryData<Named>, ack: AckSender| async move {
+        let answer = match named {
+            Ok(named) => {
+                let room = named.room();
+                // One's own rooms are not left; an account's room that was never entered is left all the same.
+                match room.starts_with(ACCOUNT) {
+                    true => {
+                        socket.leave(room);
+                        Ok(())
+                    }
+                    false => Err(unknown(&room)),
+                }
+            }
+            Err(_) => Err(unreadable("{room} is expected")),
+        };
+        acknowledge(ack, answer);
+    });
+    socket.on("authenticate", move |socket: SocketRef, TryData(given): TryData<Handshake>, ack: AckSender| {
+        let shared = shared.clone();
+        async move {
+            let answer = match given {
+                Ok(given) => authenticate(&shared, &socket, given).await,
+                Err(_) => Err(unreadable("{token} is expected")),
+            };
+            acknowledge(ack, answer);
+        }
+    });
+}
+
+async fn enter(shared: &Shared, socket: &SocketRef, room: &str) -> Result<(), Problem> {
+    let id: AccountId = room.strip_prefix(ACCOUNT).and_then(|id| id.parse().ok()).ok_or_else(|| unknown(room))?;
+    let client = socket.extensions.get::<Client>().ok_or_else(|| unknown(room))?;
+    // Whoever may see the account may listen to it: another organisation's is not found.
+    let handle = shared.crm().with_scope(client.scope());
+    handle.call("accounts.get", json!(id)).await.map_err(|error: Error| match error.kind() {
+        dealwright::ErrorKind::NotFound => unknown(room),
+        _ => error.into(),
+    })?;
+    // The room of the account as it is named by us, whatever form of the id was sent.
+    socket.join(account(id));
+    Ok(())
+}
+
+/// A newer token keeps the connection: sockets close when their token expires.
+async fn authenticate(shared: &Shared, socket: &SocketRef, given: Handshake) -> Result<(), Problem> {
+    let token = given.token().to_owned();
+    let scope = shared.crm().identity().authenticate(&token).await?;
+    let shown = socket.extensions.get::<Client>().is_some_and(|client| client.show(token, scope));
+    if shown { Ok(()) } else { Err(Error::forbidden("this token is somebody else's: connect anew").into()) }
+}
+
+fn unknown(room: &str) -> Problem {
+    Error::not_found("room", room).into()
+}
+
+fn unreadable(what: &str) -> Problem {
+    Error::malformed(what).into()
+}
+
+fn acknowledge(ack: AckSender, answer: Result<(), Problem>) {
+    let answer: Value = match answer {
+        Ok(()) => json!({"ok": true}),
+        Err(problem) => json!({"error": {"code": problem.code(), "detail": problem.detail()}}),
+    };
+    if let Err(error) = ack.send(&answer) {
+        debug!(%error, "an acknowledgement found no listener");
+    }
+}

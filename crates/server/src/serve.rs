@@ -1,0 +1,75 @@
+//! Serving until somebody says stop: binds, starts the loops, and ends in order.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use dealwright::Crm;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::{net::TcpListener, signal::unix::SignalKind};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{Options, app, config::Config, metrics};
+
+/// How long calls that have begun may take to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serves until the process is told to end (SIGTERM, SIGINT).
+///
+/// # Errors
+/// If an address cannot be bound, or the store does not answer at the start.
+pub async fn serve(crm: Crm, config: &Config, recorded: Option<PrometheusHandle>) -> Result<()> {
+    let listener = bind(&config.listen.to_string()).await?;
+    let measured = match (config.metrics_listen, recorded) {
+        (Some(address), Some(handle)) => Some((bind(&address.to_string()).await?, metrics::router(handle))),
+        _ => None,
+    };
+    let running = crm.runtime().start().await?;
+    let stop = CancellationToken::new();
+    let router = app(crm, Options::default().shutdown(stop.clone()));
+
+    info!(address = %listener.local_addr()?, "listening");
+    let mut tasks = vec![answer(listener, router, stop.clone())];
+    if let Some((listener, router)) = measured {
+        info!(address = %listener.local_addr()?, "metrics are listening");
+        tasks.push(answer(listener, router, stop.clone()));
+    }
+    told_to_end().await?;
+    info!("ending: what has begun is finished, nothing new is taken");
+    stop.cancel();
+    let ended = tokio::time::timeout(GRACE, async {
+        for task in &mut tasks {
+            if let Err(error) = task.await {
+                warn!(%error, "a listener ended badly");
+            }
+        }
+        running.stop().await;
+    });
+    if ended.await.is_err() {
+        warn!(seconds = GRACE.as_secs(), "some calls did not end in time and are dropped");
+    }
+    Ok(())
+}
+
+async fn bind(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{address} cannot be bound"))
+}
+
+fn answer(listener: TcpListener, router: Router, stop: CancellationToken) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+        if let Err(error) = served {
+            warn!(%error, "a listener ended");
+        }
+    })
+}
+
+async fn told_to_end() -> Result<()> {
+    let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    Ok(())
+}

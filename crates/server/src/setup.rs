@@ -1,0 +1,139 @@
+//! An engine made from settings: folders, key files, database, object store, connectors, rule engines.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{ErrorKind, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+    sync::Arc,
+};
+
+use anyhow::{Context, Result};
+use dealwright::{
+    Crm, Registry,
+    cipher::Cipher,
+    env::Env,
+    services::identity::TokenKeys,
+    store::sql::{SqlStore, StoreOptions},
+};
+use dealwright_connectors::email::{EmailConnector, EmailOptions};
+use object_store::{ClientOptions, ObjectStore, aws::AmazonS3Builder, local::LocalFileSystem};
+
+use crate::config::{Config, S3};
+
+/// Makes the engine. Its loops are not started.
+///
+/// # Errors
+/// Whatever is missing or does not answer, with what to do.
+pub async fn engine(config: &Config) -> Result<Crm> {
+    make_folder(&config.data_dir)?;
+    let env = Env::system();
+    let secrets = key_file(&config.secrets_key_file, || Cipher::new_key_file(&env))?;
+    let tokens = key_file(&config.tokens_key_file, || TokenKeys::new_key_file(&env))?;
+    let store = SqlStore::open(&config.database, store_options(config)).await?;
+    let crm = Crm::builder()
+        .store(Arc::new(store))
+        .registry(registry(config, &env)?)
+        .cipher(Cipher::from_key_file(&secrets).with_context(|| config.secrets_key_file.display().to_string())?)
+        .token_keys(TokenKeys::from_key_file(&tokens).with_context(|| config.tokens_key_file.display().to_string())?)
+        .objects(objects(config)?)
+        .env(env)
+        .build()
+        .await?;
+    Ok(crm)
+}
+
+/// How the store is opened.
+pub fn store_options(config: &Config) -> StoreOptions {
+    let options = StoreOptions::default().durable(config.durable).connections(config.database_connections);
+    config.extra_ca.iter().fold(options, |options, file| options.certificate(file))
+}
+
+fn registry(config: &Config, env: &Env) -> Result<Registry> {
+    let mut options = EmailOptions {
+        allow_plaintext: config.allow_plaintext_mail,
+        public_hosts_only: config.public_hosts_only,
+        ..EmailOptions::default()
+    };
+    for file in &config.extra_ca {
+        let pem = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        options = options.trust_pem(&pem).with_context(|| file.display().to_string())?;
+    }
+    let mut registry = Registry::new();
+    registry.connector(EmailConnector::new(options, env.clone())?);
+    registry.rule_engine(dealwright_rules::declarative::Declarative);
+    Ok(registry)
+}
+
+fn objects(config: &Config) -> Result<Arc<dyn ObjectStore>> {
+    let Some(s3) = &config.s3 else {
+        let folder = config.data_dir.join("media");
+        make_folder(&folder)?;
+        return Ok(Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_automatic_cleanup(true)));
+    };
+    let S3 { bucket, endpoint, region, access_key, secret_key } = s3;
+    let mut client = ClientOptions::new();
+    for file in &config.extra_ca {
+        let pem = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        for certificate in object_store::Certificate::from_pem_bundle(&pem)? {
+            client = client.with_root_certificate(certificate);
+        }
+    }
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(bucket)
+        .with_region(region)
+        .with_access_key_id(access_key)
+        .with_secret_access_key(secret_key);
+    if let Some(endpoint) = endpoint {
+        // Stores that are not AWS seldom have a name for each bucket.
+        client = client.with_allow_http(endpoint.starts_with("http://"));
+        builder = builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false);
+    }
+    Ok(Arc::new(builder.with_client_options(client).build()?))
+}
+
+/// Makes a folder that nobody else may look into.
+fn make_folder(folder: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("the folder {} cannot be made", folder.display()))
+}
+
+/// The text of a key file; a missing one is made, readable for nobody else.
+fn key_file(path: &Path, new: impl FnOnce() -> dealwright::Result<String>) -> Result<String> {
+    let name = || format!("the key file {}", path.display());
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        text => return text.with_context(name),
+    }
+    let text = new()?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = match file {
+        // Another process was faster: its key counts.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return fs::read_to_string(path).with_context(name),
+        file => file.with_context(name)?,
+    };
+    file.write_all(text.as_bytes()).with_context(name)?;
+    file.sync_all().with_context(name)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_key_file_is_made_once_and_is_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.key");
+        let env = Env::system();
+        let first = key_file(&path, || TokenKeys::new_key_file(&env)).unwrap();
+        let again = key_file(&path, || TokenKeys::new_key_file(&env)).unwrap();
+        assert_eq!(first, again);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,159 @@
+//! A server in this process, and what one needs to talk to it.
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request, Response, StatusCode},
+};
+use chrono::{TimeZone, Utc};
+use dealwright::{
+    Crm, Registry,
+    env::{Env, ManualClock},
+};
+use dealwright_server::{Options, app};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+pub struct Server {
+    pub crm: Crm,
+    pub clock: ManualClock,
+    router: Router,
+}
+
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub bytes: Vec<u8>,
+}
+
+/// A call being put together.
+pub struct Call<'s> {
+    server: &'s Server,
+    builder: axum::http::request::Builder,
+    body: Body,
+}
+
+/// Somebody who signed up.
+pub struct Member {
+    pub token: String,
+    pub refresh: String,
+    pub organization: String,
+    pub user: String,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        let clock = ManualClock::at(Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).unwrap());
+        let mut registry = Registry::new();
+        registry.rule_engine(dealwright_rules::declarative::Declarative);
+        let crm = Crm::builder()
+            .database("sqlite::memory:")
+            .registry(registry)
+            .env(Env::system().with_clock(clock.clone()))
+            .build()
+            .await
+            .unwrap();
+        let router = app(crm.clone(), Options::default());
+        Self { crm, clock, router }
+    }
+
+    pub fn call(&self, method: &str, path: &str) -> Call<'_> {
+        Call { server: self, builder: Request::builder().method(method).uri(path), body: Body::empty() }
+    }
+
+    /// Signs up `NAME@acme.example` with an organisation of their own.
+    pub async fn sign_up(&self, name: &str) -> Member {
+        let input = json!({
+            "email": format!("{name}@acme.example"), "password": "correct horse", "name": name,
+            "organization_name": format!("{name}'s"),
+        });
+        let reply = self.call("POST", "/api/auth/signup").json(&input).send().await;
+        assert_eq!(reply.status, 201, "{}", reply.text());
+        Member::of(&reply.json())
+    }
+}
+
+impl Member {
+    pub fn of(answer: &Value) -> Self {
+        let text = |pointer: &str| answer.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+        Self {
+            token: text("/access_token"),
+            refresh: text("/refresh_token"),
+            organization: text("/organization/id"),
+            user: text("/user/id"),
+        }
+    }
+}
+
+impl Call<'_> {
+    pub fn by(self, member: &Member) -> Self {
+        let value = format!("Bearer {}", member.token);
+        self.header("authorization", &value)
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.builder = self.builder.header(name, value);
+        self
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        self.header("content-type", "application/json").body(body.to_string())
+    }
+
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub async fn send(self) -> Reply {
+        let request = self.builder.body(self.body).unwrap();
+        let response: Response<Body> = self.server.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes().to_vec();
+        let reply = Reply { status: parts.status, headers: parts.headers, bytes };
+        reply.check();
+        reply
+    }
+}
+
+impl Reply {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|it| it.to_str().unwrap()).unwrap_or_default()
+    }
+
+    /// Status and code of a problem.
+    pub fn problem(&self) -> (u16, String) {
+        (self.status.as_u16(), self.json()["code"].as_str().unwrap().to_owned())
+    }
+
+    /// Pointers and codes of the wrong members of a problem.
+    pub fn wrong(&self) -> Vec<(String, String)> {
+        let text = |it: &Value, name: &str| it[name].as_str().unwrap().to_owned();
+        let errors = self.json()["errors"].as_array().unwrap().clone();
+        errors.iter().map(|it| (text(it, "pointer"), text(it, "code"))).collect()
+    }
+
+    /// What is true of every answer.
+    fn check(&self) {
+        assert!(!self.header("x-request-id").is_empty(), "an answer without X-Request-Id");
+        if self.status.is_client_error() || self.status.is_server_error() {
+            assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text());
+            let document = self.json();
+            assert_eq!(document["status"], self.status.as_u16());
+            assert_eq!(document["request_id"], self.header("x-request-id"));
+            for member in ["type", "title", "detail", "code"] {
+                assert!(document[member].as_str().is_some_and(|text| !text.is_empty()), "{member} of {document}");
+            }
+            assert_eq!(self.status == 401, self.headers.contains_key("www-authenticate"));
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Live views over a real socket, heard by the clients that Socket.IO's own makers ship.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod live;
+mod messenger;
+
+use std::time::Duration;
+
+use dealwright_peers::{Heard, SocketIoClient, Transport};
+use serde_json::{Value, json};
+
+use crate::{live::Live, messenger::note};
+
+/// The next line with this event, read.
+fn hear(heard: &Heard, event: &str) -> Value {
+    let line = heard.await_line(|line| line.contains(&format!("\"{event}\""))).unwrap();
+    serde_json::from_str(&line).unwrap()
+}
+
+/// Every client in each way of connecting that it has.
+fn clients() -> [(SocketIoClient, Option<Transport>); 4] {
+    let (node, python) = (SocketIoClient::node().unwrap(), SocketIoClient::python().unwrap());
+    [
+        (node.clone(), None),
+        (node, Some(Transport::Polling)),
+        (python.clone(), Some(Transport::Websocket)),
+        (python, Some(Transport::Polling)),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_does_not_count_is_refused() {
+    let live = Live::start().await;
+    for (client, transport) in clients() {
+        let heard = client.listen(&live.url, "nonsense", &[], transport).unwrap();
+        let line = heard.await_line(|line| line.contains("connect_error")).unwrap();
+        assert!(line.contains("invalid_token"), "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn moves_and_edits_reach_ones_own_organisation_alone() {
+    let live = Live::start().await;
+    for (place, (client, transport)) in clients().into_iter().enumerate() {
+        let una = live.sign_up(&format!("una{place}")).await;
+        let eve = live.sign_up(&format!("eve{place}")).await;
+        let unas = client.listen(&live.url, &una.access_token, &[], transport).unwrap();
+        let eves = client.listen(&live.url, &eve.access_token, &[], transport).unwrap();
+        hear(&unas, "connect");
+        hear(&eves, "connect");
+
+        let ada = live.contact(&una, "Ada").await;
+        let stages = live.call(&una, "stages.list", json!({})).await;
+        let (lead, qualified) = (stages["data"][0]["id"].clone(), stages["data"][1]["id"].clone());
+        live.call(&una, "contacts.move", json!({"contact_id": ada, "stage_id": qualified})).await;
+        live.call(&una, "contacts.update", json!({"id": ada, "patch": {"source": "fair"}})).await;
+
+        let moved = hear(&unas, "stage-changed")["data"].clone();
+        assert_eq!((&moved["clientId"], &moved["fromStage"], &moved["toStage"]), (&ada, &lead, &qualified));
+        assert_eq!(
+            (&moved["autoMoved"], &moved["ruleId"], &moved["dealId"]),
+            (&json!(false), &Value::Null, &Value::Null)
+        );
+        let edited = hear(&unas, "client-updated")["data"].clone();
+        assert_eq!((&edited["clientId"], &edited["changes"]["source"]), (&ada, &json!("fair")));
+        assert!(edited["seq"].as_i64() > moved["seq"].as_i64());
+
+        // What Eve hears first is her own.
+        let bob = live.contact(&eve, "Bob").await;
+        live.call(&eve, "contacts.update", json!({"id": bob, "patch": {"source": "web"}})).await;
+        let line = eves.await_line(|line| line.contains("client") || line.contains("stage")).unwrap();
+        assert!(line.contains(bob.as_str().unwrap()), "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_reach_who_listens_to_the_account_and_bodies_who_may_read_them() {
+    let live = Live::start().await;
+    let una = live.sign_up("una").await;
+    let max = live.join(&una, "max").await;
+    let eve = live.sign_up("eve").await;
+    let account = live.connect_account(&una, "owner").await;
+    let room = format!("bd-account-{}", account.as_str().unwrap());
+
+    let (node, python) = (SocketIoClient::node().unwrap(), SocketIoClient::python().unwrap());
+    let unas = node.listen(&live.url, &una.access_token, &[&room], None).unwrap();
+    let maxs = python.listen(&live.url, &max.access_token, &[&room], None).unwrap();
+    let eves = node.listen(&live.url, &eve.access_token, &[&room, "org-x", "team-x"], None).unwrap();
+    assert_eq!(hear(&unas, "subscribed")["ack"], json!({"ok": true}));
+    assert_eq!(hear(&maxs, "subscribed")["ack"], json!({"ok": true}));
+    for _ in 0..3 {
+        assert_eq!(hear(&eves, "subscribed")["ack"]["error"]["code"], "not_found");
+    }
+
+    live.messenger.deliver(note("ada@acme.example", "Hello!")).await;
+    let unas = hear(&unas, "new-message")["data"].clone();
+    assert_eq!(unas["message"]["content"]["text"], "Hello!");
+    assert_eq!((&unas["unreadCount"], &unas["message"]["chat_id"]), (&json!(1), &unas["chatId"]));
+    let maxs = hear(&maxs, "new-message")["data"].clone();
+    assert_eq!((&maxs["chatId"], &maxs["message"]["content"]), (&unas["chatId"], &Value::Null));
+    assert!(!eves.so_far().iter().any(|line| line.contains("new-message")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_signs_out_is_hung_up_on() {
+    let live = Live::start().await;
+    for (place, (client, transport)) in clients().into_iter().enumerate() {
+        let una = live.sign_up(&format!("una{place}")).await;
+        let heard = client.listen(&live.url, &una.access_token, &[], transport).unwrap();
+        hear(&heard, "connect");
+        let scope = live.crm.identity().authenticate(&una.access_token).await.unwrap();
+        live.crm.identity().sign_out(scope.session_id.unwrap()).await.unwrap();
+        hear(&heard, "disconnect");
+    }
+}
+
+#[test]
+fn sessions_are_looked_at_every_few_seconds_unless_told_otherwise() {
+    assert_eq!(dealwright_server::Options::default().session_check, Duration::from_secs(10));
+}
