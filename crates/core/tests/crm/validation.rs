@@ -98,8 +98,8 @@ async fn what_this_build_does_not_keep_is_refused(world: World) {
 
 async fn a_move_is_checked(world: World) {
     let ada = world.contact("Ada").await;
-    let go = |stage_id, reason: Option<String>| {
-        world.me.contacts().move_to(MoveContact { contact_id: ada.id, stage_id, reason })
+    let go = async |stage_id, reason: Option<String>| {
+        world.me.contacts().move_to(MoveContact { contact_id: ada.id, stage_id, reason }).await
     };
     let nowhere = world.env.id().unwrap();
     assert_eq!(pointers(go(nowhere, None).await), [("/stage_id".to_owned(), "unknown".to_owned())]);

@@ -60,9 +60,15 @@ async fn stages(unit: &mut Unit) -> Result<Vec<Stage>> {
     Ok(stages)
 }
 
-/// The stages of one pipeline, in their order.
+/// The stages of a pipeline that has just been read, in their order.
 async fn stages_of(unit: &mut Unit, pipeline: PipelineId) -> Result<Vec<Stage>> {
-    Ok(stages(unit).await?.into_iter().filter(|stage| stage.pipeline_id == pipeline).collect())
+    let mut stages = stages(unit).await?;
+    stages.retain(|stage| stage.pipeline_id == pipeline);
+    // Two reads are two instants: what was removed between them is no pipeline without stages.
+    if stages.is_empty() && !pipelines(unit).await?.iter().any(|it| it.id == pipeline) {
+        return Err(Error::write_conflict("the pipeline was removed meanwhile"));
+    }
+    Ok(stages)
 }
 
 /// One pipeline.
