@@ -75,12 +75,22 @@ fn tags(contact: &Contact) -> BTreeSet<&String> {
 }
 
 impl Index {
-    /// From one state of a contact (`None`: it did not exist) to the next. What it newly holds it claims, if nobody does.
-    pub(super) async fn between(unit: &mut Unit, before: Option<&Contact>, after: &Contact) -> Result<Self> {
-        let organization_id = unit.organization_id();
-        let (old, now) = (before.map(identities).unwrap_or_default(), identities(after));
-        let changed: Vec<Identity> = old.symmetric_difference(&now).cloned().collect();
+    /// Of a new contact whose identities these contacts hold: what is decided about them and what is claimed must come
+    /// from one and the same reading.
+    pub(super) fn new(contact: &Contact, holders: &[Holder]) -> Self {
+        Self::of(None, contact, holders)
+    }
+
+    /// From one state of a contact to the next. What it newly holds it claims, if nobody does.
+    pub(super) async fn between(unit: &mut Unit, before: &Contact, after: &Contact) -> Result<Self> {
+        let changed: Vec<Identity> = identities(before).symmetric_difference(&identities(after)).cloned().collect();
         let holders = holders(unit, &changed).await?;
+        Ok(Self::of(Some(before), after, &holders))
+    }
+
+    fn of(before: Option<&Contact>, after: &Contact, holders: &[Holder]) -> Self {
+        let organization_id = after.organization_id;
+        let (old, now) = (before.map(identities).unwrap_or_default(), identities(after));
         let row = |(kind, value): &Identity, claimed| ContactIdentity {
             organization_id,
             kind: *kind,
@@ -92,12 +102,12 @@ impl Index {
             holders.iter().any(|it| it.claimed && it.kind == identity.0 && it.value == identity.1 && by(it.contact_id))
         };
         let (old_tags, now_tags) = (before.map(tags).unwrap_or_default(), tags(after));
-        Ok(Self {
+        Self {
             gone: old.difference(&now).map(|it| row(it, held(it, &|id| id == after.id))).collect(),
             new: now.difference(&old).map(|it| row(it, !held(it, &|id| id != after.id))).collect(),
             gone_tags: old_tags.difference(&now_tags).map(|tag| tag_row(organization_id, tag, after.id)).collect(),
             new_tags: now_tags.difference(&old_tags).map(|tag| tag_row(organization_id, tag, after.id)).collect(),
-        })
+        }
     }
 
     /// Writes the changes as part of a fact.

@@ -56,10 +56,11 @@ pub(crate) async fn create(unit: &mut Unit, input: NewContact) -> Result<Contact
         ..blank(unit, unit.now()).await?
     };
     let contact = write::checked(unit, None, draft).await?;
+    let holders = index::holders(unit, &contact.identities()).await?;
     if !input.allow_duplicate {
-        refuse_duplicate(unit, &contact).await?;
+        refuse_duplicate(&holders)?;
     }
-    write::insert(unit, contact).await
+    write::insert(unit, contact, &holders)
 }
 
 /// A nameless contact at the start of the default pipeline.
@@ -95,16 +96,15 @@ async fn blank(unit: &mut Unit, at: DateTime<Utc>) -> Result<Contact> {
     })
 }
 
-/// Fails if a contact holds an identity of this one, and names all who do.
-async fn refuse_duplicate(unit: &mut Unit, contact: &Contact) -> Result<()> {
-    let holders = index::holders(unit, &contact.identities()).await?;
+/// Fails if anybody holds an identity of a new contact, and names all who do.
+fn refuse_duplicate(holders: &[Holder]) -> Result<()> {
     let Some(first) = holders.first() else { return Ok(()) };
     let message = format!(
         "{:?} has the same {} {}: change that contact, or send allow_duplicate",
         first.name, first.kind, first.value
     );
     let mut candidates: Vec<&Holder> = Vec::new();
-    for holder in &holders {
+    for holder in holders {
         if !candidates.iter().any(|it| it.contact_id == holder.contact_id) {
             candidates.push(holder);
         }
@@ -204,7 +204,7 @@ pub(crate) async fn from_address(
         source: Some(platform.to_owned()),
         ..blank(unit, at.min(unit.now())).await?
     };
-    write::insert(unit, stranger).await
+    write::insert(unit, stranger, &holders)
 }
 
 /// An address as people may type it or, where it is odder than that, as the provider gave it, if it can be kept at all.

@@ -4,7 +4,7 @@ use crate::{
     domain::{contact::Contact, event::EventKind},
     error::Result,
     id::ContactId,
-    ports::store::Update,
+    ports::store::{Holder, Update},
     services::{contacts, contacts::index::Index, pipeline, unit::Unit},
 };
 
@@ -21,9 +21,9 @@ pub(super) async fn checked(unit: &Unit, before: Option<&Contact>, mut contact: 
     Ok(contact)
 }
 
-/// Writes a new contact: its row, its identities and tags, its entry into its stage.
-pub(super) async fn insert(unit: &mut Unit, mut contact: Contact) -> Result<Contact> {
-    let index = Index::between(unit, None, &contact).await?;
+/// Writes a new contact whose identities `holders` hold: its row, its identities and tags, its entry into its stage.
+pub(super) fn insert(unit: &mut Unit, mut contact: Contact, holders: &[Holder]) -> Result<Contact> {
+    let index = Index::new(&contact, holders);
     let scope = unit.scope().clone();
     let mut fact = unit.fact(EventKind::ContactCreated, contact.id)?.at(contact.created_at);
     contact.stage_entry_id = fact.id();
@@ -41,7 +41,7 @@ pub(super) async fn insert(unit: &mut Unit, mut contact: Contact) -> Result<Cont
 /// Writes a contact's next state, which people made.
 pub(super) async fn replace(unit: &mut Unit, kind: EventKind, before: &Contact, mut after: Contact) -> Result<Contact> {
     after.updated_at = unit.now();
-    let index = Index::between(unit, Some(before), &after).await?;
+    let index = Index::between(unit, before, &after).await?;
     let (fact, after) = unit.fact(kind, after.id)?.edit(before, &after)?;
     index.write(fact.changes(Some(before), &after));
     Ok(after)
