@@ -1,6 +1,11 @@
 //! SQLite: one thread that writes, some that read. The writer takes all commits that wait, up to a limit, into one
 //! transaction: the cost of a small commit is its own, not that of the statements in it.
 
+mod statements;
+#[cfg(test)]
+mod tests;
+mod writer;
+
 use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
@@ -9,24 +14,18 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{
-    Connection, OpenFlags, ToSql,
-    types::{ToSqlOutput, ValueRef},
-};
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
+
+pub(crate) use self::statements::run;
+use self::writer::write_loop;
 
 use crate::{
     error::{Error, Result},
-    ports::store::{Row, Value},
-    store::sql::{
-        error::from_sqlite,
-        script::{Outcome, Script},
-        statement::Statement,
-    },
+    ports::store::Row,
+    store::sql::{error::from_sqlite, script::Script, statement::Statement},
 };
 
-/// How many waiting commits share a transaction.
-const GROUP: usize = 64;
 /// Pages in the write-ahead log before it is copied into the database: fewer cost syncs, more cost disk.
 const CHECKPOINT_PAGES: u32 = 4000;
 const CACHE_KIB: u32 = 64 * 1024;
@@ -268,164 +267,5 @@ fn read_loop(mut connection: Connection, queue: &Mutex<mpsc::Receiver<Job>>) {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
         job(&mut connection);
-    }
-}
-
-fn write_loop(mut connection: Connection, queue: &mpsc::Receiver<Task>) {
-    let mut group = Vec::with_capacity(GROUP);
-    while let Ok(first) = queue.recv() {
-        let mut next = Some(first);
-        while let Some(task) = next {
-            match task {
-                Task::Write(script, reply) => group.push((script, reply)),
-                Task::Run(job) => {
-                    write_group(&connection, &mut group);
-                    job(&mut connection);
-                }
-            }
-            next = if group.len() < GROUP { queue.try_recv().ok() } else { None };
-        }
-        write_group(&connection, &mut group);
-    }
-}
-
-/// All scripts in one transaction. If one of them fails, all are rolled back and run again with a savepoint each, so that
-/// it spoils none of the others; they are rarely wrong, and savepoints cost as much again as the scripts.
-fn write_group(connection: &Connection, group: &mut Vec<(Script, Reply)>) {
-    if group.is_empty() {
-        return;
-    }
-    let results = match write_together(connection, group) {
-        Err((_, error)) if group.len() == 1 => vec![Err(error)],
-        Err((Fault::Script, _)) => write_apart(connection, group),
-        Err((Fault::Transaction, error)) => group.iter().map(|_| Err(error.retold())).collect(),
-        Ok(rows) => rows.into_iter().map(Ok).collect(),
-    };
-    for ((_, reply), result) in group.drain(..).zip(results) {
-        let _ = reply.send(result);
-    }
-}
-
-/// Whose fault it was.
-enum Fault {
-    Script,
-    Transaction,
-}
-
-fn write_together(connection: &Connection, group: &[(Script, Reply)]) -> Result<Vec<Vec<Row>>, (Fault, Error)> {
-    let transaction = |sql| execute(connection, sql).map_err(|e| (Fault::Transaction, e));
-    transaction("BEGIN IMMEDIATE")?;
-    let mut rows = Vec::with_capacity(group.len());
-    for (script, _) in group {
-        match run_script(connection, script) {
-            Ok(answer) => rows.push(answer),
-            Err(error) => {
-                roll_back(connection);
-                return Err((Fault::Script, error));
-            }
-        }
-    }
-    transaction("COMMIT").inspect_err(|_| roll_back(connection))?;
-    Ok(rows)
-}
-
-fn write_apart(connection: &Connection, group: &[(Script, Reply)]) -> Vec<Result<Vec<Row>>> {
-    let attempt = || {
-        execute(connection, "BEGIN IMMEDIATE")?;
-        let mut results = Vec::with_capacity(group.len());
-        for (script, _) in group {
-            execute(connection, "SAVEPOINT script")?;
-            let result = run_script(connection, script);
-            if result.is_err() {
-                execute(connection, "ROLLBACK TO script")?;
-            }
-            execute(connection, "RELEASE script")?;
-            results.push(result);
-        }
-        execute(connection, "COMMIT")?;
-        Ok(results)
-    };
-    attempt().unwrap_or_else(|error: Error| {
-        roll_back(connection);
-        group.iter().map(|_| Err(error.retold())).collect()
-    })
-}
-
-fn roll_back(connection: &Connection) {
-    // Some errors (a full disk) have ended the transaction already.
-    if !connection.is_autocommit()
-        && let Err(error) = execute(connection, "ROLLBACK")
-    {
-        tracing::error!(%error, "a transaction could not be rolled back");
-    }
-}
-
-fn execute(connection: &Connection, sql: &str) -> Result<()> {
-    let mut statement = connection.prepare_cached(sql).map_err(from_sqlite)?;
-    statement.raw_execute().map(drop).map_err(from_sqlite)
-}
-
-fn run_script(connection: &Connection, script: &Script) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for step in &script.steps {
-        let outcome = run(connection, &step.statement)?;
-        step.check.verify(outcome.count)?;
-        rows = outcome.rows;
-    }
-    Ok(rows)
-}
-
-/// Runs one statement.
-pub(crate) fn run(connection: &Connection, statement: &Statement) -> Result<Outcome> {
-    let mut prepared = connection.prepare_cached(&statement.text).map_err(from_sqlite)?;
-    if prepared.parameter_count() != statement.values.len() {
-        return Err(Error::internal(format!(
-            "a statement has {} placeholders and {} values: {}",
-            prepared.parameter_count(),
-            statement.values.len(),
-            statement.text
-        )));
-    }
-    for (place, value) in (1..).zip(&statement.values) {
-        prepared.raw_bind_parameter(place, value).map_err(from_sqlite)?;
-    }
-    let columns = prepared.column_count();
-    if columns == 0 {
-        let count = prepared.raw_execute().map_err(from_sqlite)?;
-        return Ok(Outcome { count: count as u64, rows: Vec::new() });
-    }
-    let mut answer = prepared.raw_query();
-    let mut rows = Vec::new();
-    while let Some(row) = answer.next().map_err(from_sqlite)? {
-        let values = (0..columns).map(|place| row.get_ref(place).map_err(from_sqlite).and_then(value));
-        rows.push(values.collect::<Result<Row>>()?);
-    }
-    Ok(Outcome { count: rows.len() as u64, rows })
-}
-
-fn value(value: ValueRef<'_>) -> Result<Value> {
-    Ok(match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(number) => Value::Int(number),
-        ValueRef::Real(number) => Value::Real(number),
-        ValueRef::Text(text) => Value::Text(
-            String::from_utf8(text.to_vec())
-                .map_err(|e| Error::internal("a text in the database is not UTF-8").with_source(e))?,
-        ),
-        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
-    })
-}
-
-impl ToSql for Value {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Self::Null => ValueRef::Null,
-            Self::Bool(value) => ValueRef::Integer(i64::from(*value)),
-            Self::Int(value) => ValueRef::Integer(*value),
-            Self::Real(value) => ValueRef::Real(*value),
-            Self::Text(value) => ValueRef::Text(value.as_bytes()),
-            Self::Uuid(value) => ValueRef::Blob(value.as_bytes()),
-            Self::Bytes(value) => ValueRef::Blob(value),
-        }))
     }
 }
