@@ -1,6 +1,8 @@
 //! Records to fill a store with. The same seed makes the same records, so that two databases can be given the same and
 //! compared. It makes plain rows: what they mean to each other is the test's business.
 
+mod people;
+
 use chrono::{DateTime, Duration, TimeZone, Utc};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -15,14 +17,13 @@ use crate::{
         media::Media,
         message::{Content, Direction, Message, MessageStatus, Sender, SenderType},
         notification::Notification,
-        organization::{Credential, Membership, Organization, SignInSession, User},
         pipeline::{Pipeline, Stage, StageKind, StageMove},
         rule::{Rule, RulePlan, RuleSubject, Trigger},
         run::{Run, RunOutcome, Timer},
     },
     id::*,
     ports::store::{Batch, Write},
-    scope::{Actor, Cause, Role},
+    scope::{Actor, Cause},
 };
 
 /// Makes records of one organisation.
@@ -43,6 +44,7 @@ impl Samples {
     }
 
     /// The next number of the sequence (splitmix64, <https://prng.di.unimi.it/splitmix64.c>).
+    #[expect(clippy::should_implement_trait, reason = "records are made here; an iterator of numbers is nobody's need")]
     pub fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
@@ -94,59 +96,6 @@ impl Samples {
     fn number(&mut self) -> u64 {
         self.made += 1;
         self.made
-    }
-
-    /// The organisation.
-    pub fn organization(&self) -> Organization {
-        Organization {
-            id: self.organization_id,
-            name: "Acme".to_owned(),
-            time_zone: "Europe/Berlin".to_owned(),
-            created_at: Self::epoch(),
-            updated_at: Self::epoch(),
-            version: 1,
-        }
-    }
-
-    /// Somebody.
-    pub fn user(&mut self) -> User {
-        let (id, number) = (self.id::<UserId>(), self.number());
-        User {
-            id,
-            email: format!("user{number}-{id}@acme.example"),
-            name: format!("User {number}"),
-            created_at: self.hour(99),
-        }
-    }
-
-    /// A password that nobody knows.
-    pub fn credential(&self, user: &User) -> Credential {
-        Credential { user_id: user.id, password_hash: "$argon2id$v=19$".to_owned(), updated_at: Self::epoch() }
-    }
-
-    /// Their place in the organisation.
-    pub fn membership(&mut self, user: &User) -> Membership {
-        Membership {
-            organization_id: self.organization_id,
-            user_id: user.id,
-            role: self.choose(Role::ALL),
-            created_at: self.hour(99),
-        }
-    }
-
-    /// Their session.
-    pub fn session(&mut self, user: &User) -> SignInSession {
-        SignInSession {
-            id: self.id(),
-            user_id: user.id,
-            organization_id: self.organization_id,
-            refresh_hash: self.next().to_be_bytes().to_vec(),
-            previous_hash: Some(self.next().to_be_bytes().to_vec()),
-            refreshed_at: Self::epoch(),
-            expires_at: Self::epoch() + Duration::days(30),
-            revoked_at: None,
-            created_at: Self::epoch(),
-        }
     }
 
     /// A pipeline that is not the default one.

@@ -7,7 +7,7 @@ use dealwright::{
         pipeline::{Pipeline, Stage, StageKind},
     },
     id::*,
-    page::PageRequest,
+    page::{ListKey, PageRequest, Position, SortValue},
     ports::store::{ContactFilter, ContactReads, ContactSort, Sort, TimeRange, Write},
     testkit::samples::{Samples, contact_rows},
 };
@@ -51,7 +51,7 @@ impl World {
         let stage = samples.choose(&self.stages);
         let mut contact = samples.contact(&stage);
         contact.assigned_to = samples.choose(&[None, Some(self.users[0]), Some(self.users[1])]);
-        contact.deleted_at = samples.one_in(9).then(|| contact.created_at);
+        contact.deleted_at = samples.one_in(9).then_some(contact.created_at);
         contact
     }
 
@@ -206,26 +206,78 @@ async fn filters_alone_and_in_pairs_find_what_a_plain_scan_finds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn common_and_rare_tags_are_found_alike() {
-    // More than are ever collected: the common tag is walked, the rare one is not.
-    let mut world = World::new(3, 2_600);
+async fn what_is_common_and_what_is_rare_are_found_alike() {
+    // More than are ever collected: what is common is walked, what is rare is not.
+    let mut world = World::new(3, 2_500);
     for (place, contact) in world.contacts.iter_mut().enumerate() {
+        let odd = place % 20 == 7;
+        let stage = if odd { &world.stages[4] } else { &world.stages[place % 2] };
+        (contact.stage_id, contact.pipeline_id) = (stage.id, stage.pipeline_id);
         contact.deleted_at = None;
-        contact.tags = if place % 500 == 7 { vec!["common".into(), "rare".into()] } else { vec!["common".into()] };
+        contact.tags = if odd { vec!["common".into(), "rare".into()] } else { vec!["common".into()] };
+        contact.assigned_to = Some(world.users[usize::from(odd)]);
+        contact.source = Some(if odd { "rare" } else { "common" }.to_owned());
+        contact.last_message_at = (!odd).then_some(contact.updated_at);
     }
     let organization = world.samples.organization_id;
+    let hours = |hours| Some(Samples::epoch() + Duration::hours(hours));
+    let none = ContactFilter::default;
+    let wide = Some(TimeRange { gte: hours(1), lt: hours(68), ..<_>::default() });
+    let common = [
+        ContactFilter { tag: Some("common".to_owned()), ..none() },
+        ContactFilter { pipeline_id: Some(world.pipelines[0].id), ..none() },
+        ContactFilter { assigned_to: Some(world.users[0]), ..none() },
+        ContactFilter { source: Some("common".to_owned()), ..none() },
+        ContactFilter { updated_at: wide, ..none() },
+        ContactFilter { last_message_at: wide, ..none() },
+    ];
+    let rare = [
+        ContactFilter { tag: Some("rare".to_owned()), ..none() },
+        ContactFilter { pipeline_id: Some(world.pipelines[1].id), ..none() },
+        ContactFilter { assigned_to: Some(world.users[1]), ..none() },
+        ContactFilter { source: Some("rare".to_owned()), ..none() },
+        ContactFilter { stage_id: Some(world.stages[0].id), ..none() },
+    ];
     for place in everywhere().await {
         fill(&place.store, &mut world.samples.clone(), world.rows()).await;
-        for tag in ["common", "rare"] {
-            for stage_id in [None, Some(world.stages[1].id)] {
-                let filter = ContactFilter { tag: Some(tag.to_owned()), stage_id, ..ContactFilter::default() };
-                for field in [ContactSort::Name, ContactSort::LastMessageAt] {
-                    let sort = Sort { field, descending: true };
-                    let list = walk(200, async |page| place.store.contacts(organization, &filter, sort, &page).await);
-                    let ids: Vec<ContactId> = list.await.iter().map(|it| it.id).collect();
-                    assert_eq!(ids, world.expected(&filter, sort), "{} {filter:?} {sort:?}", place.name);
-                }
+        let mut sorts = sorts().collect::<Vec<_>>().into_iter().cycle();
+        let pairs = common.iter().flat_map(|a| common.iter().chain(&rare).map(move |b| both(a, b)));
+        for filter in pairs.chain(rare.iter().cloned()) {
+            let sort = sorts.next().unwrap();
+            let list = walk(200, async |page| place.store.contacts(organization, &filter, sort, &page).await);
+            let ids: Vec<ContactId> = list.await.iter().map(|it| it.id).collect();
+            assert_eq!(ids, world.expected(&filter, sort), "{} {filter:?} {sort:?}", place.name);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_no_row_can_hold_finds_nothing() {
+    let world = World::new(8, 20);
+    let organization = world.samples.organization_id;
+    let nul = || Some("v\0p".to_owned());
+    let none = ContactFilter::default;
+    for place in everywhere().await {
+        fill(&place.store, &mut world.samples.clone(), world.rows()).await;
+        for filter in [
+            ContactFilter { tag: nul(), ..none() },
+            ContactFilter { source: nul(), ..none() },
+            ContactFilter { email: nul(), ..none() },
+            ContactFilter { phone: nul(), assigned_to: Some(world.users[0]), ..none() },
+        ] {
+            for sort in sorts() {
+                let page = place.store.contacts(organization, &filter, sort, &PageRequest::default()).await.unwrap();
+                assert!(page.data.is_empty(), "{} {filter:?}", place.name);
             }
+        }
+        // A cursor of this list that somebody has tampered with.
+        let (filter, sort) = (none(), Sort { field: ContactSort::Name, descending: true });
+        let list = ListKey::of(&("contacts", sort, &filter));
+        for value in [SortValue::Text("v\0p".to_owned()), SortValue::Int(1)] {
+            let cursor = Position { value, id: uuid::Uuid::nil() }.encode(list);
+            let page = PageRequest { limit: None, cursor: Some(cursor) };
+            let error = place.store.contacts(organization, &filter, sort, &page).await.unwrap_err();
+            assert_eq!(error.code(), "invalid_cursor", "{}", place.name);
         }
     }
 }
@@ -324,5 +376,13 @@ async fn identities_tell_their_holders_however_many_are_asked_for() {
         let found: Vec<_> = found.into_iter().map(|it| (it.kind, it.value, it.contact_id, it.name)).collect();
         assert_eq!(found, expected, "{}", place.name);
         assert!(place.store.holders(organization, &[]).await.unwrap().is_empty());
+
+        let ids: Vec<ContactId> = world.contacts.iter().map(|it| it.id).collect();
+        let mut samples = Samples::new(70);
+        let unknown = std::iter::repeat_with(|| samples.id()).take(600);
+        let asked: Vec<ContactId> = unknown.chain(ids.iter().copied()).chain(ids.iter().copied()).collect();
+        let mut found = place.store.contacts_by_ids(organization, &asked).await.unwrap();
+        found.sort_by_key(|it| ids.iter().position(|id| *id == it.id));
+        assert_eq!(found, world.contacts, "{}: deleted ones too, each once", place.name);
     }
 }

@@ -31,7 +31,7 @@ use self::{postgres::Postgres, sqlite::Sqlite, statement::Statement};
 use crate::{
     error::{Error, Result},
     id::OrganizationId,
-    ports::store::Row,
+    ports::store::{Row, Value},
 };
 
 /// The store on SQLite or PostgreSQL.
@@ -102,7 +102,17 @@ impl SqlStore {
 
     /// Reads with one statement. With an organisation PostgreSQL shows that one's rows (the statement names it all the
     /// same: SQLite has no second wall); without one, global tables alone.
-    pub(crate) async fn rows(&self, organization: Option<OrganizationId>, statement: Statement) -> Result<Vec<Row>> {
+    pub(crate) async fn rows(
+        &self,
+        organization: Option<OrganizationId>,
+        mut statement: Statement,
+    ) -> Result<Vec<Row>> {
+        for value in &mut statement.values {
+            // PostgreSQL keeps no NUL in a text and writes refuse it, so nothing equals such a text.
+            if matches!(value, Value::Text(text) if text.contains('\0')) {
+                *value = Value::Null;
+            }
+        }
         match &self.adapter {
             Adapter::Sqlite(sqlite) => sqlite.read(statement).await,
             Adapter::Postgres(postgres) => postgres.read(organization, &statement).await,
@@ -113,7 +123,6 @@ impl SqlStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::store::Value;
 
     #[tokio::test]
     async fn both_databases_answer_the_same_statement_with_the_same_values() {

@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 
 use super::{
-    list::{Order, and_equal, by_number, by_time},
+    list::{Conditions, Order, by_number, by_time},
     select::{cell, columns, select, select_by},
 };
 use crate::{
     domain::{
         event::{Event, Subject},
         rule::Rule,
-        run::{Run, Timer},
+        run::{Run, RunOutcome, Timer},
     },
     error::Result,
     id::*,
@@ -123,9 +123,17 @@ pub(super) fn versions(organization: OrganizationId, id: RuleId) -> (Statement, 
 /// Runs, newest first.
 pub(super) fn runs(organization: OrganizationId, filter: &RunFilter) -> (Statement, Order) {
     let mut statement = select::<Run>(organization);
-    and_equal(&mut statement, "rule_id", filter.rule_id.as_ref());
-    and_equal(&mut statement, "contact_id", filter.contact_id.as_ref());
-    and_equal(&mut statement, "outcome", filter.outcome.as_ref());
+    let mut conditions = Conditions::new();
+    conditions.equal("contact_id", filter.contact_id.as_ref());
+    // Most runs are applied; other ends are few.
+    let (few, most) = match &filter.outcome {
+        Some(RunOutcome::Applied) => (None, filter.outcome.as_ref()),
+        other => (other.as_ref(), None),
+    };
+    conditions.equal("outcome", few);
+    conditions.equal("rule_id", filter.rule_id.as_ref());
+    conditions.equal("outcome", most);
+    conditions.push(&mut statement);
     (statement, Order::newest("t.created_at"))
 }
 

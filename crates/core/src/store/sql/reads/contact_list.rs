@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    list::{Order, by_number, by_time},
+    list::{OPAQUE, OPAQUE_END, Order, by_number, by_time},
     select::{cell, columns},
 };
 
@@ -158,14 +158,12 @@ pub(super) fn statement(
         statement.push(" AND ");
         condition.predicate(organization, &mut statement);
     }
-    // Behind a `CASE` no planner takes these for a reason to leave the chosen index; PostgreSQL, which cannot see into it,
-    // takes `<> 0` to hold for nearly all rows, where it would take `= 1` to hold for few and sort those.
     for (place, condition) in rest.iter().enumerate() {
-        statement.push(if place == 0 { " AND CASE WHEN " } else { " AND " });
+        statement.push(if place == 0 { OPAQUE } else { " AND " });
         condition.predicate(organization, &mut statement);
     }
     if !rest.is_empty() {
-        statement.push(" THEN 1 ELSE 0 END <> 0");
+        statement.push(OPAQUE_END);
     }
     let text = sort.field == ContactSort::Name;
     let order = Order { key: key(sort.field), text, descending: sort.descending, unique: false };

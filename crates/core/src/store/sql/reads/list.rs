@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     id::{Id, OrganizationId},
     page::{ListKey, Page, PageRequest, Position, SortValue, invalid_cursor},
-    ports::store::{Column, Record, Row},
+    ports::store::{Column, Record, Row, Value},
     store::sql::{SqlStore, statement::Statement},
 };
 
@@ -112,3 +112,61 @@ pub(super) fn and_equal(statement: &mut Statement, column: &str, value: Option<&
         statement.push(" AND t.").push(column).push(" = ").bind(value);
     }
 }
+
+/// The conditions of a list, the most telling one first: its index is walked, the others are tested row by row. SQLite
+/// has no idea which of two indexes has fewer rows for a value, and either may be wrong by a factor of a million.
+pub(super) struct Conditions<'a>(Vec<Condition<'a>>);
+
+enum Condition<'a> {
+    Equal(&'static str, &'a dyn Bind),
+    Plain(&'static str),
+}
+
+trait Bind {
+    fn value(&self) -> Value;
+}
+
+impl<T: Column> Bind for T {
+    fn value(&self) -> Value {
+        self.to_value()
+    }
+}
+
+impl<'a> Conditions<'a> {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// A column has this value, if there is one.
+    pub(super) fn equal(&mut self, column: &'static str, value: Option<&'a impl Column>) {
+        self.0.extend(value.map(|value| Condition::Equal(column, value as &dyn Bind)));
+    }
+
+    /// A predicate holds, if there is one.
+    pub(super) fn plain(&mut self, predicate: Option<&'static str>) {
+        self.0.extend(predicate.map(Condition::Plain));
+    }
+
+    /// Adds them to a statement's `WHERE`.
+    pub(super) fn push(self, statement: &mut Statement) {
+        let more = self.0.len() > 1;
+        for (place, condition) in self.0.into_iter().enumerate() {
+            statement.push(if place == 1 { OPAQUE } else { " AND " });
+            match condition {
+                Condition::Equal(column, value) => {
+                    statement.push("t.").push(column).push(" = ").bind_value(value.value())
+                }
+                Condition::Plain(predicate) => statement.push(predicate),
+            };
+        }
+        if more {
+            statement.push(OPAQUE_END);
+        }
+    }
+}
+
+/// Behind a `CASE` no planner takes a condition for a reason to leave the index of those before; PostgreSQL, which cannot
+/// see into it, takes `<> 0` to hold for nearly all rows, where it would take `= 1` to hold for few and sort those.
+pub(super) const OPAQUE: &str = " AND CASE WHEN ";
+/// Ends what [`OPAQUE`] begins.
+pub(super) const OPAQUE_END: &str = " THEN 1 ELSE 0 END <> 0";

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{
-    list::{self, Order, and_equal, by_time},
-    select::{cell, columns, portions, select_by, split},
+    list::{self, Conditions, Order, by_time},
+    select::{cell, columns, portions, select, select_by, split},
 };
 use crate::{
     domain::{chat::Chat, media::Media, message::Message},
@@ -59,10 +59,7 @@ impl MessageReads for SqlStore {
         contact: ContactId,
         account: Option<AccountId>,
     ) -> Result<Option<Chat>> {
-        let mut statement = select_by::<Chat>(organization, "contact_id", &contact);
-        and_equal(&mut statement, "account_id", account.as_ref());
-        statement.push(" ORDER BY t.last_message_at DESC, t.id DESC LIMIT 1");
-        self.record(Some(organization), statement).await
+        self.record(Some(organization), latest(organization, contact, account)).await
     }
 
     async fn inbox(
@@ -148,6 +145,17 @@ impl SqlStore {
     }
 }
 
+/// The contact's chat with the newest message.
+pub(super) fn latest(organization: OrganizationId, contact: ContactId, account: Option<AccountId>) -> Statement {
+    let mut statement = select::<Chat>(organization);
+    let mut conditions = Conditions::new();
+    conditions.equal("contact_id", Some(&contact));
+    conditions.equal("account_id", account.as_ref());
+    conditions.push(&mut statement);
+    statement.push(" ORDER BY t.last_message_at DESC, t.id DESC LIMIT 1");
+    statement
+}
+
 /// Chats with the references by which they were found, each pair once however many messages carry it.
 pub(super) fn by_references(organization: OrganizationId, account: AccountId, references: &[String]) -> Statement {
     let mut statement = Statement::new(format!("SELECT {}, r.reference FROM (", columns::<Chat>("t")));
@@ -168,15 +176,14 @@ pub(super) fn inbox(organization: OrganizationId, filter: &ChatFilter) -> (State
         columns::<Chat>("t")
     ));
     statement.bind(&organization);
-    and_equal(&mut statement, "account_id", filter.account_id.as_ref());
-    and_equal(&mut statement, "contact_id", filter.contact_id.as_ref());
-    and_equal(&mut statement, "assigned_to", filter.assigned_to.as_ref());
-    and_equal(&mut statement, "state", filter.state.as_ref());
-    match filter.unread {
-        Some(true) => statement.push(" AND t.unread_count > 0"),
-        Some(false) => statement.push(" AND t.unread_count <= 0"),
-        None => &mut statement,
-    };
+    let mut conditions = Conditions::new();
+    conditions.equal("contact_id", filter.contact_id.as_ref());
+    conditions.plain((filter.unread == Some(true)).then_some("t.unread_count > 0"));
+    conditions.equal("assigned_to", filter.assigned_to.as_ref());
+    conditions.equal("account_id", filter.account_id.as_ref());
+    conditions.equal("state", filter.state.as_ref());
+    conditions.plain((filter.unread == Some(false)).then_some("t.unread_count <= 0"));
+    conditions.push(&mut statement);
     (statement, Order::newest("t.last_message_at"))
 }
 

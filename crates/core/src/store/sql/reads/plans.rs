@@ -203,6 +203,49 @@ async fn lists_walk_an_index() {
     }
 }
 
+#[tokio::test]
+async fn of_several_conditions_the_most_telling_one_leads() {
+    let stores = stores().await;
+    let mut lists = vec![(
+        "latest chat",
+        [messages::latest(n(1), n(3), None), messages::latest(n(1), n(3), Some(n(3)))],
+        "chats_contact",
+    )];
+    for bits in 0_u32..32 {
+        let has = |bit: u32| (bits >> bit) % 2 == 1;
+        let filter = ChatFilter {
+            contact_id: has(4).then(|| n(3)),
+            unread: has(3).then_some(true),
+            assigned_to: has(2).then(|| n(3)),
+            account_id: has(1).then(|| n(3)),
+            state: has(0).then_some(ChatState::Open),
+        };
+        let index = match 31 - bits.leading_zeros().min(31) {
+            4 => "chats_contact",
+            3 => "chats_unread",
+            2 => "chats_assigned",
+            1 => "chats_account",
+            _ if bits == 1 => "chats_state",
+            _ => "chats_inbox",
+        };
+        lists.push(("inbox", pages(messages::inbox(n(1), &filter)), index));
+    }
+    for (contact, rule, outcome, index) in [
+        (true, true, Some(RunOutcome::Failed), "runs_contact"),
+        (false, true, Some(RunOutcome::Failed), "runs_outcome"),
+        (false, true, Some(RunOutcome::Applied), "runs_rule"),
+        (true, false, Some(RunOutcome::Applied), "runs_contact"),
+    ] {
+        let filter = RunFilter { contact_id: contact.then(|| n(3)), rule_id: rule.then(|| n(3)), outcome };
+        lists.push(("runs", pages(automation::runs(n(1), &filter)), index));
+    }
+    for (what, statements, index) in lists {
+        for statement in statements {
+            assert_plan(&stores, what, &statement, index).await;
+        }
+    }
+}
+
 fn contact_pages(
     filter: &ContactFilter,
     field: ContactSort,
