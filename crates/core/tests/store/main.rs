@@ -53,7 +53,6 @@ fn main() {
     .into_iter()
     .chain(checks!(schema:
         both_databases_have_the_tables_of_the_records,
-        what_foreign_keys_point_at_is_removed_last,
         a_newer_database_is_refused,
         a_database_of_edited_migrations_is_refused,
         an_empty_postgres_is_refused_with_the_remedy,

@@ -165,19 +165,6 @@ pub async fn both_databases_have_the_tables_of_the_records() {
     assert_eq!(own, ["schema_migrations", "subjects", "work"]);
 }
 
-pub async fn what_foreign_keys_point_at_is_removed_last() {
-    let (_folder, raw) = sqlite_file().await;
-    let sql = "SELECT DISTINCT fk.\"table\", it.name FROM sqlite_schema AS it, pragma_foreign_key_list(it.name) AS fk";
-    let place = |name: &str| TABLES.iter().position(|table| table.name == name).unwrap();
-    let mut referenced = BTreeSet::new();
-    for row in texts(&raw, sql) {
-        assert!(place(&row[0]) < place(&row[1]), "{} must come before {} in TABLES", row[0], row[1]);
-        referenced.insert(row[0].clone());
-    }
-    let known: BTreeSet<_> = dealwright::store::sql::REFERENCED.iter().map(|it| (*it).to_owned()).collect();
-    assert_eq!(referenced, known);
-}
-
 pub async fn a_newer_database_is_refused() {
     let (folder, raw) = sqlite_file().await;
     raw.execute("INSERT INTO schema_migrations VALUES ('9999_from_the_future', x'00')", []).unwrap();

@@ -206,9 +206,9 @@ pub struct WorkItem {
 pub enum WorkEnd {
     /// Only checks that the claim still holds.
     Held(Claim),
-    /// Done: removed, unless it was put again since it was claimed; then it is due again at once.
+    /// Done: removed, unless it was put again since it was claimed; then it is due when it was put for.
     Done(Claim),
-    /// Not yet: due again at this time.
+    /// Not yet: due again at this time, or when it was put for since it was claimed.
     Later(Claim, DateTime<Utc>),
 }
 

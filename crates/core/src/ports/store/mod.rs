@@ -42,7 +42,7 @@ pub trait Store:
     /// The same for many batches: one result each; a failed one spoils none of the others.
     async fn commit_many(&self, batches: Vec<(OrganizationId, Batch)>) -> Vec<Result<()>>;
 
-    /// Removes idempotency keys made before `before`, in one organisation.
+    /// Removes idempotency keys made at `before` or earlier, in one organisation.
     async fn forget_idempotency(
         &self,
         organization: OrganizationId,

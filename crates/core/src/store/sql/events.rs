@@ -9,10 +9,10 @@ use crate::{
     domain::event::{Event, SubjectKind},
     error::Result,
     id::OrganizationId,
-    ports::store::{Batch, Column, Record},
+    ports::store::{Batch, Record},
     store::sql::{
         db::Db,
-        render::{insert_into, piece},
+        render::{insert_into, outside, piece},
         script::{Check, Otherwise, Script},
         statement::Statement,
     },
@@ -31,6 +31,9 @@ struct Raise {
 pub(crate) fn lock_subjects(db: Db, organization: OrganizationId, batch: &Batch, script: &mut Script) -> Result<()> {
     let mut subjects: BTreeMap<Uuid, Raise> = BTreeMap::new();
     for event in &batch.events {
+        if event.organization_id != organization {
+            return Err(outside(Event::TABLE));
+        }
         let raise = subjects.entry(event.subject.id).or_default();
         raise.kind = Some(event.subject.kind);
         raise.events += 1;
@@ -103,8 +106,6 @@ pub(crate) fn insert(organization: OrganizationId, events: &[Event], script: &mu
                 if place == seq {
                     statement.push("(SELECT seq FROM subjects WHERE organization_id = ").bind(&organization);
                     statement.push(" AND subject_id = ").bind(&event.subject.id).push(") - ").bind(&offset);
-                } else if Event::TABLE.columns.get(place) == Some(&"organization_id") {
-                    statement.bind_value(organization.to_value());
                 } else {
                     statement.bind_value(value);
                 }

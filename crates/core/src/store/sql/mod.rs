@@ -25,7 +25,6 @@ pub use self::{
     doctor::{Finding, Level},
     migrate::migrate,
     options::StoreOptions,
-    render::REFERENCED,
 };
 use self::{postgres::Postgres, sqlite::Sqlite, statement::Statement};
 use crate::{
@@ -123,10 +122,28 @@ impl SqlStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::store::TABLES;
+
+    #[tokio::test]
+    async fn what_foreign_keys_point_at_is_written_first_and_removed_last() {
+        let store = SqlStore::open("sqlite::memory:", StoreOptions::default()).await.unwrap();
+        let keys =
+            "SELECT DISTINCT fk.\"table\", it.name FROM sqlite_schema AS it, pragma_foreign_key_list(it.name) AS fk";
+        let mut referenced = std::collections::BTreeSet::new();
+        for row in store.rows(None, Statement::new(keys)).await.unwrap() {
+            let [to, from] = <[Value; 2]>::try_from(row).unwrap().map(|it| {
+                let Value::Text(name) = it else { panic!("{it:?} is no name") };
+                TABLES.iter().position(|table| table.name == name).unwrap()
+            });
+            assert!(to < from, "{} must come before {} in TABLES", TABLES[to].name, TABLES[from].name);
+            referenced.insert(TABLES[to].name);
+        }
+        assert_eq!(referenced, render::REFERENCED.iter().copied().collect());
+    }
 
     #[tokio::test]
     async fn both_databases_answer_the_same_statement_with_the_same_values() {
-        let server = dealwright_peers::Postgres::start().unwrap();
+        let server = dealwright_peers::shared_postgres().unwrap();
         let urls = server.fresh_database("values").unwrap();
         let options = StoreOptions::default();
         assert_eq!(migrate(&urls.owner, "crm_app", &options).await.unwrap(), ["0001_init"]);

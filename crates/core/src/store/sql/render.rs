@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// Tables that foreign keys of others point at. Their rows go last, after what pointed at them.
-pub const REFERENCED: &[&str] = &["organizations", "users", "pipelines", "stages", "contacts", "accounts", "chats"];
+pub(crate) const REFERENCED: &[&str] =
+    &["organizations", "users", "pipelines", "stages", "contacts", "accounts", "chats"];
 
 /// The script of a batch.
 ///
@@ -231,7 +232,7 @@ fn conditions(statement: &mut Statement, cells: impl IntoIterator<Item = Cell>) 
     }
 }
 
-fn outside(table: &Table) -> Error {
+pub(crate) fn outside(table: &Table) -> Error {
     Error::internal(format!("a write to {} does not name the organisation that it is committed for", table.name))
 }
 

@@ -106,6 +106,9 @@ pub(super) async fn rows_of_another_organisation_cannot_be_written(store: Arc<dy
     let covered: BTreeSet<_> = rows.iter().map(|(table, _)| table.name).collect();
     let all: BTreeSet<_> = TABLES.iter().filter(|table| !table.global).map(|table| table.name).collect();
     ensure_eq!(covered, all);
+    let mut stranger = Batch::default();
+    stranger.fact([], ours.samples.event(EventKind::ContactUpdated, ours.contact.id));
+    ensure_code!(store.commit(theirs.id, stranger).await, "internal");
     // Not one of them gets in under another organisation's name …
     for (table, row) in &rows {
         let refused = theirs.write(&*store, [Write::Insert { table, row: row.clone() }]).await;

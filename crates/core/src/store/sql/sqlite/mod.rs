@@ -19,7 +19,6 @@ use tokio::sync::oneshot;
 
 pub(crate) use self::statements::run;
 use self::writer::write_loop;
-
 use crate::{
     error::{Error, Result},
     ports::store::Row,
@@ -28,7 +27,9 @@ use crate::{
 
 /// Pages in the write-ahead log before it is copied into the database: fewer cost syncs, more cost disk.
 const CHECKPOINT_PAGES: u32 = 4000;
+/// Cache of the writer, which goes through every index, and of each reader.
 const CACHE_KIB: u32 = 64 * 1024;
+const READER_CACHE_KIB: u32 = 16 * 1024;
 const BUSY: Duration = Duration::from_secs(5);
 const PREPARED: usize = 512;
 
@@ -237,7 +238,7 @@ fn connect_writer(place: &Place, settings: Settings) -> Result<Connection> {
     }
     .map_err(from_sqlite)?;
     let synchronous = if settings.durable { "FULL" } else { "NORMAL" };
-    configure(&connection)?;
+    configure(&connection, CACHE_KIB)?;
     connection
         .execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON; \
@@ -250,15 +251,15 @@ fn connect_writer(place: &Place, settings: Settings) -> Result<Connection> {
 fn connect_reader(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(from_sqlite)?;
-    configure(&connection)?;
+    configure(&connection, READER_CACHE_KIB)?;
     Ok(connection)
 }
 
-fn configure(connection: &Connection) -> Result<()> {
+fn configure(connection: &Connection, cache_kib: u32) -> Result<()> {
     connection.busy_timeout(BUSY).map_err(from_sqlite)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
     connection
-        .execute_batch(&format!("PRAGMA cache_size = -{CACHE_KIB}; PRAGMA temp_store = MEMORY;"))
+        .execute_batch(&format!("PRAGMA cache_size = -{cache_kib}; PRAGMA temp_store = MEMORY;"))
         .map_err(from_sqlite)
 }
 

@@ -26,7 +26,7 @@ async fn resting() -> (Sqlite, mpsc::Sender<()>) {
     };
     let sqlite = Sqlite::open(Place::Memory, settings, prepare).await.unwrap();
     let (go, rest) = mpsc::channel::<()>();
-    let job: Job = Box::new(move |_| drop(rest.recv()));
+    let job: Job = Box::new(move |_| assert!(rest.recv().is_err(), "go is dropped, not sent"));
     sqlite.writer.as_ref().unwrap().send(Task::Run(job)).ok().unwrap();
     (sqlite, go)
 }
