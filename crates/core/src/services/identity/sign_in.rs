@@ -33,7 +33,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct SignUp {
     /// Their e-mail address; unique among all users.
-    #[schemars(example = "una@acme.example", length(max = 254))]
+    #[schemars(example = "una@acme.example", email, length(max = 254))]
     pub email: String,
     /// Their password, 8 to 200 characters.
     #[schemars(example = "correct horse battery", length(min = 8, max = 200))]
