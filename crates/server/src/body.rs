@@ -56,14 +56,18 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
-/// Reads a JSON object; nothing at all is an empty one.
+/// Reads a JSON object; `None` if there is no body at all.
 ///
 /// # Errors
 /// 415 for another media type, 413, 400 for what is no JSON, 422 for JSON that is no object or holds control characters.
-pub async fn read_object(headers: &HeaderMap, body: Body, types: &[&str]) -> Result<Map<String, Value>, Problem> {
+pub async fn read_object(
+    headers: &HeaderMap,
+    body: Body,
+    types: &[&str],
+) -> Result<Option<Map<String, Value>>, Problem> {
     let bytes = read(headers, body, LIMIT).await?;
     if bytes.is_empty() {
-        return Ok(Map::new());
+        return Ok(None);
     }
     let given = media_type(headers);
     if !given.as_deref().is_some_and(|given| types.contains(&given)) {
@@ -75,7 +79,7 @@ pub async fn read_object(headers: &HeaderMap, body: Body, types: &[&str]) -> Res
         .map_err(|e| Problem::new(StatusCode::BAD_REQUEST, "malformed_json", format!("the body is no JSON: {e}")))?;
     refuse_control_characters(&value)?;
     match value {
-        Value::Object(object) => Ok(object),
+        Value::Object(object) => Ok(Some(object)),
         _ => Err(Problem::member("", "invalid", "the body must be a JSON object")),
     }
 }

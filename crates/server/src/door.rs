@@ -95,7 +95,12 @@ impl Bound {
             input.insert(IF_VERSION.to_owned(), Value::from(version));
         }
         let types = if self.route.method == Verb::Patch { MERGE_PATCH } else { JSON };
-        self.take_body(read_object(&parts.headers, body, types).await?, &mut input)?;
+        let body = read_object(&parts.headers, body, types).await?;
+        if body.is_none() && matches!(self.route.body, Body::Under(_)) {
+            let detail = "the body is empty: send a JSON object";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail));
+        }
+        self.take_body(body.unwrap_or_default(), &mut input)?;
         let input = match self.input {
             Input::Nothing => Value::Null,
             Input::PathMember => input.into_iter().next().map(|(_, id)| id).unwrap_or_default(),

@@ -82,3 +82,41 @@ fn request_id(env: &Env, headers: &HeaderMap) -> String {
         None => env.bytes().map(Uuid::from_bytes).unwrap_or_default().simple().to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware, routing::get};
+    use bytes::Bytes;
+    use dealwright::Crm;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::Options;
+
+    #[tokio::test]
+    async fn a_panic_is_told_without_its_words() {
+        let crm = Crm::builder().database("sqlite::memory:").build().await.unwrap();
+        let shared = Shared::new(crm, Options::default(), Bytes::new(), Bytes::new());
+        let boom = || async {
+            if shared_secret().len() > 1 {
+                panic!("the password is hunter2");
+            }
+        };
+        let router: Router =
+            Router::new().route("/boom", get(boom)).layer(middleware::from_fn_with_state(shared, frame));
+        let request = Request::get("/boom").header(REQUEST_ID, "r1").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()[REQUEST_ID]),
+            (500, &HeaderValue::from_static("r1"))
+        );
+        let text = response.into_body().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&text);
+        assert!(text.contains("\"code\":\"internal\"") && !text.contains("hunter2"), "{text}");
+    }
+
+    fn shared_secret() -> &'static str {
+        "hunter2"
+    }
+}

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use dealwright::{Effect, OutputKind};
+use dealwright::{
+    Effect, OutputKind,
+    page::{DEFAULT_LIMIT, MAX_LIMIT},
+};
 use serde_json::{Map, Value, json};
 
 use super::{Catalogue, example::example};
@@ -98,13 +101,21 @@ fn operation(catalogue: &Catalogue, bound: &Bound) -> Value {
         let mut schema = without_null(schemas.resolve(&it.schema).clone());
         if let Some(schema) = schema.as_object_mut() {
             schema.remove("description");
+            if it.name == "limit" {
+                // The bounds of every list (dealwright::page).
+                schema.extend([
+                    ("minimum".to_owned(), json!(1)),
+                    ("maximum".to_owned(), json!(MAX_LIMIT)),
+                    ("default".to_owned(), json!(DEFAULT_LIMIT)),
+                ]);
+            }
         }
         json!({"name": it.name, "in": "query", "required": it.required, "description": about, "schema": schema})
     }));
     let header = |name: &str, about: &str, schema: Value| json!({"name": name, "in": "header", "description": about, "schema": schema});
     if route.if_match {
         let about = "The `ETag` of the state that was edited; another state is refused with 412";
-        parameters.push(header("If-Match", about, json!({"type": "string"})));
+        parameters.push(header("If-Match", about, json!({"type": "string", "pattern": "^(\\*|\"[0-9]+\")$"})));
     }
     if route.method == Verb::Post && operation.effect == Effect::Command {
         let about = "Makes a repeated call the same call, for 24 hours";
@@ -133,10 +144,7 @@ fn operation(catalogue: &Catalogue, bound: &Bound) -> Value {
         }
     }
     let has_body = route.body != Body::None;
-    let mut statuses = vec![400, 401, 403, 413, 415, 422, 429, 500, 503];
-    if route.path.contains('{') {
-        statuses.push(404);
-    }
+    let mut statuses = vec![400, 401, 403, 404, 413, 415, 422, 429, 500, 503];
     if operation.effect == Effect::Command {
         statuses.push(409);
     }
@@ -244,7 +252,7 @@ fn shell(catalogue: &Catalogue, route: &ShellRoute) -> Value {
         object.insert("security".to_owned(), json!([]));
     }
     let schemas = catalogue.schemas();
-    if let Some(schema) = catalogue.inputs.get(route.name) {
+    if let Some(schema) = catalogue.inputs.get(route.name).filter(|_| route.input.is_some()) {
         let mut media = json!({"schema": schema});
         if let (Some(media), Some(example)) = (media.as_object_mut(), example(schema, schemas)) {
             media.insert("example".to_owned(), example);
@@ -253,7 +261,8 @@ fn shell(catalogue: &Catalogue, route: &ShellRoute) -> Value {
     } else if let Some(content) = route.upload() {
         object.insert("requestBody".to_owned(), json!({"required": true, "content": content}));
     }
-    let good = match (catalogue.outputs.get(route.name), route.media_type) {
+    let output = catalogue.outputs.get(route.name).filter(|_| route.output.is_some());
+    let good = match (output, route.media_type) {
         (Some(schema), _) => json!({"description": "The answer", "content": {"application/json": {"schema": schema}}}),
         (None, Some(media_type)) => json!({"description": "The answer", "content": {media_type: {}}}),
         (None, None) => json!({"description": "Done"}),

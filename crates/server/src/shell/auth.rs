@@ -126,7 +126,7 @@ pub(super) const SIGN_OUT: ShellRoute = ShellRoute {
 async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
     let (parts, body) = request.into_parts();
     let object = read_object(&parts.headers, body, JSON).await?;
-    Ok(read_input(Value::Object(object))?)
+    Ok(read_input(Value::Object(object.unwrap_or_default()))?)
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response {

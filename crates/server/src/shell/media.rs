@@ -57,7 +57,7 @@ pub(super) const DOWNLOAD: ShellRoute = ShellRoute {
     query: &[],
     input: None,
     output: None,
-    media_type: Some("application/octet-stream"),
+    media_type: Some("*/*"),
     uploads: &[],
     problems: &[401, 403, 404, 416, 429, 500, 503],
     handler: |shared, request| Box::pin(download(shared, request)),

@@ -76,6 +76,16 @@ async fn pointers_of_a_patch_are_those_of_its_body() {
 }
 
 #[tokio::test]
+async fn a_patch_without_a_body_is_no_patch() {
+    let server = Server::start().await;
+    let una = server.sign_up("una").await;
+    let path = create(&server, &una, json!({"name": "Ada"})).await.header("location").to_owned();
+    let reply = server.call("PATCH", &path).by(&una).send().await;
+    assert_eq!(reply.problem(), (400, "malformed_json".to_owned()));
+    assert_eq!(server.call("PATCH", &path).by(&una).json(&json!({})).send().await.header("etag"), "\"1\"");
+}
+
+#[tokio::test]
 async fn a_duplicate_is_told_with_its_candidates_and_let_through_when_asked() {
     let server = Server::start().await;
     let una = server.sign_up("una").await;

@@ -49,6 +49,9 @@ async fn the_document_tells_parameters_bodies_and_headers() {
     let list = &document["paths"]["/api/crm/clients"]["get"];
     let limit = list["parameters"].as_array().unwrap().iter().find(|it| it["name"] == "limit").unwrap();
     assert_eq!((&limit["in"], &limit["schema"]["type"]), (&"query".into(), &"integer".into()));
+    assert_eq!((&limit["schema"]["minimum"], &limit["schema"]["maximum"]), (&1.into(), &200.into()));
+    let file = &document["paths"]["/api/media/{id}"]["get"];
+    assert!(file.get("requestBody").is_none() && file.pointer("/responses/200/content/*~1*").is_some(), "{file}");
     let create = &document["paths"]["/api/crm/clients"]["post"];
     let body = create.pointer("/requestBody/content/application~1json/schema").unwrap();
     assert!(body["properties"].get("name").is_some(), "{body}");

@@ -7,5 +7,6 @@ mod contacts;
 mod conventions;
 mod documents;
 mod idempotency;
+mod media;
 mod server;
 mod tables;

@@ -1,0 +1,205 @@
+//! The binary as its operators meet it: without settings, told to end, asked what is wrong.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Child, ChildStderr, Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+const PASSWORD: &str = "correct horse battery";
+
+fn program(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dealwright-server"));
+    command.current_dir(folder).env_clear();
+    command
+}
+
+/// A running server that listens where it pleases.
+struct Running {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    address: String,
+    printed: String,
+}
+
+impl Running {
+    fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = program(folder);
+        command.args(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]).args(arguments);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut running = Self { child, log, address: String::new(), printed: String::new() };
+        running.address = running.await_line("listening")["fields"]["address"].as_str().unwrap().to_owned();
+        running
+    }
+
+    /// The next line of the log that says `message`.
+    fn await_line(&mut self, message: &str) -> Value {
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "the server ended:\n{}", self.printed);
+            self.printed.push_str(&line);
+            let line: Value = serde_json::from_str(&line).unwrap_or_default();
+            if line["fields"]["message"].as_str().is_some_and(|it| it.starts_with(message)) {
+                return line;
+            }
+        }
+    }
+
+    fn ask(&self, request: &str) -> String {
+        ask(&self.address, request)
+    }
+
+    fn sign_up(&self) -> Value {
+        let body = format!(
+            r#"{{"email":"una@acme.example","password":"{PASSWORD}","name":"Una","organization_name":"Acme"}}"#
+        );
+        let reply = self.ask(&format!(
+            "POST /api/auth/signup HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        assert!(reply.starts_with("HTTP/1.1 201"), "{reply}");
+        serde_json::from_str(reply.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+    }
+
+    /// Tells it to end, and waits until it has; answers everything it logged.
+    fn end(mut self) -> String {
+        let told = Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        assert!(self.child.wait().unwrap().success());
+        self.log.read_to_string(&mut self.printed).unwrap();
+        self.printed
+    }
+}
+
+fn ask(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    reply
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn without_any_setting_it_serves_and_remembers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Running::start(folder.path(), &[]);
+    assert!(server.ask(&get("/readyz")).starts_with("HTTP/1.1 200"));
+    let signed_up = server.sign_up();
+    let metrics = server.await_line("metrics are listening")["fields"]["address"].as_str().unwrap().to_owned();
+    assert!(ask(&metrics, &get("/metrics")).contains("http_requests_total{method=\"POST\",route=\"/api/auth/signup\""));
+    assert!(server.ask(&get("/metrics")).starts_with("HTTP/1.1 404"), "counters have an address of their own");
+
+    let data = folder.path().join("dealwright-data");
+    for name in ["secrets.key", "tokens.key"] {
+        assert_eq!(data.join(name).metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+    }
+    assert_eq!(data.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+
+    let log = server.end();
+    assert!(log.contains("ending"), "{log}");
+    for secret in [PASSWORD, signed_up["access_token"].as_str().unwrap(), signed_up["refresh_token"].as_str().unwrap()]
+    {
+        assert!(!log.contains(secret), "{log}");
+    }
+
+    // A token lives through a restart.
+    let server = Running::start(folder.path(), &[]);
+    let token = signed_up["access_token"].as_str().unwrap();
+    let profile = server.ask(&format!(
+        "GET /api/users/profile HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
+    ));
+    assert!(profile.starts_with("HTTP/1.1 200"), "{profile}");
+    server.end();
+}
+
+#[test]
+fn a_live_view_does_not_keep_it_from_ending() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Running::start(folder.path(), &[]);
+    // A long poll that nobody will answer: the handshake first, then the wait.
+    let opened = server.ask(&get("/socket.io/?EIO=4&transport=polling"));
+    let sid = opened.split("\"sid\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let mut waiting = TcpStream::connect(&server.address).unwrap();
+    waiting.write_all(get(&format!("/socket.io/?EIO=4&transport=polling&sid={sid}")).as_bytes()).unwrap();
+    let began = std::time::Instant::now();
+    let log = server.end();
+    assert!(!log.contains("did not end in time"), "{log}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{log}");
+}
+
+#[test]
+fn the_doctor_says_what_it_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    Running::start(folder.path(), &[]).end();
+    let output = program(folder.path()).arg("doctor").output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("schema"), "{}", text(&output));
+}
+
+#[test]
+fn a_wrong_setting_is_named_and_nothing_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = program(folder.path()).env("DEALWRIGHT_LISTEN", "here").output().unwrap();
+    assert!(!output.status.success());
+    assert!(text(&output).contains("listen is \"here\""), "{}", text(&output));
+    assert!(!folder.path().join("dealwright-data").exists());
+}
+
+#[test]
+fn on_postgresql_it_serves_after_its_owner_has_migrated() {
+    let server = dealwright_peers::shared_postgres().unwrap();
+    let urls = server.fresh_database("binary").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let unready = program(folder.path()).args(["--listen", "127.0.0.1:0", "--database", &urls.app]).output().unwrap();
+    assert!(!unready.status.success(), "{}", text(&unready));
+    let migrate = ["migrate", "--database", &urls.owner, "--app-role", "crm_app"];
+    let migrated = program(folder.path()).args(migrate).output().unwrap();
+    assert!(migrated.status.success(), "{}", text(&migrated));
+    let running = Running::start(folder.path(), &["--database", &urls.app]);
+    assert_eq!(running.sign_up()["organization"]["name"], "Acme");
+    running.end();
+}
+
+#[test]
+fn files_go_to_an_object_store_and_come_back_in_part() {
+    let s3 = dealwright_peers::shared_s3().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = format!(
+        "s3_bucket = \"media\"\ns3_endpoint = \"{}\"\ns3_access_key = \"{}\"\ns3_secret_key = \"{}\"\n",
+        s3.endpoint(),
+        dealwright_peers::S3::ACCESS_KEY,
+        dealwright_peers::S3::SECRET_KEY,
+    );
+    std::fs::write(folder.path().join("crm.toml"), settings).unwrap();
+    let running = Running::start(folder.path(), &["--config", "crm.toml"]);
+    let token = running.sign_up()["access_token"].as_str().unwrap().to_owned();
+    let made = running.ask(&format!(
+        "POST /api/media?name=note.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: text/plain\r\nContent-Length: 10\r\n\r\n0123456789"
+    ));
+    assert!(made.starts_with("HTTP/1.1 201"), "{made}");
+    let made: Value = serde_json::from_str(made.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let part = running.ask(&format!(
+        "GET /api/media/{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+         Range: bytes=3-5\r\n\r\n",
+        made["id"].as_str().unwrap()
+    ));
+    assert!(part.starts_with("HTTP/1.1 206") && part.ends_with("\r\n\r\n345"), "{part}");
+    assert!(!folder.path().join("dealwright-data/media").exists(), "the data folder holds files too");
+    running.end();
+}
