@@ -25,7 +25,7 @@ impl Live {
     pub async fn start() -> Self {
         let messenger = Messenger::default();
         let mut registry = dealwright::Registry::new();
-        registry.connector(messenger.clone());
+        registry.connector(messenger.clone()).rule_engine(dealwright_rules::declarative::Declarative);
         let crm = Crm::builder().database("sqlite::memory:").registry(registry).build().await.unwrap();
         let running = crm.runtime().start().await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -102,6 +102,35 @@ async fn messages_reach_who_listens_to_the_account_and_bodies_who_may_read_them(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statuses_and_notifications_reach_whom_they_concern() {
+    let live = Live::start().await;
+    let una = live.sign_up("una").await;
+    let max = live.join(&una, "max").await;
+    let (node, python) = (SocketIoClient::node().unwrap(), SocketIoClient::python().unwrap());
+    let unas = node.listen(&live.url, &una.access_token, &[], None).unwrap();
+    let maxs = python.listen(&live.url, &max.access_token, &[], None).unwrap();
+    hear(&unas, "connect");
+    hear(&maxs, "connect");
+
+    let account = live.connect_account(&una, "organization").await;
+    for heard in [&unas, &maxs] {
+        let active = heard.await_line(|line| line.contains("account-status") && line.contains("active")).unwrap();
+        let active: Value = serde_json::from_str(&active).unwrap();
+        assert_eq!((&active["data"]["accountId"], &active["data"]["status"]), (&account, &json!("active")));
+    }
+
+    let rule = json!({"id": "tell", "trigger": "contact.created", "action": {"notify_team": true}});
+    live.call(&una, "rules.create", rule).await;
+    // Without a team and an assignee the owners and admins are told; a member is not.
+    let ada = live.contact(&una, "Ada").await;
+    let told = hear(&unas, "notification")["data"].clone();
+    assert_eq!(told["notification"]["contact_id"], ada);
+    live.call(&una, "contacts.update", json!({"id": ada, "patch": {"source": "fair"}})).await;
+    let edited = maxs.await_line(|line| line.contains("notification") || line.contains("client-updated")).unwrap();
+    assert!(edited.contains("client-updated"), "{edited}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_signs_out_is_hung_up_on() {
     let live = Live::start().await;
     for (place, (client, transport)) in clients().into_iter().enumerate() {
