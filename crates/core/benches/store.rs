@@ -10,7 +10,11 @@ use std::{
 };
 
 use dealwright::{
-    domain::{event::EventKind, pipeline::StageKind},
+    domain::{
+        event::{Event, EventKind},
+        pipeline::{StageKind, StageMove},
+    },
+    env::Env,
     ports::store::{Batch, Store, Write},
     store::sql::{SqlStore, StoreOptions},
     testkit::samples::{Samples, contact_rows},
@@ -73,20 +77,27 @@ async fn store(file: &Path, callers: u64, durable: bool, lasting: Duration) -> f
     let callers: Vec<_> = (0..callers)
         .map(|caller| {
             let (store, stage) = (store.clone(), stage.clone());
-            let mut samples = Samples::new(1000 + caller);
+            let (mut samples, env) = (Samples::new(1000 + caller), Env::system());
             samples.organization_id = organization;
             tokio::spawn(async move {
                 let mut commits = 0u64;
                 while start.elapsed() < lasting {
                     let mut contact = samples.contact(&stage);
+                    // Ids and times as the engine makes them: in their order. Those of the samples are in none.
+                    contact.id = env.id().unwrap();
+                    contact.stage_entry_id = env.id().unwrap();
+                    contact.created_at = env.now();
+                    (contact.updated_at, contact.stage_entered_at) = (contact.created_at, contact.created_at);
                     contact.emails = vec![format!("{}@acme.example", contact.id)];
                     contact.phones.clear();
                     contact.handles = Default::default();
                     contact.tags = vec!["vip".into()];
                     let mut writes = contact_rows(&contact);
-                    writes.push(Write::insert(&samples.stage_move(&contact, None, &stage, contact.created_at)));
+                    let entry = samples.stage_move(&contact, None, &stage, contact.created_at);
+                    writes.push(Write::insert(&StageMove { id: contact.stage_entry_id, ..entry }));
+                    let event = samples.event(EventKind::ContactCreated, contact.id);
                     let mut batch = Batch::default();
-                    batch.fact(writes, samples.event(EventKind::ContactCreated, contact.id));
+                    batch.fact(writes, Event { id: contact.stage_entry_id, occurred_at: contact.created_at, ..event });
                     store.commit(organization, batch).await.unwrap();
                     commits += 1;
                 }
