@@ -159,7 +159,6 @@ CREATE TABLE contact_identities (
     FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
 );
 CREATE UNIQUE INDEX contact_identities_claimed ON contact_identities (organization_id, kind, value) WHERE claimed;
-CREATE INDEX contact_identities_contact ON contact_identities (organization_id, contact_id);
 ALTER TABLE contact_identities ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON contact_identities
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
@@ -172,7 +171,6 @@ CREATE TABLE contact_tags (
     PRIMARY KEY (organization_id, tag, contact_id),
     FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
 );
-CREATE INDEX contact_tags_contact ON contact_tags (organization_id, contact_id);
 ALTER TABLE contact_tags ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON contact_tags
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)

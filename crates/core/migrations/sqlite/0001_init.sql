@@ -146,7 +146,6 @@ CREATE TABLE contact_identities (
     FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX contact_identities_claimed ON contact_identities (organization_id, kind, value) WHERE claimed;
-CREATE INDEX contact_identities_contact ON contact_identities (organization_id, contact_id);
 
 CREATE TABLE contact_tags (
     organization_id BLOB NOT NULL,
@@ -155,7 +154,6 @@ CREATE TABLE contact_tags (
     PRIMARY KEY (organization_id, tag, contact_id),
     FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX contact_tags_contact ON contact_tags (organization_id, contact_id);
 
 CREATE TABLE stage_history (
     id BLOB NOT NULL,
