@@ -88,6 +88,9 @@ CREATE TABLE stages (
 ) STRICT;
 CREATE INDEX stages_pipeline ON stages (organization_id, pipeline_id, order_index);
 
+-- last_message_key: contacts without a message sort as the oldest. A column and not an expression in the index: SQLite
+-- finds no place by an expression and an id, and PostgreSQL, which does not count COALESCE as leakproof, none at all under
+-- row-level security.
 CREATE TABLE contacts (
     id BLOB NOT NULL,
     organization_id BLOB NOT NULL,
@@ -114,22 +117,21 @@ CREATE TABLE contacts (
     updated_at INTEGER NOT NULL,
     deleted_at INTEGER,
     version INTEGER NOT NULL,
+    last_message_key INTEGER NOT NULL GENERATED ALWAYS AS (COALESCE(last_message_at, 0)) VIRTUAL,
     PRIMARY KEY (organization_id, id),
     FOREIGN KEY (organization_id, stage_id) REFERENCES stages (organization_id, id)
 ) STRICT;
 CREATE INDEX contacts_created ON contacts (organization_id, created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_updated ON contacts (organization_id, updated_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_name ON contacts (organization_id, name_key, id) WHERE deleted_at IS NULL;
--- Contacts without a message are the oldest. Not COALESCE: PostgreSQL does not count it as leakproof, so under row-level
--- security no condition on it would use the index.
-CREATE INDEX contacts_last_message ON contacts (organization_id, (CASE WHEN last_message_at IS NULL THEN 0 ELSE last_message_at END), id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_last_message ON contacts (organization_id, last_message_key, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_score ON contacts (organization_id, score, id) WHERE deleted_at IS NULL;
 -- A stage is listed by every sort.
 CREATE INDEX contacts_stage_created ON contacts (organization_id, stage_id, created_at, id) WHERE deleted_at IS NULL;
 -- Not partial: the foreign key to stages looks here when a stage is removed.
 CREATE INDEX contacts_stage_updated ON contacts (organization_id, stage_id, updated_at, id);
 CREATE INDEX contacts_stage_name ON contacts (organization_id, stage_id, name_key, id) WHERE deleted_at IS NULL;
-CREATE INDEX contacts_stage_last_message ON contacts (organization_id, stage_id, (CASE WHEN last_message_at IS NULL THEN 0 ELSE last_message_at END), id) WHERE deleted_at IS NULL;
+CREATE INDEX contacts_stage_last_message ON contacts (organization_id, stage_id, last_message_key, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_stage_score ON contacts (organization_id, stage_id, score, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_stage_entered ON contacts (organization_id, stage_id, stage_entered_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_stage ON contacts (organization_id, stage_id, id) WHERE deleted_at IS NULL;
@@ -371,6 +373,7 @@ CREATE UNIQUE INDEX jobs_dedup ON jobs (organization_id, dedup_key) WHERE dedup_
 CREATE INDEX jobs_created ON jobs (organization_id, created_at, id);
 CREATE INDEX jobs_state ON jobs (organization_id, state, created_at, id);
 
+-- list_key: unread before read, then newest first; what is unread counts as 2^62 microseconds later.
 CREATE TABLE notifications (
     id BLOB NOT NULL,
     organization_id BLOB NOT NULL,
@@ -383,10 +386,10 @@ CREATE TABLE notifications (
     data TEXT NOT NULL,
     read INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
+    list_key INTEGER NOT NULL GENERATED ALWAYS AS (CASE WHEN read THEN created_at ELSE created_at + 4611686018427387904 END) VIRTUAL,
     PRIMARY KEY (organization_id, id)
 ) STRICT;
--- Unread before read, then newest first: what is unread counts as 2^62 microseconds later.
-CREATE INDEX notifications_user ON notifications (organization_id, user_id, (CASE WHEN read THEN created_at ELSE created_at + 4611686018427387904 END), id);
+CREATE INDEX notifications_user ON notifications (organization_id, user_id, list_key, id);
 
 CREATE TABLE idempotency_keys (
     organization_id BLOB NOT NULL,

@@ -19,6 +19,7 @@ type Columns = BTreeMap<String, (bool, &'static str)>;
 #[derive(Debug, PartialEq, Eq)]
 struct Shape {
     columns: Columns,
+    generated: BTreeSet<String>,
     key: Vec<String>,
     indexes: BTreeSet<String>,
     references: BTreeSet<String>,
@@ -72,6 +73,7 @@ async fn sqlite_shapes() -> BTreeMap<String, Shape> {
             &raw,
             &format!("SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = '{table}'"),
         );
+        let generated = format!("SELECT name FROM pragma_table_xinfo('{table}') WHERE hidden IN (2, 3)");
         let references = texts(
             &raw,
             &format!(
@@ -81,6 +83,7 @@ async fn sqlite_shapes() -> BTreeMap<String, Shape> {
         );
         Shape {
             columns,
+            generated: texts(&raw, &generated).concat().into_iter().collect(),
             key: keys.into_iter().map(|(_, column)| column).collect(),
             indexes: indexes.iter().map(|row| plain(&row[0])).collect(),
             references: references.iter().map(|row| row.join(" ")).collect(),
@@ -106,7 +109,11 @@ async fn postgres_shapes() -> BTreeMap<String, Shape> {
         let mut columns = Columns::new();
         let sql = format!(
             "SELECT column_name::text, data_type::text, is_nullable::text, COALESCE(collation_name, '')::text \
-             FROM information_schema.columns WHERE table_schema = 'public' AND table_name = '{table}'"
+             FROM information_schema.columns WHERE table_schema = 'public' AND table_name = '{table}' AND is_generated = 'NEVER'"
+        );
+        let generated = format!(
+            "SELECT column_name::text FROM information_schema.columns \
+             WHERE table_schema = 'public' AND table_name = '{table}' AND is_generated = 'ALWAYS'"
         );
         for row in list(sql).await {
             let kind = match row[1].as_str() {
@@ -139,6 +146,7 @@ async fn postgres_shapes() -> BTreeMap<String, Shape> {
         );
         let shape = Shape {
             columns,
+            generated: list(generated).await.concat().into_iter().collect(),
             key: list(key).await[0][0].split(',').map(str::to_owned).collect(),
             indexes: list(definitions).await.iter().map(|row| plain(&row[0])).collect(),
             references: list(references).await.iter().map(|row| row.join(" ")).collect(),

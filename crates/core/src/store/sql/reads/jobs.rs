@@ -18,9 +18,7 @@ use crate::{
     store::sql::{SqlStore, statement::Statement},
 };
 
-/// Unread before read, then newest first, as one number that an index keeps: what is unread counts as later than
-/// everything read, by 2⁶² microseconds.
-const UNREAD_THEN_NEWEST: &str = "(CASE WHEN t.read THEN t.created_at ELSE t.created_at + 4611686018427387904 END)";
+/// What is unread counts as later than everything read, by 2⁶² microseconds: the table's `list_key` has the same.
 const LATER: i64 = 1 << 62;
 
 #[async_trait]
@@ -80,9 +78,9 @@ pub(super) fn jobs(organization: OrganizationId, state: Option<JobState>) -> (St
     (statement, Order::newest("t.created_at"))
 }
 
-/// A user's notifications.
+/// A user's notifications, unread first, then newest first.
 pub(super) fn notifications(organization: OrganizationId, user: UserId) -> (Statement, Order) {
-    (select_by::<Notification>(organization, "user_id", &user), Order::newest(UNREAD_THEN_NEWEST))
+    (select_by::<Notification>(organization, "user_id", &user), Order::newest("t.list_key"))
 }
 
 fn place(notification: &Notification) -> Position {

@@ -137,12 +137,38 @@ fn faults(db: Db, plan: &str) -> Vec<String> {
     plan.lines().filter(bad).map(str::to_owned).collect()
 }
 
+/// The sort key of a statement that goes on after a cursor.
+fn key_of(statement: &Statement) -> Option<&str> {
+    let key = statement.text.split(" AND (t.").nth(1)?.split([',', ')']).next()?;
+    key.chars().all(|c| c.is_ascii_lowercase() || c == '_').then_some(key)
+}
+
+/// Whether the place after a cursor is found by the index: key and id are conditions on it, not tests of each row.
+fn seeks(db: Db, plan: &str, key: &str) -> bool {
+    let plan = plan.replace("t.", "").replace('"', "");
+    ["<", ">"].iter().any(|than| match db {
+        Db::Sqlite => {
+            plan.contains(&format!(" AND ({key},id){than}(?,?)")) || plan.contains(&format!(" AND {key}{than}?"))
+        }
+        Db::Postgres => plan.lines().filter(|it| it.contains("Index Cond")).any(|conditions| {
+            conditions.contains(&format!("(ROW({key}, id) {than} ROW("))
+                || conditions.contains(&format!("({key} {than} "))
+        }),
+    })
+}
+
 async fn assert_plan(stores: &[SqlStore], what: &str, statement: &Statement, index: &str) {
     for store in stores {
         let plan = explain(store, statement).await;
         let faults = faults(store.db(), &plan);
         let via = plan.contains(&format!(" {index} ")) || plan.lines().any(|it| it.ends_with(&format!(" {index}")));
-        assert!(faults.is_empty() && via, "{what} on {:?}, wanted by {index}:\n{}\n{plan}", store.db(), statement.text);
+        let sought = key_of(statement).is_none_or(|key| seeks(store.db(), &plan, key));
+        assert!(
+            faults.is_empty() && via && sought,
+            "{what} on {:?}, wanted by {index}:\n{}\n{plan}",
+            store.db(),
+            statement.text
+        );
     }
 }
 
@@ -153,7 +179,9 @@ fn pages((statement, order): (Statement, Order)) -> [Statement; 2] {
     let cursor = Position { value, id: Uuid::from_u128(15_000) }.encode(list);
     [None, Some(cursor)].map(|cursor| {
         let mut statement = statement.clone();
+        let after = cursor.is_some();
         order.finish(&mut statement, list, &PageRequest { limit: None, cursor }).unwrap();
+        assert_eq!(key_of(&statement).is_some(), after);
         statement
     })
 }
