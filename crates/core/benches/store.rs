@@ -35,7 +35,7 @@ fn main() {
         let rate = runtime.block_on(store(&file, callers, durable, lasting));
         let how = if durable { "synced" } else { "      " };
         println!(
-            "store, six rows and an event {how} {callers:>2} callers       {rate:>9.0} commits/s   {:>5.1} times bare",
+            "store, six rows with an event {how} {callers:>2} callers       {rate:>9.0} commits/s   {:>5.1} times bare",
             rate / bare
         );
     }

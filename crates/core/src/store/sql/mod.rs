@@ -1,4 +1,4 @@
-//! One store for two databases. What a statement says is the same on both; [`db`] names the exceptions.
+//! One store for two databases. What a statement says is the same on both; `db.rs` names the exceptions.
 
 mod db;
 mod doctor;
