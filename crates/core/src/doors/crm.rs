@@ -17,9 +17,9 @@ use crate::{
     engine::{Engine, Registry},
     env::Env,
     error::{Error, Result},
-    id::{OrganizationId, UserId},
-    ports::store::Store,
-    runtime::Runtime,
+    id::{AccountId, OrganizationId, UserId},
+    ports::{connector::Inbox, store::Store},
+    runtime::{AccountInbox, Runtime},
     scope::{Permission, Scope},
     services::{identity, unit::Unit},
     store::sql::{SqlStore, StoreOptions},
@@ -177,6 +177,17 @@ impl Crm {
     /// Signing up and in, sessions and tokens.
     pub fn identity(&self) -> identity::Identity<'_> {
         identity::Identity(&self.engine)
+    }
+
+    /// Where messages of an account are taken in that the embedding process receives by its own means (a webhook, a
+    /// queue): the same one path as for live connections, idempotent by the provider's id.
+    ///
+    /// # Errors
+    /// `not_found` if the organisation has no such account.
+    pub async fn inbox(&self, organization: OrganizationId, account: AccountId) -> Result<Arc<dyn Inbox>> {
+        let found = self.engine.store.account(organization, account).await?;
+        let account = found.filter(|it| it.deleted_at.is_none()).ok_or_else(|| Error::not_found("account", account))?;
+        Ok(Arc::new(AccountInbox::new(self.engine.clone(), None, account)))
     }
 
     /// The loops that wait: rules, timers, jobs, live connections.

@@ -33,10 +33,11 @@ const GROUP: usize = 50;
 /// Bytes of bodies of one commit.
 const GROUP_BYTES: usize = 4 << 20;
 
-/// The inbox of one held account.
-pub(super) struct AccountInbox {
+/// The inbox of one account. A connection that the supervisor holds writes under its claim; a caller that brings messages
+/// of its own has none.
+pub(crate) struct AccountInbox {
     engine: Arc<Engine>,
-    claim: Claim,
+    claim: Option<Claim>,
     account: Account,
     reported: Mutex<Option<AccountStatus>>,
 }
@@ -49,7 +50,7 @@ struct Group {
 }
 
 impl AccountInbox {
-    pub(super) fn new(engine: Arc<Engine>, claim: Claim, account: Account) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, claim: Option<Claim>, account: Account) -> Self {
         Self { engine, claim, account, reported: Mutex::new(None) }
     }
 
@@ -162,7 +163,7 @@ impl AccountInbox {
             let (claim, arrivals, cursor) = (claim.clone(), arrivals.clone(), cursor.clone());
             Box::pin(async move {
                 messaging::ingest(unit, account, &arrivals, cursor.as_deref()).await?;
-                unit.batch.end(WorkEnd::Held(claim));
+                claim.into_iter().for_each(|claim| unit.batch.end(WorkEnd::Held(claim)));
                 Ok(())
             })
         })
@@ -197,7 +198,7 @@ impl Inbox for AccountInbox {
             let (claim, reason) = (claim.clone(), reason.clone());
             Box::pin(async move {
                 accounts::report(unit, account, status, reason).await?;
-                unit.batch.end(WorkEnd::Held(claim));
+                claim.into_iter().for_each(|claim| unit.batch.end(WorkEnd::Held(claim)));
                 Ok(())
             })
         })

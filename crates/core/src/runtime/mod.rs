@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{domain::job::Lane, engine::Engine, error::Result, id::Id, runtime::claims::Claims};
 
+pub(crate) use self::inbox::AccountInbox;
 pub(crate) use crate::services::commit::commit;
 
 /// The lanes of the loop that thinks.

@@ -266,7 +266,7 @@ async fn live(engine: &Arc<Engine>, claim: &Claim, stop: &CancellationToken) -> 
     if matches!(account.status, AccountStatus::Disconnected | AccountStatus::Banned) {
         return Ended::Over;
     }
-    let inbox = Arc::new(AccountInbox::new(engine.clone(), claim.clone(), account.clone()));
+    let inbox = Arc::new(AccountInbox::new(engine.clone(), Some(claim.clone()), account.clone()));
     let outcome = connection(engine, &account, inbox.clone(), stop).await;
     let cut_off = matches!(inbox.reported(), Some(AccountStatus::Disconnected | AccountStatus::Banned));
     match outcome {
