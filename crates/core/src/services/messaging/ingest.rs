@@ -38,9 +38,12 @@ pub(crate) enum Arrival {
     Skipped { provider_id: String, reason: String },
 }
 
+/// How far a sender's clock may be behind ours, in seconds; mails are dated in whole seconds besides.
+const SKEW: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
+
 /// Whether a message is history that was there before the account was connected: rules stay quiet about it.
 pub(crate) fn is_quiet(account: &Account, incoming: &Incoming) -> bool {
-    incoming.sent_at < account.created_at
+    incoming.sent_at + SKEW < account.created_at
 }
 
 /// Takes in messages of one account, in their order, and how far the synchronisation went with them.
