@@ -57,7 +57,8 @@ fn show(listen: SocketAddr) -> Result<()> {
     let database = folder.path().join("demo.db");
     println!("making six weeks of history …");
     make(&data, &database)?;
-    let server = Server::start(server()?, listen, &format!("sqlite://{}", database.display()), &data, &["--log-level", "warn"])?;
+    let server =
+        Server::start(server()?, listen, &format!("sqlite://{}", database.display()), &data, &["--log-level", "warn"])?;
     println!("the demo is at {}  ({}/docs describes the interface)", server.url, server.url);
     println!("sign in as {} with the password {}", history::EMAIL, history::PASSWORD);
     println!("end it with Ctrl-C; its data are in {} until then", folder.path().display());

@@ -87,7 +87,13 @@ pub fn play(database: Database) -> Result<()> {
     let ca = mail.ca_file.to_str().context("the path of the certificate")?;
     let port = free_port()?;
     let listen = ([127, 0, 0, 1], port.number).into();
-    let server = Server::start(server()?, listen, &url, &folder.path().join("data"), &["--extra-ca", ca, "--log-level", "warn"])?;
+    let server = Server::start(
+        server()?,
+        listen,
+        &url,
+        &folder.path().join("data"),
+        &["--extra-ca", ca, "--log-level", "warn"],
+    )?;
     steps.seen(&format!("the server listens on {}", server.url));
     act(&mut steps, &server, &mail, &password?)?;
     println!("every step was observed from outside");
