@@ -39,10 +39,10 @@ async fn main() -> Result<()> {
         let event = events.recv().await?;
         match event.kind {
             EventKind::AccountStatusChanged => {
-                println!("the mailbox is {}", event.data["status"].as_str().unwrap_or_default())
+                println!("the mailbox is {}", stamped(&event, "status").as_str().unwrap_or_default())
             }
             EventKind::MessageReceived => received(&me, &event).await?,
-            EventKind::StageChanged => println!("moved by a rule: {}", event.data["auto_moved"]),
+            EventKind::StageChanged => println!("moved by a rule: {}", stamped(&event, "auto_moved")),
             EventKind::MessageSent => break,
             _ => {}
         }
@@ -54,11 +54,17 @@ async fn main() -> Result<()> {
 
 /// Shows a message and answers it.
 async fn received(me: &Handle, event: &Event) -> Result<()> {
-    let message = me.call("messages.get", event.data["message_id"].clone()).await?;
+    let message = me.call("messages.get", stamped(event, "message_id")).await?;
     println!("{} writes: {}", text(&message, "/sender/name")?, text(&message, "/content/text")?.trim());
-    let answer = json!({ "chat_id": message["chat_id"], "text": "Thank you for writing. Shall we speak on Thursday?" });
+    let answer =
+        json!({ "chat_id": message.get("chat_id"), "text": "Thank you for writing. Shall we speak on Thursday?" });
     me.call("messages.send", answer).await?;
     Ok(())
+}
+
+/// What was stamped into an event.
+fn stamped(event: &Event, name: &str) -> Value {
+    event.data.get(name).cloned().unwrap_or_default()
 }
 
 fn text<'v>(value: &'v Value, pointer: &str) -> Result<&'v str> {

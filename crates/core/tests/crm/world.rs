@@ -7,18 +7,18 @@ use dealwright::{
     Crm, Error, ErrorKind, Handle, Result,
     domain::{
         contact::Contact,
-        event::{Event, EventKind},
-        organization::{Membership, Organization, User},
+        event::{Event, Subject},
         pipeline::{Stage, StageMove},
     },
     env::{Env, ManualClock},
     id::{ContactId, OrganizationId, PipelineId, StageId, UserId},
     page::PageRequest,
-    ports::store::{Batch, Store, Write},
-    scope::{Actor, Cause, Role},
+    ports::store::AutomationReads,
+    scope::Role,
     services::{
         contacts::{ListHistory, MoveContact, NewContact},
-        pipeline::{NewPipeline, PipelineView},
+        identity::{NewOrganization, NewUser},
+        pipeline::PipelineView,
     },
     store::sql::{SqlStore, StoreOptions, migrate},
 };
@@ -71,24 +71,22 @@ impl World {
         let clock = ManualClock::at(noon());
         let env = Env::system().with_clock(clock.clone());
         let crm = Crm::builder().store(store.clone()).env(env.clone()).build().await.unwrap();
-        let (organization, una) = organization(&*store, &env, "Acme").await;
+        let (organization, una) = organization(&crm, "Acme").await;
         let me = crm.as_user(organization, una).await.unwrap();
-        let sales = standard_pipeline(&me).await;
+        let sales = me.pipelines().list(PageRequest::default()).await.unwrap().data.remove(0);
         Self { crm, store, env, clock, organization, una, me, sales }
     }
 
     /// A further member.
     pub async fn member(&self, name: &str, role: Role) -> (UserId, Handle) {
-        let id = join(&*self.store, &self.env, self.organization, name, role).await;
-        (id, self.crm.as_user(self.organization, id).await.unwrap())
+        let member = self.crm.organizations().add_member(self.organization, person(name), role).await.unwrap();
+        (member.user_id, self.crm.as_user(self.organization, member.user_id).await.unwrap())
     }
 
     /// Another organisation in the same database.
     pub async fn other_organization(&self) -> (OrganizationId, Handle) {
-        let (organization, owner) = organization(&*self.store, &self.env, "Globex").await;
-        let handle = self.crm.as_user(organization, owner).await.unwrap();
-        standard_pipeline(&handle).await;
-        (organization, handle)
+        let (organization, owner) = organization(&self.crm, "Globex").await;
+        (organization, self.crm.as_user(organization, owner).await.unwrap())
     }
 
     pub fn later(&self, seconds: i64) {
@@ -124,9 +122,9 @@ impl World {
     }
 
     /// The events of a subject, oldest first.
-    pub async fn events(&self, subject: impl Into<dealwright::domain::event::Subject>) -> Vec<Event> {
+    pub async fn events(&self, subject: impl Into<Subject>) -> Vec<Event> {
         let page = PageRequest { limit: Some(200), cursor: None };
-        let mut events = self.store.events_of_subject(self.organization, subject.into(), &page).await;
+        let mut events = self.store.events_of(self.organization, subject.into(), &page).await.unwrap().data;
         events.reverse();
         events
     }
@@ -144,74 +142,14 @@ impl World {
     }
 }
 
-/// Reads that no operation offers.
-trait EventsOfSubject {
-    async fn events_of_subject(
-        &self,
-        organization: OrganizationId,
-        subject: dealwright::domain::event::Subject,
-        page: &PageRequest,
-    ) -> Vec<Event>;
+fn person(name: &str) -> NewUser {
+    NewUser { email: format!("{name}@people.example"), name: name.to_owned(), password: None }
 }
 
-impl EventsOfSubject for SqlStore {
-    async fn events_of_subject(
-        &self,
-        organization: OrganizationId,
-        subject: dealwright::domain::event::Subject,
-        page: &PageRequest,
-    ) -> Vec<Event> {
-        use dealwright::ports::store::AutomationReads;
-        self.events_of(organization, subject, page).await.unwrap().data
-    }
-}
-
-async fn standard_pipeline(handle: &Handle) -> PipelineView {
-    let new = NewPipeline { name: "Sales".to_owned(), is_default: true, stages: None };
-    handle.pipelines().create(new).await.unwrap()
-}
-
-async fn organization(store: &dyn Store, env: &Env, name: &str) -> (OrganizationId, UserId) {
-    let now = env.now();
-    let organization = Organization {
-        id: env.id().unwrap(),
-        name: name.to_owned(),
-        time_zone: "Europe/Berlin".to_owned(),
-        created_at: now,
-        updated_at: now,
-        version: 1,
-    };
-    store.commit(organization.id, fact(env, organization.id, vec![Write::insert(&organization)])).await.unwrap();
-    let owner = join(store, env, organization.id, "una", Role::Owner).await;
-    (organization.id, owner)
-}
-
-async fn join(store: &dyn Store, env: &Env, organization_id: OrganizationId, name: &str, role: Role) -> UserId {
-    let now = env.now();
-    let id: UserId = env.id().unwrap();
-    let user = User { id, email: format!("{name}-{id}@acme.example"), name: name.to_owned(), created_at: now };
-    let membership = Membership { organization_id, user_id: id, role, created_at: now };
-    let writes = vec![Write::insert(&user), Write::insert(&membership)];
-    store.commit(organization_id, fact(env, organization_id, writes)).await.unwrap();
-    id
-}
-
-fn fact(env: &Env, organization_id: OrganizationId, writes: Vec<Write>) -> Batch {
-    let mut batch = Batch::default();
-    let event = Event {
-        id: env.id().unwrap(),
-        organization_id,
-        kind: EventKind::OrganizationUpdated,
-        subject: organization_id.into(),
-        subject_seq: 0,
-        occurred_at: env.now(),
-        actor: Actor::System,
-        cause: Cause::default(),
-        changes: Default::default(),
-        data: Default::default(),
-    };
-    batch.fact(writes, event);
-    batch
+async fn organization(crm: &Crm, name: &str) -> (OrganizationId, UserId) {
+    let new = NewOrganization { name: name.to_owned(), owner: person(&format!("owner-of-{name}")) };
+    let made = crm.organizations().create(new).await.unwrap();
+    (made.organization.id, made.owner.id)
 }
 
 /// The code and status of an error.

@@ -137,6 +137,16 @@ async fn two_messages_of_one_unit_make_one_contact() {
     assert_eq!(world.claimed("ada@acme.example").await, [(first.id, true)]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_messages_of_one_stranger_make_one_contact() {
+    let world = World::new().await;
+    let address = || mail(None, "ada@acme.example");
+    let (a, b, c, d) =
+        tokio::join!(world.from(address()), world.from(address()), world.from(address()), world.from(address()));
+    assert_eq!([a.id; 3], [b.id, c.id, d.id]);
+    assert_eq!(world.claimed("ada@acme.example").await, [(a.id, true)]);
+}
+
 #[tokio::test]
 async fn a_message_goes_to_the_claimant_else_to_the_oldest_holder() {
     let world = World::new().await;
