@@ -111,7 +111,7 @@ pub fn line(text: &str, most: usize) -> Checked<String> {
 /// A trimmed remark of 1…500 characters; may have several lines.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub fn remark(text: &str) -> Checked<String> {
     line(&text.replace(['\n', '\r', '\t'], " "), MAX_REMARK)?;
     Ok(text.trim().to_owned())
@@ -129,7 +129,7 @@ fn bounded(text: &str, most: usize) -> Checked<()> {
 /// A name: trimmed, 1…200 characters, one line.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub fn name(text: &str) -> Checked<String> {
     line(text, MAX_NAME)
 }
@@ -227,7 +227,7 @@ pub fn handle(text: &str) -> Checked<String> {
 /// A tag: trimmed, 1…100 characters, one line.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub fn tag(text: &str) -> Checked<String> {
     line(text, MAX_WORD)
 }
