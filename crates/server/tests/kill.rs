@@ -49,8 +49,14 @@ impl World {
     fn server(&self) -> Server {
         let program = Command::new(env!("CARGO_BIN_EXE_dealwright-server"));
         let ca = self.mail.ca_file.to_str().unwrap();
-        Server::start(program, self.listen, &self.database, &self.folder.path().join("data"), &["--extra-ca", ca, "--log-level", "warn"])
-            .unwrap()
+        Server::start(
+            program,
+            self.listen,
+            &self.database,
+            &self.folder.path().join("data"),
+            &["--extra-ca", ca, "--log-level", "warn"],
+        )
+        .unwrap()
     }
 
     fn stranger(number: usize) -> String {
