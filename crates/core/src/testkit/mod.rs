@@ -1,5 +1,6 @@
-//! What a store must keep to, as cases that every store is held to, and records to fill one with. For tests: of this
-//! engine, and of whoever brings a store of their own. Nothing in the engine may use it.
+//! What a store must keep to, as cases that every store is held to, records to fill one with, and a messenger that does
+//! what a test says. For tests: of this engine, of whoever brings a store of their own, and of whoever embeds it. Nothing
+//! in the engine may use it.
 //!
 //! ```no_run
 //! # use std::sync::Arc;
@@ -10,6 +11,7 @@
 //! # }
 //! ```
 
+pub mod provider;
 pub mod samples;
 mod store;
 
