@@ -367,6 +367,7 @@ CREATE TABLE rules (
     PRIMARY KEY (organization_id, id)
 );
 CREATE UNIQUE INDEX rules_slug ON rules (organization_id, slug);
+CREATE INDEX rules_failing ON rules (organization_id, id) WHERE failures > 0;
 ALTER TABLE rules ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON rules
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)

@@ -314,6 +314,7 @@ CREATE TABLE rules (
     PRIMARY KEY (organization_id, id)
 ) STRICT;
 CREATE UNIQUE INDEX rules_slug ON rules (organization_id, slug);
+CREATE INDEX rules_failing ON rules (organization_id, id) WHERE failures > 0;
 
 CREATE TABLE runs (
     id BLOB NOT NULL,

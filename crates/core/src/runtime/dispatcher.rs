@@ -15,12 +15,12 @@ use crate::{
     },
     engine::Engine,
     error::{Error, Result},
-    id::{EventId, Id, RuleId, RunId, TimerId},
+    id::{ContactId, EventId, Id, RuleId, RunId, TimerId},
     ports::store::{Batch, Update, WorkEnd, Write},
     runtime::commit,
     scope::{Actor, Cause, CauseLink, Scope},
     services::{
-        automation::{self, Circumstances, LoadedRule, RuleSet},
+        automation::{self, Circumstances, LoadedRule, RuleSet, Surroundings},
         unit::Unit,
     },
 };
@@ -98,7 +98,7 @@ async fn ask(engine: &Arc<Engine>, rules: &Arc<RuleSet>, claim: &Claim, event: &
     if questions.is_empty() {
         return Ok(false);
     }
-    let ran = engine.store.runs_of_event(event.organization_id, event.id).await?;
+    let ran = engine.store.runs_of_events(event.organization_id, &[event.id]).await?;
     for question in questions {
         if let Some(run) = ran.iter().find(|run| run.rule_id == question.rule.rule.id) {
             // A process died between this run and the mark that the event is consumed.
@@ -107,7 +107,7 @@ async fn ask(engine: &Arc<Engine>, rules: &Arc<RuleSet>, claim: &Claim, event: &
             }
             continue;
         }
-        if run(engine, claim, &question).await? {
+        if run(engine, claim, &question, rules.is_failing(question.rule.rule.id)).await? {
             break;
         }
     }
@@ -163,7 +163,7 @@ async fn questions<'a>(
                 | EventKind::ContactDeleted
                 | EventKind::ContactRestored
         ) {
-            tend(engine, rules, claim, contact.id).await?;
+            tend(engine, rules, claim, contact.id, event.kind).await?;
             timers.retain(|timer| timer.stage_entry_id == contact.stage_entry_id);
         }
         for timer in timers.into_iter().filter(|timer| timer.ripe) {
@@ -187,7 +187,13 @@ async fn questions<'a>(
 }
 
 /// Brings the timers of a contact in line with its stage.
-async fn tend(engine: &Arc<Engine>, rules: &Arc<RuleSet>, claim: &Claim, contact: crate::id::ContactId) -> Result<()> {
+async fn tend(
+    engine: &Arc<Engine>,
+    rules: &Arc<RuleSet>,
+    claim: &Claim,
+    contact: ContactId,
+    after: EventKind,
+) -> Result<()> {
     let scope = Scope::system(claim.organization_id);
     let (rules, claim) = (rules.clone(), claim.clone());
     commit(engine, &scope, move |unit| {
@@ -195,7 +201,14 @@ async fn tend(engine: &Arc<Engine>, rules: &Arc<RuleSet>, claim: &Claim, contact
         Box::pin(async move {
             let Some(contact) = unit.store().contact(unit.organization_id(), contact).await? else { return Ok(()) };
             let timers = unit.store().timers_of(unit.organization_id(), contact.id).await?;
-            automation::tend(unit, &rules, &contact, &timers)?;
+            // Who comes back is in the stage they left: a rule that has run for that entry does not run again.
+            let ran = match after {
+                EventKind::ContactRestored => {
+                    unit.store().runs_of_events(unit.organization_id(), &[contact.stage_entry_id]).await?
+                }
+                _ => Vec::new(),
+            };
+            automation::tend(unit, &rules, &contact, &timers, &ran)?;
             if !unit.batch.is_empty() || unit.writes() {
                 unit.batch.end(WorkEnd::Held(claim));
             }
@@ -216,7 +229,7 @@ enum Asked {
 }
 
 /// Asks one rule and carries out what it wants; answers whether no later rule may see the event.
-async fn run(engine: &Arc<Engine>, claim: &Claim, question: &Question<'_>) -> Result<bool> {
+async fn run(engine: &Arc<Engine>, claim: &Claim, question: &Question<'_>, failing: bool) -> Result<bool> {
     let run_id: RunId = engine.env.id()?;
     let link = CauseLink { event_id: question.event_id(), rule_id: question.rule.rule.id, run_id };
     let mut cause = Cause { quiet: None, chain: question.event.cause.chain.clone() };
@@ -231,6 +244,7 @@ async fn run(engine: &Arc<Engine>, claim: &Claim, question: &Question<'_>) -> Re
         event_id: question.event_id(),
         run_id,
         claim: claim.clone(),
+        failing,
         seen,
     });
     let verb = attempt.clone();
@@ -270,13 +284,16 @@ struct Attempt {
     event_id: EventId,
     run_id: RunId,
     claim: Claim,
+    /// Whether the rule's last run failed.
+    failing: bool,
     seen: Arc<std::sync::Mutex<Option<EventId>>>,
 }
 
 impl Attempt {
     async fn go(&self, unit: &mut Unit) -> Result<Asked> {
         let started = Instant::now();
-        let Some(Circumstances { contact, facts }) = automation::gather(unit, &self.event).await? else {
+        let surroundings = Surroundings::read(unit).await?;
+        let Some(Circumstances { contact, facts }) = automation::gather(unit, &self.event, &surroundings).await? else {
             // Deleted meanwhile: there is nobody to act on.
             return Ok(Asked::NotHeld);
         };
@@ -348,7 +365,7 @@ impl Attempt {
                     ))));
                 }
             }
-            if self.rule.rule.failures > 0 {
+            if self.failing {
                 unit.note(Write::Update(Update::of(&self.rule.rule).set("failures", &0i64)))?;
             }
         }
@@ -374,12 +391,14 @@ impl Attempt {
 /// Records a failed run, counts it, and pauses a rule that keeps failing.
 async fn record_failure(engine: &Arc<Engine>, scope: &Scope, attempt: Arc<Attempt>, run: Run) -> Result<()> {
     let run = Arc::new(run);
+    let rule = attempt.rule.clone();
+    let _one_by_one = rule.failing.lock().await;
     commit(engine, scope, move |unit| {
         let (attempt, run) = (attempt.clone(), run.clone());
         Box::pin(async move {
             attempt.close(unit, &Run { created_at: unit.now(), ..(*run).clone() })?;
             let Some(rule) = unit.store().rule(unit.organization_id(), run.rule_id).await? else { return Ok(()) };
-            unit.note(Write::Update(Update::of(&rule).add("failures", 1)))?;
+            unit.note(Write::Update(Update::of(&rule).add("failures", 1).expect("failures", &rule.failures)))?;
             if rule.failures + 1 >= FAILURES_UNTIL_PAUSED {
                 let last = run.error.as_deref().unwrap_or("no reason was given");
                 let reason = format!("{FAILURES_UNTIL_PAUSED} runs in a row failed, the last one because: {last}");

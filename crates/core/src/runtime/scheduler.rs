@@ -1,7 +1,7 @@
 //! Time: states that a timer's time has elapsed, and that a schedule came due. Decides nothing; the rules are asked by the
 //! dispatcher, in the order of the subject's events.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ use crate::{
     runtime::{commit, dispatcher},
     scope::Scope,
     services::{
-        automation::{self, LoadedRule},
+        automation::{self, LoadedRule, Surroundings},
         unit::Unit,
     },
 };
@@ -128,16 +128,12 @@ pub(super) async fn plant_timers(engine: &Arc<Engine>, claim: &Claim, job: &Job)
             let step = step(&engine, unit, &job).await?;
             if let Some(step) = &step {
                 // A rule that was saved again has a job of its own; planting twice writes nothing.
-                for contact in &step.contacts {
-                    if unit
-                        .store()
-                        .runs_of_event(unit.organization_id(), contact.stage_entry_id)
-                        .await?
-                        .iter()
-                        .all(|run| run.rule_id != step.rule.rule.id)
-                    {
-                        automation::plant(unit, &step.rule, contact)?;
-                    }
+                let entries: Vec<_> = step.contacts.iter().map(|contact| contact.stage_entry_id).collect();
+                let ran = unit.store().runs_of_events(unit.organization_id(), &entries).await?;
+                let ran: HashSet<_> =
+                    ran.iter().filter(|run| run.rule_id == step.rule.rule.id).map(|run| run.event_id).collect();
+                for contact in step.contacts.iter().filter(|contact| !ran.contains(&contact.stage_entry_id)) {
+                    automation::plant(unit, &step.rule, contact)?;
                 }
             }
             progress(unit, &claim, &job, step.as_ref())
@@ -159,8 +155,11 @@ pub(super) async fn run_schedule(engine: &Arc<Engine>, claim: &Claim, job: &Job)
                 unit.fact(EventKind::ScheduleDue, organization)?.data("rule_id", rule_id);
                 (step.contacts, step.last) = (Vec::new(), true);
             }
+            let surroundings = Surroundings::read(unit).await?;
             for contact in &step.contacts {
-                if automation::would_hold(unit, contact, |facts| dispatcher::holds(&step.rule, facts)).await? {
+                if automation::would_hold(unit, contact, &surroundings, |facts| dispatcher::holds(&step.rule, facts))
+                    .await?
+                {
                     unit.fact(EventKind::ScheduleDue, contact.id)?.data("rule_id", rule_id);
                 }
             }

@@ -18,7 +18,8 @@ use dealwright::{
     id::*,
     page::PageRequest,
     ports::store::{
-        AccountReads, AutomationReads, Batch, ChatFilter, JobReads, MessageReads, RuleVersion, RunFilter, Store, Write,
+        AccountReads, AutomationReads, Batch, ChatFilter, JobReads, MessageReads, RuleVersion, RulesState, RunFilter,
+        Store, Write,
     },
     testkit::samples::{Samples, contact_rows},
 };
@@ -192,7 +193,12 @@ async fn runs_come_newest_first_by_any_filter() {
                 }
             }
         }
-        assert_eq!(place.store.runs_of_event(organization, runs[0].event_id).await.unwrap(), [runs[0].clone()]);
+        let (one, other) = (&runs[0], runs.iter().find(|run| run.event_id != runs[0].event_id).unwrap());
+        let mut both = [one.clone(), other.clone()];
+        both.sort_by_key(|run| (run.created_at, run.id));
+        let events = [one.event_id, other.event_id, one.event_id];
+        assert_eq!(place.store.runs_of_events(organization, &events).await.unwrap(), both);
+        assert_eq!(place.store.runs_of_events(organization, &[]).await.unwrap(), []);
         assert_eq!(place.store.run(organization, runs[0].id).await.unwrap().as_ref(), Some(&runs[0]));
     }
 }
@@ -314,9 +320,10 @@ async fn a_subject_s_events_come_newest_first_and_pending_ones_in_order() {
         assert!(found.iter().map(|it| it.subject_seq).eq((1..=25).rev()));
         let one = place.store.event(organization, expected[0]).await.unwrap();
         assert_eq!(one.as_ref(), Some(&found[0]));
-        assert_eq!(place.store.rules_epoch(organization).await.unwrap(), 0);
+        assert_eq!(place.store.rules_state(organization).await.unwrap(), RulesState::default());
         fill(&place.store, &mut samples.clone(), [Write::insert(&samples.clone().media())]).await;
-        assert_eq!(place.store.rules_epoch(organization).await.unwrap(), 1);
+        let state = place.store.rules_state(organization).await.unwrap();
+        assert_eq!(state, RulesState { epoch: 1, failing: Vec::new() });
         let stranger = Samples::new(10).organization_id;
         assert!(place.store.pending_events(stranger, uuid, 9).await.unwrap().is_empty());
         assert_eq!(place.store.event(stranger, expected[0]).await.unwrap(), None);

@@ -330,13 +330,22 @@ pub struct RunFilter {
     pub outcome: Option<RunOutcome>,
 }
 
+/// What tells whether rules held in memory are still true.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RulesState {
+    /// How many events the organisation itself has had: while this stays the same, so do its rules.
+    pub epoch: i64,
+    /// The rules whose last run failed, by id. Counting failures is no event.
+    pub failing: Vec<RuleId>,
+}
+
 /// Rules, their versions, runs and timers; events.
 #[async_trait]
 pub trait AutomationReads {
     /// Every rule, by position, then id.
     async fn rules(&self, organization: OrganizationId) -> Result<Vec<Rule>>;
-    /// How many events the organisation itself has had. Rules held in memory are true while this stays the same.
-    async fn rules_epoch(&self, organization: OrganizationId) -> Result<i64>;
+    /// What tells whether rules held in memory are still true.
+    async fn rules_state(&self, organization: OrganizationId) -> Result<RulesState>;
     /// One rule.
     async fn rule(&self, organization: OrganizationId, id: RuleId) -> Result<Option<Rule>>;
     /// The states of a rule, newest version first; the present one included.
@@ -345,8 +354,8 @@ pub trait AutomationReads {
     async fn runs(&self, organization: OrganizationId, filter: &RunFilter, page: &PageRequest) -> Result<Page<Run>>;
     /// One run.
     async fn run(&self, organization: OrganizationId, id: RunId) -> Result<Option<Run>>;
-    /// The runs that an event has led to.
-    async fn runs_of_event(&self, organization: OrganizationId, event: EventId) -> Result<Vec<Run>>;
+    /// The runs that these events have led to, oldest first.
+    async fn runs_of_events(&self, organization: OrganizationId, events: &[EventId]) -> Result<Vec<Run>>;
     /// A timer.
     async fn timer(&self, organization: OrganizationId, id: TimerId) -> Result<Option<Timer>>;
     /// The timers of a contact.

@@ -1,5 +1,5 @@
 //! Rules held ready, by organisation, indexed by trigger and stage: an event asks the rules that could hold, not all.
-//! Held rules are true as long as the organisation has had no further event (`rules_epoch`).
+//! Held rules are true as long as the organisation has had no further event ([`RulesState`]).
 
 use std::{
     collections::HashMap,
@@ -12,29 +12,30 @@ use crate::{
     engine::Engine,
     error::Result,
     id::{OrganizationId, RuleId, StageId},
-    ports::rule_engine::CompiledRule,
+    ports::{rule_engine::CompiledRule, store::RulesState},
 };
 
 /// A rule, ready to be asked.
 pub(crate) struct LoadedRule {
     pub(crate) rule: Rule,
     pub(crate) compiled: Box<dyn CompiledRule>,
+    /// Held while a failure is counted, so that failures on many subjects at once are counted one after the other.
+    pub(crate) failing: tokio::sync::Mutex<()>,
 }
 
 /// The enabled rules of one organisation.
 #[derive(Default)]
 pub(crate) struct RuleSet {
-    epoch: i64,
+    state: RulesState,
     by_id: HashMap<RuleId, Arc<LoadedRule>>,
     /// By trigger and stage; `None` holds those that may hold in any stage. Each in order of position, then id.
     index: HashMap<(Trigger, Option<StageId>), Vec<Arc<LoadedRule>>>,
 }
 
 impl RuleSet {
-    fn new(epoch: i64, rules: Vec<LoadedRule>) -> Self {
-        let mut set = Self { epoch, ..Self::default() };
+    fn new(state: RulesState, rules: Vec<Arc<LoadedRule>>) -> Self {
+        let mut set = Self { state, ..Self::default() };
         for rule in rules {
-            let rule = Arc::new(rule);
             let plan = &rule.rule.plan;
             let stages = match (&plan.stages, &plan.elapsed) {
                 (_, Some(elapsed)) => Some(&elapsed.stages),
@@ -67,6 +68,11 @@ impl RuleSet {
         self.by_id.get(&id)
     }
 
+    /// Whether a rule's last run failed.
+    pub(crate) fn is_failing(&self, id: RuleId) -> bool {
+        self.state.failing.binary_search(&id).is_ok()
+    }
+
     /// Whether any rule waits for time to pass.
     pub(crate) fn has_time_rules(&self) -> bool {
         self.by_id.values().any(|rule| rule.rule.plan.trigger == Trigger::TimeElapsed)
@@ -83,21 +89,15 @@ const HELD: usize = 10_000;
 impl RuleCache {
     /// The enabled rules of an organisation, as they are now.
     pub(crate) async fn of(&self, engine: &Engine, organization: OrganizationId) -> Result<Arc<RuleSet>> {
-        let epoch = engine.store.rules_epoch(organization).await?;
-        if let Some(set) = self.lock().get(&organization)
-            && set.epoch == epoch
-        {
-            return Ok(set.clone());
-        }
-        let mut loaded = Vec::new();
-        for rule in engine.store.rules(organization).await? {
-            if rule.enabled {
-                let compiled = engine.rule_engine(&rule.engine)?.load(&rule.compiled)?;
-                loaded.push(LoadedRule { rule, compiled });
-            }
-        }
-        // Read before the rules: a change in between makes the set older than it is, never newer.
-        let set = Arc::new(RuleSet::new(epoch, loaded));
+        let state = engine.store.rules_state(organization).await?;
+        let held = self.lock().get(&organization).filter(|set| set.state.epoch == state.epoch).cloned();
+        let rules = match held {
+            Some(set) if set.state == state => return Ok(set),
+            Some(set) => set.by_id.values().cloned().collect(),
+            None => load(engine, organization).await?,
+        };
+        // The state was read before the rules: a change in between makes the set older than it is, never newer.
+        let set = Arc::new(RuleSet::new(state, rules));
         let mut held = self.lock();
         if held.len() >= HELD {
             held.clear();
@@ -109,6 +109,17 @@ impl RuleCache {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<OrganizationId, Arc<RuleSet>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn load(engine: &Engine, organization: OrganizationId) -> Result<Vec<Arc<LoadedRule>>> {
+    let mut loaded = Vec::new();
+    for rule in engine.store.rules(organization).await? {
+        if rule.enabled {
+            let compiled = engine.rule_engine(&rule.engine)?.load(&rule.compiled)?;
+            loaded.push(Arc::new(LoadedRule { rule, compiled, failing: tokio::sync::Mutex::default() }));
+        }
+    }
+    Ok(loaded)
 }
 
 impl fmt::Debug for RuleCache {

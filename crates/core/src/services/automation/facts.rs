@@ -9,6 +9,7 @@ use crate::{
         contact::Contact,
         event::{Event, EventKind},
         message::Message,
+        pipeline::{Pipeline, Stage},
         rule::{Facts, NowFact, StageFact},
     },
     error::Result,
@@ -38,8 +39,48 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
+/// What facts need that is the same for every subject of the organisation: read once for many.
+pub(crate) struct Surroundings {
+    stages: Vec<Stage>,
+    pipelines: Vec<Pipeline>,
+    zone: chrono_tz::Tz,
+}
+
+impl Surroundings {
+    pub(crate) async fn read(unit: &Unit) -> Result<Self> {
+        let (store, organization) = (unit.store(), unit.organization_id());
+        let (stages, pipelines, organization) = futures::try_join!(
+            store.stages(organization),
+            store.pipelines(organization),
+            store.organization(organization)
+        )?;
+        let zone = organization.and_then(|it| it.time_zone.parse().ok()).unwrap_or(chrono_tz::UTC);
+        Ok(Self { stages, pipelines, zone })
+    }
+
+    fn stage(&self, contact: &Contact) -> Option<StageFact> {
+        let stage = self.stages.iter().find(|stage| stage.id == contact.stage_id)?;
+        let pipeline = self.pipelines.iter().find(|pipeline| pipeline.id == contact.pipeline_id)?;
+        Some(StageFact {
+            id: stage.id,
+            name: stage.name.clone(),
+            pipeline_id: pipeline.id,
+            pipeline: pipeline.name.clone(),
+        })
+    }
+
+    fn now(&self, now: DateTime<Utc>) -> NowFact {
+        let local = now.with_timezone(&self.zone);
+        NowFact { at: now, hour: local.hour(), weekday: local.weekday().to_string().to_lowercase() }
+    }
+}
+
 /// Gathers the facts of `event` for its subject as it is now. A deleted contact gives none: `None`.
-pub(crate) async fn gather(unit: &mut Unit, event: &Event) -> Result<Option<Circumstances>> {
+pub(crate) async fn gather(
+    unit: &mut Unit,
+    event: &Event,
+    surroundings: &Surroundings,
+) -> Result<Option<Circumstances>> {
     let now = unit.now();
     let contact = match event.subject.contact() {
         Some(id) => match contacts::find(unit, id).await? {
@@ -56,12 +97,8 @@ pub(crate) async fn gather(unit: &mut Unit, event: &Event) -> Result<Option<Circ
         Some(id) => unit.store().account(unit.organization_id(), id).await?,
         None => None,
     };
-    let stage = match &contact {
-        Some(contact) => stage_fact(unit, contact).await?,
-        None => None,
-    };
     let facts = Facts {
-        stage,
+        stage: contact.as_ref().and_then(|contact| surroundings.stage(contact)),
         elapsed_hours: contact.as_ref().map(|contact| hours_since(now, contact.stage_entered_at)),
         has_response: contact.as_ref().is_some_and(|contact| contact.first_response_at.is_some()),
         is_first_response: event.data.get("is_first_response").and_then(Value::as_bool).unwrap_or(false),
@@ -77,26 +114,13 @@ pub(crate) async fn gather(unit: &mut Unit, event: &Event) -> Result<Option<Circ
         contact: contact.as_ref().map(|contact| object(json!(contact))).unwrap_or_default(),
         account: account.map(|account| object(json!(account))).unwrap_or_default(),
         event: event_fact(event),
-        now: now_fact(unit, now).await?,
+        now: surroundings.now(now),
     };
     Ok(Some(Circumstances { contact, facts }))
 }
 
 fn account_of(event: &Event) -> Option<AccountId> {
     (event.subject.kind == crate::domain::event::SubjectKind::Account).then(|| AccountId::from_uuid(event.subject.id))
-}
-
-async fn stage_fact(unit: &Unit, contact: &Contact) -> Result<Option<StageFact>> {
-    let stages = unit.store().stages(unit.organization_id()).await?;
-    let pipelines = unit.store().pipelines(unit.organization_id()).await?;
-    let stage = stages.into_iter().find(|stage| stage.id == contact.stage_id);
-    let pipeline = pipelines.into_iter().find(|pipeline| pipeline.id == contact.pipeline_id);
-    Ok(stage.zip(pipeline).map(|(stage, pipeline)| StageFact {
-        id: stage.id,
-        name: stage.name,
-        pipeline_id: pipeline.id,
-        pipeline: pipeline.name,
-    }))
 }
 
 fn message_fact(message: &Message) -> Map<String, Value> {
@@ -127,15 +151,14 @@ fn event_fact(event: &Event) -> Map<String, Value> {
     fact
 }
 
-async fn now_fact(unit: &Unit, now: DateTime<Utc>) -> Result<NowFact> {
-    let organization = unit.store().organization(unit.organization_id()).await?;
-    let zone: chrono_tz::Tz = organization.and_then(|it| it.time_zone.parse().ok()).unwrap_or(chrono_tz::UTC);
-    let local = now.with_timezone(&zone);
-    Ok(NowFact { at: now, hour: local.hour(), weekday: local.weekday().to_string().to_lowercase() })
-}
-
 /// Whether a schedule's condition holds for a contact now; asks with the facts that its event would have.
-pub(crate) async fn would_hold(unit: &mut Unit, contact: &Contact, holds: impl FnOnce(&Facts) -> bool) -> Result<bool> {
+pub(crate) async fn would_hold(
+    unit: &mut Unit,
+    contact: &Contact,
+    surroundings: &Surroundings,
+    holds: impl FnOnce(&Facts) -> bool,
+) -> Result<bool> {
+    unit.meet(contact.clone())?;
     let event = Event {
         id: unit.id()?,
         organization_id: unit.organization_id(),
@@ -148,5 +171,5 @@ pub(crate) async fn would_hold(unit: &mut Unit, contact: &Contact, holds: impl F
         changes: std::collections::BTreeMap::new(),
         data: Map::new(),
     };
-    Ok(gather(unit, &event).await?.is_some_and(|circumstances| holds(&circumstances.facts)))
+    Ok(gather(unit, &event, surroundings).await?.is_some_and(|circumstances| holds(&circumstances.facts)))
 }

@@ -11,7 +11,7 @@ mod timers;
 pub(crate) use self::{
     actions::apply,
     cache::{LoadedRule, RuleCache, RuleSet},
-    facts::{Circumstances, gather, would_hold},
+    facts::{Circumstances, Surroundings, gather, would_hold},
     rules::{create, delete, get, list, pause, update, versions},
     runs::{explain, list_runs},
     timers::{next_schedule, plant, replant, tend},

@@ -8,7 +8,7 @@ use crate::{
         contact::Contact,
         job::Lane,
         rule::{RulePlan, Trigger},
-        run::Timer,
+        run::{Run, Timer},
     },
     error::{Error, Result},
     ports::store::{Update, Write},
@@ -44,8 +44,9 @@ pub(crate) fn plant(unit: &mut Unit, rule: &LoadedRule, contact: &Contact) -> Re
     Ok(())
 }
 
-/// Brings a contact's timers in line with the stage it is in: those of former entries go, those of this one come.
-pub(crate) fn tend(unit: &mut Unit, rules: &RuleSet, contact: &Contact, timers: &[Timer]) -> Result<()> {
+/// Brings a contact's timers in line with the stage it is in: those of former entries go, those of this one come, unless
+/// their rule is among the runs of the entry.
+pub(crate) fn tend(unit: &mut Unit, rules: &RuleSet, contact: &Contact, timers: &[Timer], ran: &[Run]) -> Result<()> {
     let gone = contact.deleted_at.is_some();
     for timer in timers.iter().filter(|timer| gone || timer.stage_entry_id != contact.stage_entry_id) {
         unit.note(Write::delete(timer))?;
@@ -56,7 +57,7 @@ pub(crate) fn tend(unit: &mut Unit, rules: &RuleSet, contact: &Contact, timers: 
     }
     for rule in rules.candidates(Trigger::TimeElapsed, Some(contact.stage_id)) {
         let planted = |timer: &Timer| timer.rule_id == rule.rule.id && timer.stage_entry_id == contact.stage_entry_id;
-        if !timers.iter().any(planted) {
+        if !timers.iter().any(planted) && !ran.iter().any(|run| run.rule_id == rule.rule.id) {
             plant(unit, &rule, contact)?;
         }
     }

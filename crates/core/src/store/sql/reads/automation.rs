@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{
     list::{Conditions, Order, by_number, by_time},
-    select::{cell, columns, select, select_by},
+    select::{cell, columns, portions, select, select_by},
 };
 use crate::{
     domain::{
@@ -15,7 +15,7 @@ use crate::{
     error::Result,
     id::*,
     page::{ListKey, Page, PageRequest},
-    ports::store::{AutomationReads, Record, RuleVersion, RunFilter},
+    ports::store::{AutomationReads, Record, RuleVersion, RulesState, RunFilter},
     store::sql::{SqlStore, statement::Statement},
 };
 
@@ -27,11 +27,17 @@ impl AutomationReads for SqlStore {
         self.records(Some(organization), statement).await
     }
 
-    async fn rules_epoch(&self, organization: OrganizationId) -> Result<i64> {
-        let mut statement = Statement::new("SELECT t.seq FROM subjects t WHERE t.organization_id = ");
-        statement.bind(&organization).push(" AND t.subject_id = ").bind(&organization);
-        let rows = self.rows(Some(organization), statement).await?;
-        rows.into_iter().next().map_or(Ok(0), |row| cell(&mut row.into_iter()))
+    async fn rules_state(&self, organization: OrganizationId) -> Result<RulesState> {
+        let mut state = RulesState::default();
+        for row in self.rows(Some(organization), rules_state(organization)).await? {
+            let mut row = row.into_iter();
+            match (cell::<Option<i64>>(&mut row)?, cell::<Option<RuleId>>(&mut row)?) {
+                (Some(epoch), _) => state.epoch = epoch,
+                (None, rule) => state.failing.extend(rule),
+            }
+        }
+        state.failing.sort();
+        Ok(state)
     }
 
     async fn rule(&self, organization: OrganizationId, id: RuleId) -> Result<Option<Rule>> {
@@ -54,10 +60,15 @@ impl AutomationReads for SqlStore {
         self.record(Some(organization), select_by::<Run>(organization, "id", &id)).await
     }
 
-    async fn runs_of_event(&self, organization: OrganizationId, event: EventId) -> Result<Vec<Run>> {
-        let mut statement = select_by::<Run>(organization, "event_id", &event);
-        statement.push(" ORDER BY t.created_at, t.id");
-        self.records(Some(organization), statement).await
+    async fn runs_of_events(&self, organization: OrganizationId, events: &[EventId]) -> Result<Vec<Run>> {
+        let mut runs: Vec<Run> = Vec::new();
+        for events in portions(events) {
+            let mut statement = select::<Run>(organization);
+            statement.push(" AND t.event_id IN (").bind_all(&events).push(")");
+            runs.extend(self.records::<Run>(Some(organization), statement).await?);
+        }
+        runs.sort_by_key(|run| (run.created_at, run.id));
+        Ok(runs)
     }
 
     async fn timer(&self, organization: OrganizationId, id: TimerId) -> Result<Option<Timer>> {
@@ -106,6 +117,15 @@ impl AutomationReads for SqlStore {
         let list = ListKey::of(&("events_of", subject));
         self.page_of(organization, statement, order, list, page, |it: &Event| by_number(it.subject_seq, it.id)).await
     }
+}
+
+/// The number of the organisation's own events, and a row for each rule whose last run failed.
+pub(super) fn rules_state(organization: OrganizationId) -> Statement {
+    let mut statement = Statement::new("SELECT t.seq, NULL FROM subjects t WHERE t.organization_id = ");
+    statement.bind(&organization).push(" AND t.subject_id = ").bind(&organization);
+    statement.push(" UNION ALL SELECT NULL, r.id FROM rules r WHERE r.organization_id = ").bind(&organization);
+    statement.push(" AND r.failures > 0");
+    statement
 }
 
 /// The kept states of a rule and, unless it is among them, its present one.

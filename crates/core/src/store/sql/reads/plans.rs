@@ -52,6 +52,8 @@ INSERT INTO chats SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), 'ema
 INSERT INTO messages SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), pg_temp.n(1 + i % 200), 'email',
     CASE WHEN i % 2 = 0 THEN 'incoming' ELSE 'outgoing' END, '{}', NULL, NULL, i, i % 30 <> 0, 'sent', NULL, NULL, '{}',
     'p' || i, 'r' || i, i FROM generate_series(1, 2) o, generate_series(1, 40000) i;
+INSERT INTO rules SELECT pg_temp.n(i), pg_temp.n(o), 's' || i, 'R', true, 'declarative', i, '{}', '{}', '{}',
+    CASE WHEN i % 500 = 0 THEN 1 ELSE 0 END, NULL, NULL, i, i, 1 FROM generate_series(1, 2) o, generate_series(1, 2000) i;
 INSERT INTO runs SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), 1, pg_temp.n(i), 'stage.changed',
     pg_temp.n(1 + i % 1000), CASE WHEN i % 50 = 0 THEN 'failed' ELSE 'applied' END, '{}', '[]', 1, NULL, false, i
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
@@ -220,6 +222,7 @@ async fn lists_walk_an_index() {
         ("deleted", contacts::deleted_in_stages(n(1), &[n(3), n(4)], 100), "contacts_stage_updated"),
         ("timers of rule", automation::timers_of_rule(n(1), n(3), None, 100), "timers_rule"),
         ("timers of rule", automation::timers_of_rule(n(1), n(3), Some(n(500)), 100), "timers_rule"),
+        ("failing rules", automation::rules_state(n(1)), "rules_failing"),
         ("pending events", automation::pending(n(1), Uuid::from_u128(3), 10), "events_subject"),
         ("unread messages", messages::unread(n(1), n(3), at(20_000)), "messages_unread"),
         ("references", messages::references(n(1), n(3), 20), "messages_chat"),

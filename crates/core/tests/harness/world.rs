@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
 use dealwright::{
-    Crm, Error, ErrorKind, Handle, Result,
+    Crm, Error, ErrorKind, Handle, Registry, Result,
     domain::{
         contact::Contact,
         event::{Event, Subject},
@@ -23,22 +23,7 @@ use dealwright::{
     store::sql::{SqlStore, StoreOptions, migrate},
 };
 
-#[derive(Debug, Clone, Copy)]
-pub enum Database {
-    Sqlite,
-    Postgres,
-}
-
-pub const DATABASES: &[Database] = &[Database::Sqlite, Database::Postgres];
-
-impl Database {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sqlite => "sqlite",
-            Self::Postgres => "postgres",
-        }
-    }
-}
+use super::Database;
 
 pub struct World {
     pub crm: Crm,
@@ -58,7 +43,7 @@ pub fn noon() -> DateTime<Utc> {
 }
 
 impl World {
-    pub async fn new(database: Database) -> Self {
+    pub async fn new(database: Database, registry: Registry) -> Self {
         let url = match database {
             Database::Sqlite => "sqlite::memory:".to_owned(),
             Database::Postgres => {
@@ -70,7 +55,7 @@ impl World {
         let store = Arc::new(SqlStore::open(&url, StoreOptions::default()).await.unwrap());
         let clock = ManualClock::at(noon());
         let env = Env::system().with_clock(clock.clone());
-        let crm = Crm::builder().store(store.clone()).env(env.clone()).build().await.unwrap();
+        let crm = Crm::builder().store(store.clone()).env(env.clone()).registry(registry).build().await.unwrap();
         let (organization, una) = organization(&crm, "Acme").await;
         let me = crm.as_user(organization, una).await.unwrap();
         let sales = me.pipelines().list(PageRequest::default()).await.unwrap().data.remove(0);

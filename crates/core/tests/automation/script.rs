@@ -1,0 +1,56 @@
+//! A rule engine whose rules do what a test says: for what a declarative rule cannot be made to do.
+
+use std::sync::{Arc, Mutex};
+
+use dealwright::{
+    Result,
+    domain::rule::{Action, Facts, RulePlan, RuleSubject, Trigger},
+    ports::rule_engine::{CompiledRule, CompiledSource, Directory, RuleEngine},
+};
+use serde_json::{Map, Value, json};
+
+type Does = Box<dyn FnMut(&Facts) -> Result<Vec<Action>> + Send>;
+
+/// The engine `scripted`; its rules are asked when a contact is made.
+#[derive(Clone)]
+pub struct Script(Arc<Mutex<Does>>);
+
+impl Default for Script {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Box::new(|_| Ok(Vec::new())))))
+    }
+}
+
+impl Script {
+    pub fn does(&self, what: impl FnMut(&Facts) -> Result<Vec<Action>> + Send + 'static) {
+        *self.0.lock().unwrap() = Box::new(what);
+    }
+}
+
+impl RuleEngine for Script {
+    fn name(&self) -> &'static str {
+        "scripted"
+    }
+
+    fn compile(&self, _: &Map<String, Value>, _: &Directory) -> Result<CompiledSource> {
+        let plan = RulePlan {
+            trigger: Trigger::ContactCreated,
+            subject: RuleSubject::Contact,
+            stages: None,
+            elapsed: None,
+            schedule: None,
+            causes: Vec::new(),
+        };
+        Ok(CompiledSource { compiled: json!({}), plan })
+    }
+
+    fn load(&self, _: &Value) -> Result<Box<dyn CompiledRule>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl CompiledRule for Script {
+    fn evaluate(&self, facts: &Facts) -> Result<Vec<Action>> {
+        (self.0.lock().unwrap())(facts)
+    }
+}
