@@ -105,9 +105,10 @@ pub(crate) async fn read(unit: &mut Unit, id: MessageId) -> Result<ReadAnswer> {
     if !accounts::may_read(unit.scope(), &account) {
         return Err(Error::forbidden("the account's messages are private: who may not read them marks none as read"));
     }
-    let chat = chat(unit, message.chat_id).await?;
     let organization = unit.organization_id();
-    let unread = unit.store().unread_messages(organization, chat.id, message.timestamp).await?;
+    let unread = unit.store().unread_messages(organization, message.chat_id, message.timestamp).await?;
+    // After the messages: what comes in meanwhile is counted.
+    let chat = chat(unit, message.chat_id).await?;
     if unread.is_empty() {
         return Ok(ReadAnswer { unread_count: chat.unread_count.max(0) });
     }
@@ -119,7 +120,7 @@ pub(crate) async fn read(unit: &mut Unit, id: MessageId) -> Result<ReadAnswer> {
         .data("chat_id", chat.id)
         .data("account_id", chat.account_id)
         .data("unread_count", left)
-        .touch(Update::of(&chat).add("unread_count", -count));
+        .touch(Update::of(&chat).add("unread_count", -count).expect("unread_count", &chat.unread_count));
     for id in unread {
         // Each is counted down once, whoever else marks it at the same time.
         fact = fact.touch(
