@@ -298,6 +298,13 @@ pub trait MessageReads {
         account: AccountId,
         ids: &[String],
     ) -> Result<Vec<String>>;
+    /// How many messages these accounts have sent since an instant: `(account, messages)`; none is left out.
+    async fn sent_since(
+        &self,
+        organization: OrganizationId,
+        accounts: &[AccountId],
+        since: DateTime<Utc>,
+    ) -> Result<Vec<(AccountId, i64)>>;
     /// The references of a chat's newest sent or received messages, oldest first, at most `limit`.
     async fn references(&self, organization: OrganizationId, chat: ChatId, limit: u32) -> Result<Vec<String>>;
     /// Outgoing messages of an account with these references.

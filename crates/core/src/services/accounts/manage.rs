@@ -1,9 +1,12 @@
 //! Listing, watching, editing and removing accounts.
 
+use std::collections::HashMap;
+
+use chrono::NaiveTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountStatusView, AccountView, account, require_ownership};
+use super::{AccountStatusView, AccountView, Usage, account, require_ownership};
 use crate::{
     domain::{
         account::{Account, AccountStatus, SealedSecret, Visibility},
@@ -15,7 +18,7 @@ use crate::{
     id::{AccountId, Id},
     page::{Page, PageRequest},
     ports::store::{Column, Record, Write},
-    services::unit::Unit,
+    services::unit::{Unit, check_version},
 };
 
 /// How many of the messages that were not taken in a status shows.
@@ -62,16 +65,30 @@ pub(crate) async fn list(unit: &mut Unit, input: ListAccounts) -> Result<Page<Ac
     let page = PageRequest { limit: input.limit, cursor: input.cursor };
     let organization = unit.organization_id();
     let accounts = unit.store().accounts(organization, input.platform.as_deref(), &page).await?;
-    Ok(accounts.map(|it| AccountView::of(it, None)))
+    let ids: Vec<_> = accounts.data.iter().map(|it| it.id).collect();
+    let usage = usage_today(unit, &ids).await?;
+    Ok(accounts.map(|it| {
+        let used = usage.get(&it.id).copied().unwrap_or_default();
+        AccountView::of(it, Some(used))
+    }))
 }
 
 pub(crate) async fn get(unit: &mut Unit, id: AccountId) -> Result<AccountView> {
     let account = account(unit, id).await?;
-    Ok(AccountView::of(account, None))
+    let usage = usage_today(unit, &[id]).await?.remove(&id).unwrap_or_default();
+    Ok(AccountView::of(account, Some(usage)))
+}
+
+/// What went over accounts since midnight UTC; one over which nothing went is left out.
+async fn usage_today(unit: &Unit, accounts: &[AccountId]) -> Result<HashMap<AccountId, Usage>> {
+    let midnight = unit.now().date_naive().and_time(NaiveTime::MIN).and_utc();
+    let sent = unit.store().sent_since(unit.organization_id(), accounts, midnight).await?;
+    Ok(sent.into_iter().map(|(account, messages_sent)| (account, Usage { messages_sent })).collect())
 }
 
 pub(crate) async fn status(unit: &mut Unit, id: AccountId) -> Result<AccountStatusView> {
     let account = account(unit, id).await?;
+    let usage = usage_today(unit, &[id]).await?.remove(&id).unwrap_or_default();
     let skipped = unit.store().skipped_messages(unit.organization_id(), id, SKIPPED_SHOWN).await?;
     Ok(AccountStatusView {
         status: account.status,
@@ -80,7 +97,7 @@ pub(crate) async fn status(unit: &mut Unit, id: AccountId) -> Result<AccountStat
         last_sync_at: account.last_sync_at,
         flood_wait_until: account.flood_wait_until,
         limits: None,
-        usage: None,
+        usage,
         skipped,
     })
 }
@@ -88,12 +105,7 @@ pub(crate) async fn status(unit: &mut Unit, id: AccountId) -> Result<AccountStat
 pub(crate) async fn update(unit: &mut Unit, input: UpdateAccount) -> Result<AccountView> {
     let before = account(unit, input.id).await?;
     require_ownership(unit.scope(), &before)?;
-    if input.if_version.is_some_and(|version| version != before.version) {
-        return Err(Error::new(
-            ErrorKind::PreconditionFailed,
-            format!("the account has version {}: read it again", before.version),
-        ));
-    }
+    check_version("account", input.if_version, before.version)?;
     let mut after = before.clone();
     if let Some(name) = input.patch.display_name {
         let mut flaws = Flaws::default();
@@ -151,5 +163,5 @@ pub(crate) async fn reconnect(unit: &mut Unit, id: AccountId) -> Result<AccountV
     }
     let now = unit.now();
     unit.plant(Lane::Account, id, now);
-    get(unit, id).await
+    Ok(AccountView::of(account(unit, id).await?, None))
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::domain::account::{Account, AccountStatus, SkippedMessage};
 
 /// What went over an account since midnight UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Usage {
     /// Messages that the provider took.
     pub messages_sent: i64,
@@ -48,7 +48,7 @@ pub struct AccountStatusView {
     /// What it may send at most; `null`: the engine sets no limit of its own.
     pub limits: Option<Value>,
     /// What it has sent since midnight UTC.
-    pub usage: Option<Usage>,
+    pub usage: Usage,
     /// The latest messages that it saw and did not take in, newest first, each with the reason.
     pub skipped: Vec<SkippedMessage>,
 }

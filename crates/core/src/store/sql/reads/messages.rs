@@ -101,6 +101,22 @@ impl MessageReads for SqlStore {
         Ok(found)
     }
 
+    async fn sent_since(
+        &self,
+        organization: OrganizationId,
+        accounts: &[AccountId],
+        since: DateTime<Utc>,
+    ) -> Result<Vec<(AccountId, i64)>> {
+        let mut counted = Vec::new();
+        for accounts in portions(accounts) {
+            for row in self.rows(Some(organization), sent_since(organization, &accounts, since)).await? {
+                let row = &mut row.into_iter();
+                counted.push((cell(row)?, cell(row)?));
+            }
+        }
+        Ok(counted)
+    }
+
     async fn references(&self, organization: OrganizationId, chat: ChatId, limit: u32) -> Result<Vec<String>> {
         let mut newest = self.texts(organization, references(organization, chat, limit)).await?;
         newest.reverse();
@@ -206,6 +222,15 @@ pub(super) fn references(organization: OrganizationId, chat: ChatId, limit: u32)
          ORDER BY t.timestamp DESC, t.id DESC LIMIT ",
     );
     statement.bind(&i64::from(limit));
+    statement
+}
+
+/// How many messages providers took from accounts since an instant.
+pub(super) fn sent_since(organization: OrganizationId, accounts: &[AccountId], since: DateTime<Utc>) -> Statement {
+    let mut statement = Statement::new("SELECT t.account_id, COUNT(*) FROM messages t WHERE t.organization_id = ");
+    statement.bind(&organization).push(" AND t.account_id IN (").bind_all(accounts).push(")");
+    statement.push(" AND t.direction = 'outgoing' AND t.timestamp >= ").bind(&since);
+    statement.push(" AND t.status IN ('sent', 'delivered', 'read') GROUP BY t.account_id");
     statement
 }
 
