@@ -107,7 +107,9 @@ pub struct Claim {
     pub organization_id: OrganizationId,
     /// When it was due.
     pub due_at: DateTime<Utc>,
-    /// Fencing token: a commit under this claim fails once somebody else has claimed the item.
+    /// Who claimed it.
+    pub owner: Uuid,
+    /// Fencing token: a commit under this claim fails once somebody has claimed the item again.
     pub token: i64,
     /// Counts the times the item was put; it is done only if this has not changed since.
     pub generation: i64,

@@ -56,8 +56,8 @@ impl Runtime {
     /// # Errors
     /// `unavailable` if the store does not answer.
     pub async fn start(&self) -> Result<Running> {
+        self.engine.store.ping().await?;
         let owner = self.engine.env.id::<crate::id::JobId>()?.uuid();
-        self.engine.store.free_orphans(owner).await?;
         let shutdown = CancellationToken::new();
         let mut loops = Vec::new();
         for lanes in [THINKING, WORKING] {

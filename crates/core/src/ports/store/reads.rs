@@ -466,6 +466,4 @@ pub trait WorkQueue {
     async fn release(&self, claim: &Claim, due_at: DateTime<Utc>) -> Result<()>;
     /// When the next item of these lanes is due, claimed ones aside.
     async fn next_due(&self, lanes: &[Lane]) -> Result<Option<DateTime<Utc>>>;
-    /// Frees everything claimed by somebody else: for stores that only one process can have open (SQLite).
-    async fn free_orphans(&self, owner: uuid::Uuid) -> Result<()>;
 }

@@ -83,7 +83,12 @@ impl SqlStore {
     pub async fn open(url: &str, options: StoreOptions) -> Result<Self> {
         if let Address::Sqlite(place) = Address::of(url)? {
             let settings = sqlite::Settings { readers: options.readers, durable: options.durable };
-            let sqlite = Sqlite::open(place, settings, migrate::migrate_sqlite).await?;
+            let prepare = |connection: &mut rusqlite::Connection| {
+                migrate::migrate_sqlite(connection)?;
+                // One process has it open, this one: whoever claimed work before is dead.
+                sqlite::run(connection, &work::free_all()).map(drop)
+            };
+            let sqlite = Sqlite::open(place, settings, prepare).await?;
             return Ok(Self { adapter: Adapter::Sqlite(sqlite) });
         }
         let postgres = Postgres::new(url, &options)?;

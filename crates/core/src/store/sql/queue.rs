@@ -5,7 +5,7 @@ use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
 use super::{
-    Adapter, Db, SqlStore,
+    Adapter, SqlStore,
     script::{Check, Script},
     statement::Statement,
     work,
@@ -70,16 +70,5 @@ impl WorkQueue for SqlStore {
         let rows = self.rows(None, work::next_due(lanes)).await?;
         let due = rows.into_iter().next().and_then(|row| row.into_iter().next());
         due.map_or(Ok(None), Option::from_value)
-    }
-
-    async fn free_orphans(&self, owner: Uuid) -> Result<()> {
-        // On PostgreSQL the others may well be alive.
-        if self.db() == Db::Postgres {
-            return Ok(());
-        }
-        let mut statement =
-            Statement::new("UPDATE work SET lease_owner = NULL, lease_until = NULL WHERE lease_owner <> ");
-        statement.bind(&owner);
-        self.loose(answering(statement)).await.map(drop)
     }
 }

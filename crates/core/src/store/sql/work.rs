@@ -1,6 +1,6 @@
-//! The table `work`: what is due, and who has it in hand. A claim's token is never given twice: it is the time of the
-//! claim, or one more than the token before, so that an item that was removed and planted again starts above every old
-//! claim of it.
+//! The table `work`: what is due, and who has it in hand. A claim's token is the time of the claim, or one more than the
+//! token before. An item that was removed and planted again knows no token before, and clocks of two machines may tell
+//! the same time: a claim is known by its token and its owner.
 
 use std::collections::BTreeMap;
 
@@ -149,7 +149,7 @@ fn item<'s>(statement: &'s mut Statement, lane: &str, id: Uuid) -> &'s mut State
 fn claimed<'s>(statement: &'s mut Statement, claim: &Claim) -> &'s mut Statement {
     item(statement, claim.lane.as_str(), claim.id);
     statement.push(" AND organization_id = ").bind(&claim.organization_id);
-    statement.push(" AND token = ").bind(&claim.token).push(" AND lease_owner IS NOT NULL")
+    statement.push(" AND token = ").bind(&claim.token).push(" AND lease_owner = ").bind(&claim.owner)
 }
 
 /// Frees what dead processes had, then claims what is due: two statements that need no common transaction. Each lane is
@@ -177,8 +177,14 @@ pub(crate) fn claim(db: Db, lanes: &[Lane], owner: Uuid, now: DateTime<Utc>, lea
     claim.push(", token = ").push(db.greatest()).push("(token + 1, ").bind(&now).push(")");
     claim.push(" FROM picked WHERE work.lane = picked.lane AND work.id = picked.id");
     claim.push(" RETURNING work.lane, work.id, work.organization_id, work.due_at, work.token, work.generation");
+    claim.push(", work.lease_owner");
     script.push(claim, Check::Any);
     script
+}
+
+/// Frees whatever is claimed, by whomever.
+pub(crate) fn free_all() -> Statement {
+    Statement::new("UPDATE work SET lease_owner = NULL, lease_until = NULL WHERE lease_until IS NOT NULL")
 }
 
 /// Reads what [`claim`] answers, oldest first.
@@ -195,6 +201,7 @@ pub(crate) fn claims(rows: Vec<Row>) -> Result<Vec<Claim>> {
                 due_at: DateTime::from_value(next())?,
                 token: i64::from_value(next())?,
                 generation: i64::from_value(next())?,
+                owner: Uuid::from_value(next())?,
             })
         })
         .collect::<Result<Vec<_>>>()?;

@@ -251,9 +251,13 @@ pub(super) async fn a_claim_of_what_was_removed_and_planted_again_is_lost(store:
     let old = queue.one(A, 0).await?;
     queue.commit(|batch| batch.uproot(Lane::Job, item(1))).await?;
     ensure_code!(queue.commit(|batch| batch.end(WorkEnd::Done(old.clone()))).await, "lease_lost");
-    queue.plant(Lane::Job, &[(1, 1)]).await?;
-    let new = queue.one(B, 2).await?;
+    // In the same instant: the time of a claim tells nothing.
+    queue.plant(Lane::Job, &[(1, 0)]).await?;
+    let new = queue.one(B, 0).await?;
     ensure_code!(queue.commit(|batch| batch.end(WorkEnd::Done(old.clone()))).await, "lease_lost");
+    ensure!(!queue.store.renew(&old, at(99)).await?, "a lost claim was renewed");
+    queue.store.release(&old, at(0)).await?;
+    queue.ensure_nothing_is_due(0).await?;
     queue.commit(|batch| batch.end(WorkEnd::Done(new))).await?;
     Ok(())
 }
