@@ -1,19 +1,12 @@
 //! Holds live connections: one lease with a fencing token per account, shared out among replicas like all work. What a
-//! connection brings is written under its claim; a replica that has lost the lease can write nothing more.
+//! connection brings is written under its claim; a replica that has lost the lease can write nothing more, and ends the
+//! connection.
 
-use std::{
-    collections::HashMap,
-    panic::AssertUnwindSafe,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use futures::{FutureExt, StreamExt};
-use tokio::{task::JoinSet, time::Instant};
+use chrono::TimeDelta;
+use futures::FutureExt;
+use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -55,16 +48,15 @@ pub(super) struct Supervisor {
     tasks: JoinSet<(AccountId, u32)>,
     /// Faults in a row, by account.
     faults: HashMap<AccountId, u32>,
-    renewed: Instant,
+    renewals: Arc<Semaphore>,
 }
 
-/// One held connection.
+/// The newest task that holds an account's connection.
 struct Held {
-    claim: Claim,
+    /// Tells it to end.
     stop: CancellationToken,
-    /// Set before `stop` if the lease is gone: then nothing is written any more.
-    lost: Arc<AtomicBool>,
-    until: DateTime<Utc>,
+    /// Cancelled once it has ended, however it did.
+    over: CancellationToken,
 }
 
 impl Supervisor {
@@ -75,7 +67,7 @@ impl Supervisor {
             held: HashMap::new(),
             tasks: JoinSet::new(),
             faults: HashMap::new(),
-            renewed: Instant::now(),
+            renewals: Arc::new(Semaphore::new(RENEWALS)),
         }
     }
 
@@ -84,7 +76,7 @@ impl Supervisor {
         let mut bell = self.engine.bell.subscribe();
         while !shutdown.is_cancelled() {
             bell.mark_unchanged();
-            if let Err(error) = self.tick().await {
+            if let Err(error) = self.take_up_all().await {
                 tracing::warn!(%error, "accounts cannot be claimed");
             }
             tokio::time::sleep(PAUSE).await;
@@ -98,20 +90,18 @@ impl Supervisor {
         self.stop().await;
     }
 
-    /// One pass: forgets what has ended, renews what is held, takes up what is due.
-    async fn tick(&mut self) -> Result<()> {
+    /// Forgets what has ended, takes up what is due.
+    async fn take_up_all(&mut self) -> Result<()> {
         while let Some(ended) = self.tasks.try_join_next() {
             self.ended(ended);
         }
-        if self.renewed.elapsed() >= LEASE.to_std().unwrap_or_default() / 3 {
-            self.renew().await;
-        }
         loop {
+            let until = Instant::now() + LEASE.to_std().unwrap_or_default();
             let now = self.engine.env.now();
             let claims = self.engine.store.claim(&[Lane::Account], self.owner, now, LEASE, AT_ONCE).await?;
             let are_all = claims.len() < AT_ONCE as usize;
             for claim in claims {
-                self.take_up(claim, now + LEASE);
+                self.take_up(claim, until);
             }
             if are_all {
                 return Ok(());
@@ -119,63 +109,49 @@ impl Supervisor {
         }
     }
 
-    fn take_up(&mut self, claim: Claim, until: DateTime<Utc>) {
+    /// Holds an account whose lease is ours until `until`.
+    fn take_up(&mut self, claim: Claim, until: Instant) {
         let id = AccountId::from_uuid(claim.id);
-        let (stop, lost) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));
-        let held = Held { claim: claim.clone(), stop: stop.clone(), lost: lost.clone(), until };
-        if let Some(before) = self.held.insert(id, held) {
-            // Its lease had run out unnoticed; the claim that it worked under no longer counts.
-            before.lose();
-        }
+        let (stop, over) = (CancellationToken::new(), CancellationToken::new());
+        let before = self.held.insert(id, Held { stop: stop.clone(), over: over.clone() });
         let faults = self.faults.get(&id).copied().unwrap_or_default();
-        let engine = self.engine.clone();
-        self.tasks.spawn(async move { (id, hold(engine, claim, faults, stop, lost).await) });
+        let (engine, renewals, over) = (self.engine.clone(), self.renewals.clone(), over.drop_guard());
+        self.tasks.spawn(async move {
+            let _over = over;
+            let work = async {
+                if let Some(before) = before {
+                    // Its lease had run out unnoticed. An account has one connection: the old one ends first.
+                    before.stop.cancel();
+                    before.over.cancelled().await;
+                }
+                hold(&engine, &claim, faults, &stop).await
+            };
+            let faults = tokio::select! {
+                faults = work => faults,
+                () = keep(&engine, &claim, until, &renewals) => 0,
+            };
+            // What the connector has begun beside itself ends too.
+            stop.cancel();
+            (id, faults)
+        });
     }
 
     fn ended(&mut self, ended: Result<(AccountId, u32), tokio::task::JoinError>) {
-        match ended {
-            Ok((id, faults)) => {
-                self.faults.insert(id, faults);
-                if faults == 0 {
-                    self.faults.remove(&id);
-                }
-                // A newer claim of the same account is somebody else's task.
-                if self.held.get(&id).is_some_and(|held| held.stop.is_cancelled() || held.is_over()) {
-                    self.held.remove(&id);
-                }
+        let (id, faults) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                tracing::error!(%error, "the task of an account ended badly; its lease will run out");
+                return self.held.retain(|_, held| !held.over.is_cancelled());
             }
-            Err(error) => tracing::error!(%error, "the task of an account ended badly; its lease will run out"),
+        };
+        if faults == 0 {
+            self.faults.remove(&id);
+        } else {
+            self.faults.insert(id, faults);
         }
-    }
-
-    /// Renews every lease. One that somebody else has, or that could not be renewed until it ran out, is let go.
-    async fn renew(&mut self) {
-        self.renewed = Instant::now();
-        let until = self.engine.env.now() + LEASE;
-        let engine = &self.engine;
-        let claims: Vec<_> = self.held.iter().map(|(id, held)| (*id, held.claim.clone())).collect();
-        let renewals = futures::stream::iter(claims)
-            .map(|(id, claim)| async move { (id, engine.store.renew(&claim, until).await) })
-            .buffer_unordered(RENEWALS);
-        let outcomes: Vec<_> = renewals.collect().await;
-        for (id, outcome) in outcomes {
-            let Some(held) = self.held.get_mut(&id) else { continue };
-            let is_kept = match outcome {
-                Ok(is_kept) => is_kept,
-                Err(error) => {
-                    tracing::warn!(account = %id, %error, "a lease could not be renewed");
-                    if self.engine.env.now() < held.until {
-                        continue;
-                    }
-                    false
-                }
-            };
-            if is_kept {
-                held.until = until;
-            } else {
-                held.lose();
-                self.held.remove(&id);
-            }
+        // A newer task may hold the account by now.
+        if self.held.get(&id).is_some_and(|held| held.over.is_cancelled()) {
+            self.held.remove(&id);
         }
     }
 
@@ -191,15 +167,22 @@ impl Supervisor {
     }
 }
 
-impl Held {
-    fn lose(&self) {
-        self.lost.store(true, Ordering::Relaxed);
-        self.stop.cancel();
-    }
-
-    fn is_over(&self) -> bool {
-        // The task holds the other half of the flag for as long as it runs.
-        Arc::strong_count(&self.lost) == 1
+/// Renews a lease at a third of its time. Returns when somebody else has it, or when nobody could be asked until it ran
+/// out: the store or this process may have been away, and another replica may well hold the account by now.
+async fn keep(engine: &Engine, claim: &Claim, mut until: Instant, renewals: &Semaphore) {
+    let lease = LEASE.to_std().unwrap_or_default();
+    loop {
+        tokio::time::sleep(lease / 3).await;
+        let renewal = async {
+            let _turn = renewals.acquire().await;
+            let asked = Instant::now();
+            (asked, engine.store.renew(claim, engine.env.now() + LEASE).await)
+        };
+        match tokio::time::timeout_at(until, renewal).await {
+            Ok((asked, Ok(true))) => until = asked + lease,
+            Ok((_, Err(error))) => tracing::warn!(account = %claim.id, %error, "a lease could not be renewed"),
+            Ok((_, Ok(false))) | Err(_) => return,
+        }
     }
 }
 
@@ -218,27 +201,24 @@ enum Ended {
 }
 
 /// Holds one account's connection as long as it lives, and records how it ended. Answers the faults in a row.
-async fn hold(engine: Arc<Engine>, claim: Claim, faults: u32, stop: CancellationToken, lost: Arc<AtomicBool>) -> u32 {
+async fn hold(engine: &Arc<Engine>, claim: &Claim, faults: u32, stop: &CancellationToken) -> u32 {
     let began = Instant::now();
-    let mut ended = live(&engine, &claim, &stop).await;
-    if lost.load(Ordering::Relaxed) {
-        ended = Ended::Lost;
-    }
+    let ended = live(engine, claim, stop).await;
     let now = engine.env.now();
     let (faults, outcome) = match ended {
         Ended::Lost => return 0,
-        Ended::Stopped => (0, engine.store.release(&claim, now).await),
-        Ended::Over => (0, end(&engine, &claim, None, WorkEnd::Done(claim.clone())).await),
+        Ended::Stopped => (0, engine.store.release(claim, now).await),
+        Ended::Over => (0, end(engine, claim, None, WorkEnd::Done(claim.clone())).await),
         Ended::Refused(reason) => {
             let status = (AccountStatus::Disconnected, reason);
-            (0, end(&engine, &claim, Some(status), WorkEnd::Done(claim.clone())).await)
+            (0, end(engine, claim, Some(status), WorkEnd::Done(claim.clone())).await)
         }
         Ended::Failed(reason) => {
             let faults = if began.elapsed() >= STEADY { 1 } else { faults.saturating_add(1) };
             tracing::info!(account = %claim.id, faults, reason, "a connection ended; it is made again");
-            let due = now + wait(&engine, faults);
+            let due = now + wait(engine, faults);
             let status = (AccountStatus::Connecting, reason);
-            (faults, end(&engine, &claim, Some(status), WorkEnd::Later(claim.clone(), due)).await)
+            (faults, end(engine, claim, Some(status), WorkEnd::Later(claim.clone(), due)).await)
         }
     };
     if let Err(error) = outcome

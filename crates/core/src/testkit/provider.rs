@@ -79,6 +79,7 @@ struct State {
     settle_answers: VecDeque<Result<Settled>>,
     outgoing: Vec<Outgoing>,
     settled: usize,
+    lingers: bool,
 }
 
 /// The connections of one account.
@@ -144,6 +145,7 @@ impl Provider {
             settle_answers: VecDeque::new(),
             outgoing: Vec::new(),
             settled: 0,
+            lingers: false,
         };
         Self {
             platform,
@@ -177,6 +179,11 @@ impl Provider {
     /// The next connection that the engine makes, of whatever account, ends at once with this error.
     pub fn fail_connection(&self, error: Error) {
         self.state().run_answers.push_back(error);
+    }
+
+    /// From now on connections do not end when they are told to: the engine has to cut them.
+    pub fn linger(&self) {
+        self.state().lingers = true;
     }
 
     /// The `nth` connection, from 1, that this account has had: waits until it is made.
@@ -292,6 +299,13 @@ impl Provider {
         Ok(Live { provider: self.clone(), handle: session.handle.clone() })
     }
 
+    async fn told_to_end(&self, session: &Session) {
+        session.shutdown.cancelled().await;
+        if self.state().lingers {
+            std::future::pending().await
+        }
+    }
+
     /// Gives a connection into the test's hand.
     fn present(&self, session: Session) -> mpsc::UnboundedReceiver<Order> {
         let (orders, given) = mpsc::unbounded_channel();
@@ -382,7 +396,7 @@ impl Connector for Provider {
         let mut steps = session.cursor.as_ref().and_then(Value::as_u64).unwrap_or_default();
         loop {
             let order = tokio::select! {
-                () = session.shutdown.cancelled() => return Ok(()),
+                () = self.told_to_end(&session) => return Ok(()),
                 Some(order) = orders.recv() => order,
             };
             let (outcome, reply) = match order {

@@ -186,7 +186,7 @@ async fn what_the_account_wrote_elsewhere_is_passed_over_and_said(world: World) 
 async fn what_the_connector_passes_over_is_said(world: World) {
     let skipped_one = Delivery::Skipped { provider_id: "7".into(), reason: "it has\u{0} 200 MB".into() };
     world.receive([skipped_one, note("8", noon()).into()]).await.unwrap();
-    assert_eq!(skipped(&world).await, [("7".to_owned(), "it has 200 MB".to_owned())]);
+    assert_eq!(skipped(&world).await, [("7".to_owned(), "it has  200 MB".to_owned())]);
     assert_eq!(world.texts(world.chats().await[0].chat_id).await, ["8"]);
 }
 

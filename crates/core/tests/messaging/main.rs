@@ -8,6 +8,7 @@ mod ingest;
 mod media;
 mod messages;
 mod odd_mail;
+mod process;
 mod read_state;
 mod reconnecting;
 mod replicas;

@@ -63,7 +63,7 @@ async fn files_that_come_with_a_message_are_kept(world: World) {
 
 async fn odd_names_and_types_of_strangers_files_are_mended(world: World) {
     let files = vec![
-        file("C:\\temp\\../evil\u{0}.exe", "Text/HTML; charset=x", b"1"),
+        file("C:\\temp\\../evil.exe\u{0}", "Text/HTML; charset=x", b"1"),
         file("", "nonsense", b""),
         file("/", "", b"3"),
     ];

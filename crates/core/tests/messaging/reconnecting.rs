@@ -55,7 +55,7 @@ async fn each_change_of_status_is_stated_once(world: World) {
     let running = world.crm.runtime().start().await.unwrap();
     let connection = world.provider.connection(UNA, 1).await.unwrap();
     connection.status(AccountStatus::Active, None).await.unwrap();
-    connection.status(AccountStatus::Limited, Some("slow\u{0} down")).await.unwrap();
+    connection.status(AccountStatus::Limited, Some("slow down\u{0}")).await.unwrap();
     // Another reason for the same status is noted, and no event.
     connection.status(AccountStatus::Limited, Some("slower")).await.unwrap();
     assert_eq!(world.account_status().await.reason.as_deref(), Some("slower"));

@@ -2,18 +2,17 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dealwright::{
-    Crm,
     domain::{
         account::AccountStatus,
         job::{Claim, Lane},
     },
     ports::store::WorkQueue,
-    runtime::Running,
 };
 use uuid::Uuid;
 
 use crate::{
     cases,
+    process::Process,
     world::{UNA, World, noon, note, refused, until},
 };
 
@@ -35,39 +34,6 @@ const LEASE: TimeDelta = TimeDelta::seconds(15);
 async fn take(world: &World, now: DateTime<Utc>) -> Vec<Claim> {
     let somebody = Uuid::from_u128(7);
     world.store.claim(&[Lane::Account], somebody, now, LEASE, 99).await.unwrap()
-}
-
-/// A process of its own, which can die without a word.
-struct Process {
-    runtime: Option<tokio::runtime::Runtime>,
-    running: Option<Running>,
-}
-
-impl Process {
-    async fn start(crm: Crm) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let running = runtime.spawn(async move { crm.runtime().start().await.unwrap() }).await.unwrap();
-        Self { runtime: Some(runtime), running: Some(running) }
-    }
-
-    /// Its tasks are gone where they stand. Nothing is stopped and nothing given back.
-    fn die(&mut self) {
-        self.runtime.take().unwrap().shutdown_background();
-    }
-
-    async fn stop(mut self) {
-        self.running.take().unwrap().stop().await;
-        self.die();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // A runtime must not be dropped inside another one.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 async fn each_account_is_held_by_one_replica(world: World) {
@@ -119,12 +85,12 @@ async fn what_a_replica_gives_back_another_takes_up(world: World) {
 }
 
 async fn a_dead_replicas_account_is_taken_over_when_its_lease_ends(world: World) {
-    let mut one = Process::start(world.replica().await).await;
+    let one = Process::start(&world).await;
     let first = world.provider.connection(UNA, 1).await.unwrap();
     first.deliver([note("1", noon())]).await.unwrap();
     one.die();
     world.provider.gone(UNA).await.unwrap();
-    let two = Process::start(world.replica().await).await;
+    let two = world.replica().await.runtime().start().await.unwrap();
     assert_eq!(take(&world, noon() + LEASE - TimeDelta::seconds(1)).await, [], "the lease holds while it lasts");
     world.later(16);
     let second = world.provider.connection(UNA, 2).await.unwrap();

@@ -16,6 +16,7 @@ use dealwright::{
 
 use crate::{
     cases,
+    process::Process,
     world::{UNA, World, at},
 };
 
@@ -93,7 +94,7 @@ async fn the_providers_wish_to_be_left_alone_is_granted(world: World) {
 }
 
 async fn a_refused_message_is_not_tried_again(world: World) {
-    let refusal = Error::new(ErrorKind::Invalid, "no such\u{0} mailbox");
+    let refusal = Error::new(ErrorKind::Invalid, "no such mailbox\u{0}");
     world.provider.answer_send(Err(SendError::Permanent(refusal)));
     let hello = to_ada(&world, "Hi").await;
     let failed = world.message(hello.id).await;
@@ -194,11 +195,10 @@ async fn a_message_that_was_going_out_when_its_worker_died_is_doubtful(world: Wo
     let chat = world.ada_writes("Hello").await.chat_id;
     let hello = world.send(chat, "Hi").await;
     world.provider.hold_sends();
-    let dead = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let crm = world.replica().await;
-    let draining = dead.spawn(async move { crm.runtime().drain().await });
+    let process = Process::idle(&world).await;
+    let draining = process.drain();
     world.provider.handed_over(1).await.unwrap();
-    dead.shutdown_background();
+    process.die();
     assert!(draining.await.unwrap_err().is_cancelled());
     assert_eq!(world.message_status(hello.id).await, MessageStatus::Sending);
     world.provider.resume_sends();

@@ -16,6 +16,8 @@ cases![
     a_failing_account_keeps_no_other_waiting,
     answers_go_out_while_connections_are_held,
     a_clock_that_jumps_makes_no_second_connection,
+    a_connection_that_does_not_end_is_cut_before_the_next_one,
+    stopping_cuts_what_does_not_end,
 ];
 
 async fn stopping_ends_every_connection_and_gives_it_back(world: World) {
@@ -114,4 +116,26 @@ async fn a_clock_that_jumps_makes_no_second_connection(world: World) {
     }
     running.stop().await;
     assert_eq!(world.provider.most_live(UNA), 1);
+}
+
+async fn a_connection_that_does_not_end_is_cut_before_the_next_one(world: World) {
+    let running = world.crm.runtime().start().await.unwrap();
+    world.provider.connection(UNA, 1).await.unwrap();
+    world.provider.linger();
+    world.later(3600);
+    world.provider.connection(UNA, 2).await.unwrap();
+    assert_eq!(world.provider.most_live(UNA), 1);
+    running.stop().await;
+}
+
+async fn stopping_cuts_what_does_not_end(world: World) {
+    let running = world.crm.runtime().start().await.unwrap();
+    world.provider.connection(UNA, 1).await.unwrap();
+    world.provider.linger();
+    running.stop().await;
+    assert_eq!(world.provider.live(UNA), 0);
+    // Cut off or not, it was given back.
+    let running = world.crm.runtime().start().await.unwrap();
+    world.provider.connection(UNA, 2).await.unwrap();
+    running.stop().await;
 }

@@ -30,6 +30,7 @@ use dealwright::{
     store::sql::{SqlStore, StoreOptions, migrate},
     testkit::provider::{Provider, message},
 };
+use object_store::memory::InMemory;
 use serde_json::json;
 
 #[derive(Debug, Clone, Copy)]
@@ -65,9 +66,36 @@ pub struct World {
     pub me: Handle,
     /// The owner's account, [`UNA`].
     pub account: AccountId,
+    parts: Parts,
+}
+
+/// What the engines of one world have in common.
+#[derive(Clone)]
+pub struct Parts {
+    url: String,
+    store: Arc<SqlStore>,
     env: Env,
     cipher: Cipher,
-    objects: Arc<object_store::memory::InMemory>,
+    objects: Arc<InMemory>,
+    provider: Provider,
+}
+
+impl Parts {
+    /// An engine that shares the store.
+    async fn engine(self) -> Crm {
+        let mut registry = Registry::new();
+        registry.connector(self.provider);
+        let builder = Crm::builder().store(self.store).env(self.env).registry(registry);
+        builder.cipher(self.cipher).objects(self.objects).build().await.unwrap()
+    }
+
+    /// An engine as another replica has it: on PostgreSQL with connections of its own.
+    pub async fn replica(mut self) -> Crm {
+        if self.url.starts_with("postgres") {
+            self.store = Arc::new(SqlStore::open(&self.url, StoreOptions::default()).await.unwrap());
+        }
+        self.engine().await
+    }
 }
 
 pub fn noon() -> DateTime<Utc> {
@@ -93,22 +121,29 @@ impl World {
         let clock = ManualClock::at(noon());
         let env = Env::system().with_clock(clock.clone());
         let cipher = Cipher::from_key_file(&Cipher::new_key_file(&env).unwrap()).unwrap();
-        let (provider, objects) = (Provider::new("email"), Arc::new(object_store::memory::InMemory::new()));
-        let crm = engine(&store, &env, &cipher, &objects, &provider).await;
+        let provider = Provider::new("email");
+        let parts =
+            Parts { url, store: store.clone(), env, cipher, objects: Arc::default(), provider: provider.clone() };
+        let crm = parts.clone().engine().await;
         let (organization, una) = organization(&crm, "Acme").await;
         let me = crm.as_user(organization, una).await.unwrap();
         let account = me.accounts().connect(provider.account(UNA)).await.unwrap().account.account.id;
-        Self { crm, store, clock, provider, organization, una, me, account, env, cipher, objects }
+        Self { crm, store, clock, provider, organization, una, me, account, parts }
     }
 
-    /// Another engine over the same store, as another replica has it.
+    /// What another engine over the same database is made of.
+    pub fn parts(&self) -> Parts {
+        self.parts.clone()
+    }
+
+    /// Another engine over the same database.
     pub async fn replica(&self) -> Crm {
-        self.engine_with(&self.provider).await
+        self.parts().replica().await
     }
 
     /// An engine over the same store with another provider behind it.
     pub async fn engine_with(&self, provider: &Provider) -> Crm {
-        engine(&self.store, &self.env, &self.cipher, &self.objects, provider).await
+        Parts { provider: provider.clone(), ..self.parts() }.engine().await
     }
 
     /// A further member.
@@ -124,8 +159,8 @@ impl World {
     }
 
     /// Where files lie.
-    pub fn objects(&self) -> &object_store::memory::InMemory {
-        &self.objects
+    pub fn objects(&self) -> &InMemory {
+        &self.parts.objects
     }
 
     pub fn later(&self, seconds: i64) {
@@ -241,19 +276,6 @@ pub async fn until<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> 
 /// A message from [`ADA`] that only its id tells from others.
 pub fn note(id: &str, at: DateTime<Utc>) -> Incoming {
     message(id, ADA, id, at)
-}
-
-async fn engine(
-    store: &Arc<SqlStore>,
-    env: &Env,
-    cipher: &Cipher,
-    objects: &Arc<object_store::memory::InMemory>,
-    provider: &Provider,
-) -> Crm {
-    let mut registry = Registry::new();
-    registry.connector(provider.clone());
-    let builder = Crm::builder().store(store.clone()).env(env.clone()).registry(registry);
-    builder.cipher(cipher.clone()).objects(objects.clone()).build().await.unwrap()
 }
 
 fn person(name: &str) -> NewUser {
