@@ -325,6 +325,7 @@ CREATE TABLE messages (
 );
 CREATE UNIQUE INDEX messages_provider ON messages (organization_id, account_id, provider_id) WHERE provider_id IS NOT NULL;
 CREATE INDEX messages_sent ON messages (organization_id, account_id, timestamp) WHERE direction = 'outgoing';
+CREATE INDEX messages_going ON messages (organization_id, chat_id, id) WHERE status = 'queued' OR status = 'sending';
 CREATE INDEX messages_chat ON messages (organization_id, chat_id, timestamp, id);
 CREATE INDEX messages_reference ON messages (organization_id, account_id, reference) WHERE reference IS NOT NULL;
 CREATE INDEX messages_unread ON messages (organization_id, chat_id, timestamp, id) WHERE direction = 'incoming' AND NOT read;

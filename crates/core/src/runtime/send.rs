@@ -6,6 +6,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use crate::{
     domain::{
@@ -40,6 +41,13 @@ const PATIENCE: TimeDelta = TimeDelta::hours(24);
 const ACCOUNT_WAIT: TimeDelta = TimeDelta::minutes(5);
 /// A provider's wish to be left alone is granted up to this.
 const LONGEST_WISH: Duration = Duration::from_secs(6 * 3600);
+/// How long a message that is asked for right after another one waits for that one's first try.
+const CLOSE: TimeDelta = TimeDelta::minutes(1);
+/// How long it is kept in hand meanwhile, how often it looks if nobody of this process tells it, and when it comes up
+/// again.
+const TURN: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(1);
+const TURN_WAIT: TimeDelta = TimeDelta::seconds(5);
 /// How often the traces of a doubtful message are looked for: over about an hour and a half.
 const LOOKS: i64 = 10;
 const LONGEST_LOOK: TimeDelta = TimeDelta::minutes(15);
@@ -95,6 +103,10 @@ pub(super) async fn send_message(engine: &Arc<Engine>, claim: &Claim, job: &Job)
     };
     if !matches!(message.status, MessageStatus::Queued | MessageStatus::Scheduled) {
         return work.over(message.status).await;
+    }
+    if !work.turn_comes(&message).await? {
+        let next = Next::Later { at: engine.env.now() + TURN_WAIT, error: String::new(), counts: false };
+        return work.commit(Learnt::Nothing, next).await;
     }
     let mut prepared = match messaging::prepare(engine, &message).await {
         Ok(prepared) => prepared,
@@ -168,6 +180,25 @@ impl<'j> Work<'j> {
             .map_err(|e| Error::internal(format!("job {} is about no message", job.id)).with_source(e))?;
         let scope = Scope::system(claim.organization_id).acting(payload.actor, payload.cause);
         Ok(Self { engine, claim, job, id: payload.message_id, scope })
+    }
+
+    /// Waits until the messages that were asked to go into the chat just before have had their first try, so that they
+    /// arrive in their order. Fails to come if they are slow.
+    async fn turn_comes(&self, message: &Message) -> Result<bool> {
+        let mut bell = self.engine.bell.subscribe();
+        let end = Instant::now() + TURN;
+        loop {
+            bell.mark_unchanged();
+            let since = self.engine.env.now() - CLOSE;
+            if !self.engine.store.is_preceded(message.organization_id, message.chat_id, message.id, since).await? {
+                return Ok(true);
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(end) => return Ok(false),
+                () = tokio::time::sleep(LOOK) => {}
+                _ = bell.changed() => {}
+            }
+        }
     }
 
     /// The commit before the hand-over: it is being sent, unless somebody was faster.

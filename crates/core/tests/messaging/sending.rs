@@ -33,6 +33,8 @@ cases![
     what_comes_back_while_it_goes_out_is_no_second_message,
     one_key_sends_once,
     messages_of_a_chat_go_in_their_order,
+    messages_of_a_chat_go_in_their_order_by_several_replicas,
+    a_message_that_is_slow_keeps_other_chats_going,
     a_contact_without_an_address_is_not_written_to,
     a_deleted_contact_is_not_written_to,
     a_chat_of_a_removed_account_is_not_written_to,
@@ -212,6 +214,38 @@ async fn messages_of_a_chat_go_in_their_order(world: World) {
     let went: Vec<_> = world.provider.outgoing().into_iter().map(|it| it.text).collect();
     assert_eq!(went, texts);
     assert_eq!(world.texts(chat).await[1..], texts);
+}
+
+async fn messages_of_a_chat_go_in_their_order_by_several_replicas(world: World) {
+    let chat = world.ada_writes("0").await.chat_id;
+    let texts: Vec<_> = (10..18).map(|n| n.to_string()).collect();
+    let (one, two) = (world.replica().await.runtime().start().await, world.replica().await.runtime().start().await);
+    for text in &texts {
+        world.send(chat, text).await;
+    }
+    world.provider.handed_over(texts.len()).await.unwrap();
+    tokio::join!(one.unwrap().stop(), two.unwrap().stop());
+    let went: Vec<_> = world.provider.outgoing().into_iter().map(|it| it.text).collect();
+    assert_eq!(went, texts);
+}
+
+async fn a_message_that_is_slow_keeps_other_chats_going(world: World) {
+    let slow = world.ada_writes("Hello").await.chat_id;
+    world.receive([message("2", "ben@globex.example", "Hello", noon())]).await.unwrap();
+    let other = world.chats().await.into_iter().find(|it| it.chat_id != slow).unwrap().chat_id;
+    world.provider.hold_sends();
+    for (chat, text) in [(slow, "1"), (slow, "2"), (other, "3")] {
+        world.send(chat, text).await;
+    }
+    let crm = world.crm.clone();
+    let draining = tokio::spawn(async move { crm.runtime().drain().await });
+    // Neither has an answer yet, and the second one of the slow chat is not handed over before the first one has.
+    let mut went: Vec<_> = world.provider.handed_over(2).await.unwrap().into_iter().map(|it| it.text).collect();
+    went.sort();
+    assert_eq!(went, ["1", "3"]);
+    world.provider.resume_sends();
+    draining.await.unwrap().unwrap();
+    assert_eq!(world.provider.outgoing().last().unwrap().text, "2");
 }
 
 async fn a_contact_without_an_address_is_not_written_to(world: World) {

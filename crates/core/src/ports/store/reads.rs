@@ -298,6 +298,15 @@ pub trait MessageReads {
         account: AccountId,
         ids: &[String],
     ) -> Result<Vec<String>>;
+    /// Whether a message of the chat that was made before this one is being sent or, made after `since`, still waits for
+    /// its first try.
+    async fn is_preceded(
+        &self,
+        organization: OrganizationId,
+        chat: ChatId,
+        message: MessageId,
+        since: DateTime<Utc>,
+    ) -> Result<bool>;
     /// How many messages these accounts have sent since an instant: `(account, messages)`; none is left out.
     async fn sent_since(
         &self,

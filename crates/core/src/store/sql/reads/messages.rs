@@ -101,6 +101,17 @@ impl MessageReads for SqlStore {
         Ok(found)
     }
 
+    async fn is_preceded(
+        &self,
+        organization: OrganizationId,
+        chat: ChatId,
+        message: MessageId,
+        since: DateTime<Utc>,
+    ) -> Result<bool> {
+        let preceding = preceding(organization, chat, message, since);
+        Ok(!self.rows(Some(organization), preceding).await?.is_empty())
+    }
+
     async fn sent_since(
         &self,
         organization: OrganizationId,
@@ -222,6 +233,21 @@ pub(super) fn references(organization: OrganizationId, chat: ChatId, limit: u32)
          ORDER BY t.timestamp DESC, t.id DESC LIMIT ",
     );
     statement.bind(&i64::from(limit));
+    statement
+}
+
+/// One of the messages that go into a chat before this one.
+pub(super) fn preceding(
+    organization: OrganizationId,
+    chat: ChatId,
+    message: MessageId,
+    since: DateTime<Utc>,
+) -> Statement {
+    let mut statement = Statement::new("SELECT 1 FROM messages t WHERE t.organization_id = ");
+    statement.bind(&organization).push(" AND t.chat_id = ").bind(&chat);
+    statement.push(" AND t.id < ").bind(&message).push(" AND (t.status = 'queued' OR t.status = 'sending')");
+    statement.push(" AND (t.status = 'sending' OR (t.error IS NULL AND t.created_at > ").bind(&since);
+    statement.push(")) LIMIT 1");
     statement
 }
 

@@ -379,6 +379,7 @@ async fn boards_conversion_and_lookups_by_many_keys_use_their_indexes() {
         ("conversion", pipelines::conversion(n(1), n(1), from, to), &["stage_history_stage"]),
         ("holders", contacts::holders(n(1), &identities), &["contact_identities", "SEARCH i USING PRIMARY KEY"]),
         ("references", messages::by_references(n(1), n(3), &texts("r")), &["messages_reference"]),
+        ("preceding", messages::preceding(n(1), n(3), n(4), at(1)), &["messages_going"]),
         ("sent since", messages::sent_since(n(1), &[n(3), n(4)], at(39_000)), &["messages_sent"]),
     ] {
         for store in &stores {
