@@ -7,7 +7,7 @@ pub mod world;
 
 use std::process::ExitCode;
 
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 use libtest_mimic::{Arguments, Trial};
 
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ impl Database {
 }
 
 /// One case: a sentence, and what it does in a world of its own.
-pub type Case<W> = (&'static str, fn(W) -> BoxFuture<'static, ()>);
+pub type Case<W> = (&'static str, fn(W) -> LocalBoxFuture<'static, ()>);
 
 /// Names the cases of a module.
 macro_rules! cases {
@@ -39,7 +39,10 @@ macro_rules! cases {
 pub(crate) use cases;
 
 /// Runs the cases of these rooms, each in a new world on each database.
-pub fn run<W: 'static>(rooms: &[(&str, &'static [Case<W>])], world: fn(Database) -> BoxFuture<'static, W>) -> ExitCode {
+pub fn run<W: 'static>(
+    rooms: &[(&str, &'static [Case<W>])],
+    world: fn(Database) -> LocalBoxFuture<'static, W>,
+) -> ExitCode {
     let mut trials = Vec::new();
     for (room, cases) in rooms {
         for (name, case) in *cases {

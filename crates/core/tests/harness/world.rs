@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
 use dealwright::{
-    Crm, Error, ErrorKind, Handle, Registry, Result,
+    Crm, CrmBuilder, Error, ErrorKind, Handle, Registry, Result,
     domain::{
         contact::Contact,
         event::{Event, Subject},
@@ -42,20 +42,30 @@ pub fn noon() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 11, 22, 12, 0, 0).unwrap()
 }
 
+/// The URL of an empty database.
+pub async fn fresh(database: Database) -> String {
+    match database {
+        Database::Sqlite => "sqlite::memory:".to_owned(),
+        Database::Postgres => {
+            let urls = dealwright_peers::shared_postgres().unwrap().fresh_database("crm").unwrap();
+            migrate(&urls.owner, "crm_app", &StoreOptions::default()).await.unwrap();
+            urls.app
+        }
+    }
+}
+
 impl World {
     pub async fn new(database: Database, registry: Registry) -> Self {
-        let url = match database {
-            Database::Sqlite => "sqlite::memory:".to_owned(),
-            Database::Postgres => {
-                let urls = dealwright_peers::shared_postgres().unwrap().fresh_database("crm").unwrap();
-                migrate(&urls.owner, "crm_app", &StoreOptions::default()).await.unwrap();
-                urls.app
-            }
-        };
-        let store = Arc::new(SqlStore::open(&url, StoreOptions::default()).await.unwrap());
+        Self::over(&fresh(database).await, |builder| builder.registry(registry)).await
+    }
+
+    /// A world in an empty database, whose engine is given more.
+    pub async fn over(url: &str, give: impl FnOnce(CrmBuilder) -> CrmBuilder) -> Self {
+        let store = Arc::new(SqlStore::open(url, StoreOptions::default()).await.unwrap());
         let clock = ManualClock::at(noon());
         let env = Env::system().with_clock(clock.clone());
-        let crm = Crm::builder().store(store.clone()).env(env.clone()).registry(registry).build().await.unwrap();
+        let builder = Crm::builder().store(store.clone()).env(env.clone());
+        let crm = give(builder).build().await.unwrap();
         let (organization, una) = organization(&crm, "Acme").await;
         let me = crm.as_user(organization, una).await.unwrap();
         let sales = me.pipelines().list(PageRequest::default()).await.unwrap().data.remove(0);

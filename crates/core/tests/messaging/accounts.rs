@@ -14,7 +14,7 @@ use dealwright::{
 use serde_json::json;
 
 use crate::{
-    cases,
+    harness::cases,
     world::{ADA, UNA, World, at, noon, pointers, refused},
 };
 

@@ -10,7 +10,7 @@ use dealwright::{
 };
 
 use crate::{
-    cases,
+    harness::cases,
     world::{ADA, World, at, note, pointers, refused},
 };
 

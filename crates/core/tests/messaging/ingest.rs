@@ -18,7 +18,7 @@ use dealwright::{
 use futures::future::join_all;
 
 use crate::{
-    cases,
+    harness::cases,
     world::{ADA, UNA, World, at, noon, note, refused},
 };
 
@@ -91,7 +91,7 @@ async fn a_stranger_is_called_by_the_name_that_the_provider_shows(world: World) 
 }
 
 async fn a_known_address_is_the_contact_that_claims_it(world: World) {
-    let ada = world.contact_with_email("Ada", ADA).await;
+    let ada = world.contact_with_email("Ada", ADA).await.unwrap();
     world.later(1);
     let twin =
         NewContact { name: "Twin".into(), emails: vec![ADA.into()], allow_duplicate: true, ..Default::default() };

@@ -4,6 +4,8 @@
 
 mod accounts;
 mod chats;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod ingest;
 mod media;
 mod messages;
@@ -25,21 +27,7 @@ mod world;
 
 use std::process::ExitCode;
 
-use futures::future::LocalBoxFuture;
-use libtest_mimic::{Arguments, Trial};
-
-use crate::world::{DATABASES, World};
-
-/// One case: a sentence, and what it does in a world of its own.
-pub type Case = (&'static str, fn(World) -> LocalBoxFuture<'static, ()>);
-
-/// Names the cases of a module.
-macro_rules! cases {
-    ($($case:ident),* $(,)?) => {
-        pub const CASES: &[crate::Case] = &[$((stringify!($case), |world| Box::pin($case(world)))),*];
-    };
-}
-pub(crate) use cases;
+use crate::world::World;
 
 fn main() -> ExitCode {
     let rooms = [
@@ -62,17 +50,5 @@ fn main() -> ExitCode {
         ("replicas", replicas::CASES),
         ("tenancy", tenancy::CASES),
     ];
-    let mut trials = Vec::new();
-    for (room, cases) in rooms {
-        for (name, case) in cases {
-            for database in DATABASES {
-                trials.push(Trial::test(format!("{room}::{name}::{}", database.name()), move || {
-                    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-                    runtime.block_on(async { case(World::new(*database).await).await });
-                    Ok(())
-                }));
-            }
-        }
-    }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    harness::run(&rooms, |database| Box::pin(World::new(database)))
 }

@@ -15,7 +15,7 @@ use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 
 use crate::{
-    cases,
+    harness::cases,
     world::{World, noon, note, pointers, refused},
 };
 

@@ -6,7 +6,7 @@ use dealwright::{
 };
 
 use crate::{
-    cases,
+    harness::cases,
     world::{World, at, note, refused},
 };
 

@@ -8,7 +8,7 @@ use dealwright::{
 use serde_json::json;
 
 use crate::{
-    cases,
+    harness::cases,
     world::{ADA, World, noon, note},
 };
 

@@ -7,7 +7,7 @@ use dealwright::{
 use futures::future::join_all;
 
 use crate::{
-    cases,
+    harness::cases,
     world::{World, at, note, refused},
 };
 

@@ -9,7 +9,7 @@ use dealwright::{
 };
 
 use crate::{
-    cases,
+    harness::cases,
     world::{UNA, World, noon, note, refused, until},
 };
 

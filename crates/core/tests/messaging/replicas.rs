@@ -11,7 +11,7 @@ use dealwright::{
 use uuid::Uuid;
 
 use crate::{
-    cases,
+    harness::cases,
     process::Process,
     world::{UNA, World, noon, note, refused, until},
 };

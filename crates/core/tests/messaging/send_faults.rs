@@ -15,7 +15,7 @@ use dealwright::{
 };
 
 use crate::{
-    cases,
+    harness::cases,
     process::Process,
     world::{UNA, World, at},
 };

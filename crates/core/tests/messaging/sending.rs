@@ -18,7 +18,7 @@ use dealwright::{
 use serde_json::json;
 
 use crate::{
-    cases,
+    harness::cases,
     world::{ADA, UNA, World, at, noon, note, refused},
 };
 
@@ -52,7 +52,7 @@ fn to(world: &World, contact: &Contact, text: &str) -> SendMessage {
 }
 
 async fn a_message_to_a_contact_begins_a_chat(world: World) {
-    let ada = world.contact_with_email("Ada", ADA).await;
+    let ada = world.contact_with_email("Ada", ADA).await.unwrap();
     let new = SendMessage { subject: Some("Prices".into()), ..to(&world, &ada, "Hello") };
     let sent = world.me.messages().send(new).await.unwrap();
     let [chat] = &world.chats().await[..] else { panic!("one chat") };

@@ -8,7 +8,7 @@ use dealwright::{
 };
 
 use crate::{
-    cases,
+    harness::cases,
     world::{ADA, World, at, noon, note},
 };
 
@@ -84,7 +84,7 @@ async fn stamps_never_go_back(world: World) {
 }
 
 async fn a_sent_message_is_a_last_message_and_no_response(world: World) {
-    let ada = world.contact_with_email("Ada", ADA).await;
+    let ada = world.contact_with_email("Ada", ADA).await.unwrap();
     world.later(10);
     let new = SendMessage {
         account_id: Some(world.account),
@@ -97,13 +97,13 @@ async fn a_sent_message_is_a_last_message_and_no_response(world: World) {
     world.later(10);
     world.drain().await;
     let sent = world.contacts().await.remove(0);
-    assert_eq!((sent.first_response_at, sent.last_response_at, sent.last_message_at), (None, None, Some(at(20))));
+    assert_eq!((sent.first_response_at, sent.last_response_at, sent.last_message_at), (None, None, Some(at(21))));
     let events = world.events_about(ada.id, EventKind::MessageSent).await;
     assert_eq!(events[0].changes.keys().collect::<Vec<_>>(), ["last_message_at"]);
 }
 
 async fn activity_changes_no_version(world: World) {
-    let ada = world.contact_with_email("Ada", ADA).await;
+    let ada = world.contact_with_email("Ada", ADA).await.unwrap();
     world.later(10);
     world.receive([note("1", at(5)), note("2", at(10))]).await.unwrap();
     let after = world.contacts().await.remove(0);

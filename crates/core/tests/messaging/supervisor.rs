@@ -3,7 +3,7 @@
 use dealwright::{Error, domain::account::AccountStatus, testkit::provider::message};
 
 use crate::{
-    cases,
+    harness::cases,
     world::{UNA, World, noon, note, until},
 };
 

@@ -10,7 +10,7 @@ use dealwright::{
 use serde_json::json;
 
 use crate::{
-    cases,
+    harness::cases,
     world::{UNA, World, noon, note, refused},
 };
 
@@ -50,7 +50,7 @@ async fn anothers_accounts_are_not_there(world: World) {
     let input = UpdateAccount { id, patch: AccountPatch::default(), if_version: None };
     refused(stranger.accounts().update(input).await, 404, "not_found");
     refused(world.crm.inbox(theirs, id).await.map(drop), 404, "not_found");
-    let ada = world.contact_with_email("Ada", "ada@globex.example").await.id;
+    let ada = world.contact_with_email("Ada", "ada@globex.example").await.unwrap().id;
     let theirs = stranger.accounts().connect(world.provider.account("eve@globex.example")).await.unwrap();
     let theirs = theirs.account.account.id;
     for (account_id, contact_id) in [(id, ada), (theirs, ada)] {

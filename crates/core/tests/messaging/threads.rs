@@ -3,7 +3,7 @@
 use dealwright::{ports::connector::Incoming, testkit::provider::message};
 
 use crate::{
-    cases,
+    harness::cases,
     world::{ADA, World, at, noon, note},
 };
 

@@ -9,7 +9,7 @@ use dealwright::{
 use serde_json::json;
 
 use crate::{
-    cases,
+    harness::cases,
     world::{World, pointers, refused},
 };
 

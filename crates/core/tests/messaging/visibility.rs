@@ -13,7 +13,7 @@ use dealwright::{
 };
 
 use crate::{
-    cases,
+    harness::cases,
     world::{World, noon, note, refused},
 };
 

@@ -9,7 +9,7 @@ use dealwright::{
 };
 
 use crate::{
-    cases,
+    harness::cases,
     world::{World, at, pointers, refused},
 };
 

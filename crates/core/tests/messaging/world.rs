@@ -1,54 +1,32 @@
-//! A store with one organisation in it, one connected account of its owner, a scripted provider, and a clock that stands
-//! still.
+//! The world of contacts and pipelines with one connected account of its owner, and a scripted provider behind it.
 
-use std::{sync::Arc, time::Duration as Patience};
+use std::{ops::Deref, sync::Arc, time::Duration as Patience};
 
-use chrono::{DateTime, Duration, TimeZone, Utc};
+use chrono::{DateTime, Duration, Utc};
 use dealwright::{
-    Crm, Error, ErrorKind, Handle, Registry, Result,
+    Crm, CrmBuilder, Registry, Result,
     cipher::Cipher,
     domain::{
         account::AccountStatus,
         contact::Contact,
-        event::{Event, EventKind, Subject},
+        event::{Event, EventKind},
         message::{Message, MessageStatus},
     },
-    env::{Env, ManualClock},
-    id::{AccountId, ChatId, ContactId, MessageId, OrganizationId, UserId},
-    page::PageRequest,
-    ports::{
-        connector::{Delivery, Incoming},
-        store::AutomationReads,
-    },
-    scope::Role,
+    env::Env,
+    id::{AccountId, ChatId, ContactId, MessageId},
+    ports::connector::{Delivery, Incoming},
     services::{
         accounts::{AccountStatusView, AccountView},
-        contacts::NewContact,
-        identity::{NewOrganization, NewUser},
         messaging::{InboxChat, ListChats, ListMessages, SendMessage},
     },
-    store::sql::{SqlStore, StoreOptions, migrate},
+    store::sql::{SqlStore, StoreOptions},
     testkit::provider::{Provider, message},
 };
 use object_store::memory::InMemory;
 use serde_json::json;
 
-#[derive(Debug, Clone, Copy)]
-pub enum Database {
-    Sqlite,
-    Postgres,
-}
-
-pub const DATABASES: &[Database] = &[Database::Sqlite, Database::Postgres];
-
-impl Database {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sqlite => "sqlite",
-            Self::Postgres => "postgres",
-        }
-    }
-}
+pub use crate::harness::world::{noon, pointers, refused};
+use crate::harness::{Database, world};
 
 /// The account that every world begins with.
 pub const UNA: &str = "una@acme.example";
@@ -56,17 +34,19 @@ pub const UNA: &str = "una@acme.example";
 pub const ADA: &str = "ada@globex.example";
 
 pub struct World {
-    pub crm: Crm,
-    pub store: Arc<SqlStore>,
-    pub clock: ManualClock,
+    base: world::World,
     pub provider: Provider,
-    pub organization: OrganizationId,
-    pub una: UserId,
-    /// The owner's handle.
-    pub me: Handle,
     /// The owner's account, [`UNA`].
     pub account: AccountId,
     parts: Parts,
+}
+
+impl Deref for World {
+    type Target = world::World;
+
+    fn deref(&self) -> &world::World {
+        &self.base
+    }
 }
 
 /// What the engines of one world have in common.
@@ -98,10 +78,6 @@ impl Parts {
     }
 }
 
-pub fn noon() -> DateTime<Utc> {
-    Utc.with_ymd_and_hms(2026, 11, 22, 12, 0, 0).unwrap()
-}
-
 /// An instant `seconds` after noon.
 pub fn at(seconds: i64) -> DateTime<Utc> {
     noon() + Duration::seconds(seconds)
@@ -109,26 +85,17 @@ pub fn at(seconds: i64) -> DateTime<Utc> {
 
 impl World {
     pub async fn new(database: Database) -> Self {
-        let url = match database {
-            Database::Sqlite => "sqlite::memory:".to_owned(),
-            Database::Postgres => {
-                let urls = dealwright_peers::shared_postgres().unwrap().fresh_database("messaging").unwrap();
-                migrate(&urls.owner, "crm_app", &StoreOptions::default()).await.unwrap();
-                urls.app
-            }
-        };
-        let store = Arc::new(SqlStore::open(&url, StoreOptions::default()).await.unwrap());
-        let clock = ManualClock::at(noon());
-        let env = Env::system().with_clock(clock.clone());
-        let cipher = Cipher::from_key_file(&Cipher::new_key_file(&env).unwrap()).unwrap();
-        let provider = Provider::new("email");
-        let parts =
-            Parts { url, store: store.clone(), env, cipher, objects: Arc::default(), provider: provider.clone() };
-        let crm = parts.clone().engine().await;
-        let (organization, una) = organization(&crm, "Acme").await;
-        let me = crm.as_user(organization, una).await.unwrap();
-        let account = me.accounts().connect(provider.account(UNA)).await.unwrap().account.account.id;
-        Self { crm, store, clock, provider, organization, una, me, account, parts }
+        let url = world::fresh(database).await;
+        let cipher = Cipher::from_key_file(&Cipher::new_key_file(&Env::system()).unwrap()).unwrap();
+        let (provider, objects) = (Provider::new("email"), Arc::new(InMemory::new()));
+        let mut registry = Registry::new();
+        registry.connector(provider.clone());
+        let give = |builder: CrmBuilder| builder.registry(registry).cipher(cipher.clone()).objects(objects.clone());
+        let base = world::World::over(&url, give).await;
+        let account = base.me.accounts().connect(provider.account(UNA)).await.unwrap().account.account.id;
+        let (store, env) = (base.store.clone(), base.env.clone());
+        let parts = Parts { url, store, env, cipher, objects, provider: provider.clone() };
+        Self { base, provider, account, parts }
     }
 
     /// What another engine over the same database is made of.
@@ -146,25 +113,9 @@ impl World {
         Parts { provider: provider.clone(), ..self.parts() }.engine().await
     }
 
-    /// A further member.
-    pub async fn member(&self, name: &str, role: Role) -> (UserId, Handle) {
-        let member = self.crm.organizations().add_member(self.organization, person(name), role).await.unwrap();
-        (member.user_id, self.crm.as_user(self.organization, member.user_id).await.unwrap())
-    }
-
-    /// Another organisation in the same database.
-    pub async fn other_organization(&self) -> (OrganizationId, Handle) {
-        let (organization, owner) = organization(&self.crm, "Globex").await;
-        (organization, self.crm.as_user(organization, owner).await.unwrap())
-    }
-
     /// Where files lie.
     pub fn objects(&self) -> &InMemory {
         &self.parts.objects
-    }
-
-    pub fn later(&self, seconds: i64) {
-        self.clock.advance(Duration::seconds(seconds));
     }
 
     /// Brings messages to [`UNA`] without a live connection, in one step.
@@ -178,11 +129,6 @@ impl World {
         self.later(1);
         self.receive([message(text, ADA, text, self.crm.env().now())]).await.unwrap();
         self.chats().await.into_iter().find(|chat| chat.contact.as_ref().is_some_and(|it| it.name == ADA)).unwrap()
-    }
-
-    pub async fn contact_with_email(&self, name: &str, email: &str) -> Contact {
-        let new = NewContact { name: name.to_owned(), emails: vec![email.to_owned()], ..Default::default() };
-        self.me.contacts().create(new).await.unwrap()
     }
 
     pub async fn contacts(&self) -> Vec<Contact> {
@@ -246,14 +192,6 @@ impl World {
         .await
     }
 
-    /// The events of a subject, oldest first.
-    pub async fn events(&self, subject: impl Into<Subject>) -> Vec<Event> {
-        let page = PageRequest { limit: Some(200), cursor: None };
-        let mut events = self.store.events_of(self.organization, subject.into(), &page).await.unwrap().data;
-        events.reverse();
-        events
-    }
-
     /// The events of a kind about a contact, oldest first.
     pub async fn events_about(&self, contact: ContactId, kind: EventKind) -> Vec<Event> {
         self.events(contact).await.into_iter().filter(|event| event.kind == kind).collect()
@@ -276,30 +214,4 @@ pub async fn until<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> 
 /// A message from [`ADA`] that only its id tells from others.
 pub fn note(id: &str, at: DateTime<Utc>) -> Incoming {
     message(id, ADA, id, at)
-}
-
-fn person(name: &str) -> NewUser {
-    NewUser { email: format!("{name}@people.example"), name: name.to_owned(), password: None }
-}
-
-async fn organization(crm: &Crm, name: &str) -> (OrganizationId, UserId) {
-    let new = NewOrganization { name: name.to_owned(), owner: person(&format!("owner-of-{name}")) };
-    let made = crm.organizations().create(new).await.unwrap();
-    (made.organization.id, made.owner.id)
-}
-
-/// The code and status of an error.
-#[track_caller]
-pub fn refused<T: std::fmt::Debug>(result: Result<T>, status: u16, code: &str) -> Error {
-    let error = result.unwrap_err();
-    assert_eq!((error.kind().status(), error.code()), (status, code), "{error}");
-    error
-}
-
-/// The pointers of a failed validation.
-#[track_caller]
-pub fn pointers<T: std::fmt::Debug>(result: Result<T>) -> Vec<(String, String)> {
-    let error = result.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
-    error.fields().iter().map(|field| (field.pointer.clone(), field.code.to_string())).collect()
 }
