@@ -183,7 +183,7 @@ impl<'j> Work<'j> {
     }
 
     /// Waits until the messages that were asked to go into the chat just before have had their first try, so that they
-    /// arrive in their order. Fails to come if they are slow.
+    /// arrive in their order. Answers whether they have; one that is slow is not waited for with a worker in hand.
     async fn turn_comes(&self, message: &Message) -> Result<bool> {
         let mut bell = self.engine.bell.subscribe();
         let end = Instant::now() + TURN;

@@ -118,21 +118,13 @@ impl Supervisor {
         let (engine, renewals, over) = (self.engine.clone(), self.renewals.clone(), over.drop_guard());
         self.tasks.spawn(async move {
             let _over = over;
-            let work = async {
-                if let Some(before) = before {
-                    // Its lease had run out unnoticed. An account has one connection: the old one ends first.
-                    before.stop.cancel();
-                    before.over.cancelled().await;
-                }
-                hold(&engine, &claim, faults, &stop).await
-            };
-            let faults = tokio::select! {
-                faults = work => faults,
-                () = keep(&engine, &claim, until, &renewals) => 0,
-            };
-            // What the connector has begun beside itself ends too.
-            stop.cancel();
-            (id, faults)
+            if let Some(before) = before {
+                // Its lease had run out unnoticed. An account has one connection: the old one ends first.
+                before.stop.cancel();
+                before.over.cancelled().await;
+            }
+            let kept = keep(&engine, &claim, until, &renewals);
+            (id, hold(&engine, &claim, faults, &stop, kept).await)
         });
     }
 
@@ -200,10 +192,22 @@ enum Ended {
     Failed(String),
 }
 
-/// Holds one account's connection as long as it lives, and records how it ended. Answers the faults in a row.
-async fn hold(engine: &Arc<Engine>, claim: &Claim, faults: u32, stop: &CancellationToken) -> u32 {
+/// Holds one account's connection as long as it lives and the lease is kept, and records how it ended. Answers the
+/// faults in a row.
+async fn hold(
+    engine: &Arc<Engine>,
+    claim: &Claim,
+    faults: u32,
+    stop: &CancellationToken,
+    kept: impl Future<Output = ()>,
+) -> u32 {
     let began = Instant::now();
-    let ended = live(engine, claim, stop).await;
+    let ended = tokio::select! {
+        ended = live(engine, claim, stop) => ended,
+        () = kept => Ended::Lost,
+    };
+    // What the connector has begun beside itself ends too.
+    stop.cancel();
     let now = engine.env.now();
     let (faults, outcome) = match ended {
         Ended::Lost => return 0,
