@@ -21,7 +21,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `program` (the server's binary, or what becomes it) on `listen` and waits until it takes connections.
+    /// Starts `program` (the server's binary, or what becomes it) on `listen` and waits until it takes connections. Its
+    /// log goes where `program` says, by default to where this process's errors go.
     ///
     /// # Errors
     /// When it does not start, ends at once, or takes no connection within a minute.
@@ -36,12 +37,7 @@ impl Server {
             .args(["--listen", &listen.to_string(), "--database", database, "--metrics-listen", "off", "--data-dir"])
             .arg(data)
             .args(arguments);
-        let child = program
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .context("start the server")?;
+        let child = program.stdin(Stdio::null()).stdout(Stdio::null()).spawn().context("start the server")?;
         let mut server = Self { child, url: format!("http://{listen}") };
         server.await_ready()?;
         Ok(server)

@@ -1,12 +1,13 @@
 #![doc = "The server's binary: reads the settings and does what they say."]
 
 use anyhow::{Context, Result, bail};
-use dealwright::store::sql::{Level, SqlStore, migrate};
+use dealwright::store::sql::{self, SqlStore, migrate};
 use dealwright_server::{
     config::{self, Config, Task},
     metrics, serve, setup,
 };
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -40,7 +41,7 @@ fn variable(name: &str) -> Option<String> {
 fn log(config: &Config) -> Result<()> {
     let filter = EnvFilter::try_new(&config.log_level)
         .with_context(|| format!("log_level is {:?}: a level such as info is expected", config.log_level))?;
-    let subscriber = tracing_subscriber::registry().with(filter);
+    let subscriber = tracing_subscriber::registry().with(filter).with(filter_fn(keeps_secrets));
     // To standard error, so that standard output is the commands' own.
     match config.log_json {
         true => subscriber.with(fmt::layer().json().with_writer(std::io::stderr)).init(),
@@ -49,18 +50,23 @@ fn log(config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// Tracing of the IMAP client shows what it sends: whole commands, passwords among them.
+fn keeps_secrets(line: &Metadata<'_>) -> bool {
+    *line.level() < Level::TRACE || !line.target().starts_with("async_imap")
+}
+
 async fn doctor(config: &Config) -> Result<()> {
     let store = SqlStore::open(&config.database, setup::store_options(config)).await?;
     let findings = store.doctor().await?;
     for finding in &findings {
         let level = match finding.level {
-            Level::Fine => "fine",
-            Level::Warning => "warning",
-            Level::Broken => "BROKEN",
+            sql::Level::Fine => "fine",
+            sql::Level::Warning => "warning",
+            sql::Level::Broken => "BROKEN",
         };
         println!("{level:8} {}: {}", finding.subject, finding.sentence);
     }
-    if findings.iter().any(|finding| finding.level == Level::Broken) {
+    if findings.iter().any(|finding| finding.level == sql::Level::Broken) {
         bail!("something is broken: see above");
     }
     Ok(())
