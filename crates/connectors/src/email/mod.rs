@@ -99,6 +99,9 @@ impl Default for EmailOptions {
 }
 
 /// The connector for e-mail.
+///
+/// Its IMAP client logs whole commands, `LOGIN` with its password among them, as `async_imap` at the level trace: keep
+/// that target above it wherever you collect logs, as the server does.
 pub struct EmailConnector {
     options: EmailOptions,
     env: Env,
