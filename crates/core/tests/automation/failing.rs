@@ -1,6 +1,7 @@
 //! Runs that fail: nothing of them is applied, they are recorded, and a rule that keeps failing is paused.
 
-use dealwright::{Error, domain::rule::Action, page::PageRequest};
+use dealwright::{Crm, Error, Registry, domain::rule::Action, page::PageRequest};
+use dealwright_rules::declarative::Declarative;
 use serde_json::{Value, json};
 
 use crate::{cases, world::World};
@@ -11,6 +12,7 @@ cases! {
     an_answer_needs_a_chat,
     an_assignee_who_is_no_member,
     an_evaluation_that_fails,
+    a_rule_of_an_engine_that_this_process_lacks,
     after_ten_failures_in_a_row_a_rule_is_paused,
     a_run_that_succeeds_ends_the_row,
     a_paused_rule_starts_anew_when_switched_on,
@@ -83,6 +85,20 @@ async fn an_evaluation_that_fails(world: World) {
     assert_eq!((run.outcome.as_str(), &run.actions), ("failed", &json!([])));
     assert!(run.error.as_ref().unwrap().contains("fuel"), "{run:?}");
     assert_eq!(world.rule_now(rule).await.failures, 1);
+}
+
+async fn a_rule_of_an_engine_that_this_process_lacks(world: World) {
+    let lost = world.rule(json!({ "name": "lost", "engine": "scripted" })).await;
+    world.rule(json!({ "name": "tag", "trigger": "contact.created", "actions": [{ "add_tag": "tagged" }] })).await;
+    let ada = world.contact("Ada").await;
+    let mut registry = Registry::new();
+    registry.rule_engine(Declarative);
+    let lacking = Crm::builder().store(world.store.clone()).env(world.env.clone()).registry(registry).build().await;
+    lacking.unwrap().runtime().drain().await.unwrap();
+    assert_eq!(world.contact_now(ada.id).await.tags, ["tagged"]);
+    let [run] = &world.runs_of(lost).await[..] else { panic!() };
+    assert_eq!(run.outcome.as_str(), "failed");
+    assert!(run.error.as_ref().unwrap().contains("scripted"), "{run:?}");
 }
 
 async fn after_ten_failures_in_a_row_a_rule_is_paused(world: World) {

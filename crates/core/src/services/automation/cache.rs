@@ -8,9 +8,9 @@ use std::{
 };
 
 use crate::{
-    domain::rule::{Rule, Trigger},
+    domain::rule::{Action, Facts, Rule, Trigger},
     engine::Engine,
-    error::Result,
+    error::{Error, Result},
     id::{OrganizationId, RuleId, StageId},
     ports::{rule_engine::CompiledRule, store::RulesState},
 };
@@ -111,11 +111,24 @@ impl RuleCache {
     }
 }
 
+/// A rule that this build cannot ask, because its engine is missing or refuses it. Its runs fail, which shows in them and
+/// pauses it in time; other rules go on.
+struct Unloadable(String);
+
+impl CompiledRule for Unloadable {
+    fn evaluate(&self, _: &Facts) -> Result<Vec<Action>> {
+        Err(Error::conflict("rule_not_loaded", format!("the rule cannot be loaded: {}", self.0)))
+    }
+}
+
 async fn load(engine: &Engine, organization: OrganizationId) -> Result<Vec<Arc<LoadedRule>>> {
     let mut loaded = Vec::new();
     for rule in engine.store.rules(organization).await? {
         if rule.enabled {
-            let compiled = engine.rule_engine(&rule.engine)?.load(&rule.compiled)?;
+            let compiled = engine
+                .rule_engine(&rule.engine)
+                .and_then(|it| it.load(&rule.compiled))
+                .unwrap_or_else(|error| Box::new(Unloadable(error.to_string())));
             loaded.push(Arc::new(LoadedRule { rule, compiled, failing: tokio::sync::Mutex::default() }));
         }
     }
