@@ -34,7 +34,7 @@ const FAILURES_UNTIL_PAUSED: i64 = 10;
 pub(super) async fn dispatch(engine: &Arc<Engine>, claim: &Claim) -> Result<()> {
     let organization = claim.organization_id;
     let events = engine.store.pending_events(organization, claim.id, EVENTS_AT_ONCE).await?;
-    let rules = engine.rules.of(engine, organization).await?;
+    let mut rules = engine.rules.of(engine, organization).await?;
     let mut consumed = None;
     for event in &events {
         // Nobody listening is fine.
@@ -47,6 +47,8 @@ pub(super) async fn dispatch(engine: &Arc<Engine>, claim: &Claim) -> Result<()> 
             batch.consume(claim.id, event.subject_seq);
             batch.end(WorkEnd::Held(claim.clone()));
             engine.store.commit(organization, batch).await?;
+            // A run may have ended a row of failures, begun one, or paused its rule.
+            rules = engine.rules.of(engine, organization).await?;
         }
     }
     let mut batch = Batch::default();

@@ -15,6 +15,7 @@ cases! {
     a_rule_of_an_engine_that_this_process_lacks,
     after_ten_failures_in_a_row_a_rule_is_paused,
     a_run_that_succeeds_ends_the_row,
+    a_row_is_ended_by_the_next_event_at_once,
     a_paused_rule_starts_anew_when_switched_on,
 }
 
@@ -143,6 +144,28 @@ async fn a_run_that_succeeds_ends_the_row(world: World) {
     let now = world.rule_now(rule).await;
     assert_eq!((now.failures, now.enabled), (0, true));
     assert_eq!(now.version, 1, "counting is no save");
+}
+
+async fn a_row_is_ended_by_the_next_event_at_once(world: World) {
+    let mut asked = 0;
+    world.script.does(move |_| {
+        asked += 1;
+        match asked % 2 {
+            0 => Ok(vec![Action::RemoveTag("none".to_owned())]),
+            _ => Err(Error::conflict("too_long", "the script used up its fuel")),
+        }
+    });
+    let rule = world.rule(json!({ "name": "every other", "engine": "scripted", "trigger": "contact.updated" })).await;
+    let ada = world.contact("Ada").await;
+    for number in 0..30 {
+        let change = json!({ "id": ada.id, "patch": { "name": format!("Ada {number}") } });
+        world.me.call("contacts.update", change).await.unwrap();
+    }
+    // All of them are taken at once.
+    world.settle().await;
+    assert_eq!(world.outcomes(rule).await, ["failed", "applied"].repeat(15));
+    let now = world.rule_now(rule).await;
+    assert_eq!((now.failures, now.enabled), (0, true));
 }
 
 async fn a_paused_rule_starts_anew_when_switched_on(world: World) {

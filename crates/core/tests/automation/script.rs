@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 type Does = Box<dyn FnMut(&Facts) -> Result<Vec<Action>> + Send>;
 
-/// The engine `scripted`; its rules are asked when a contact is made.
+/// The engine `scripted`; its rules are asked when a contact is made, or on the trigger that they name.
 #[derive(Clone)]
 pub struct Script(Arc<Mutex<Does>>);
 
@@ -32,9 +32,10 @@ impl RuleEngine for Script {
         "scripted"
     }
 
-    fn compile(&self, _: &Map<String, Value>, _: &Directory) -> Result<CompiledSource> {
+    fn compile(&self, definition: &Map<String, Value>, _: &Directory) -> Result<CompiledSource> {
+        let trigger = definition.get("trigger").and_then(Value::as_str);
         let plan = RulePlan {
-            trigger: Trigger::ContactCreated,
+            trigger: trigger.map_or(Trigger::ContactCreated, |word| word.parse().unwrap()),
             subject: RuleSubject::Contact,
             stages: None,
             elapsed: None,
