@@ -91,8 +91,8 @@ enum Learnt {
 enum Next {
     /// It is done.
     Done,
-    /// It is tried again then; the try counts if it was one.
-    Later { at: DateTime<Utc>, error: String, counts: bool },
+    /// It comes up again then, for this reason if something went wrong; the try counts if it was one.
+    Later { at: DateTime<Utc>, error: Option<String>, counts: bool },
 }
 
 /// Hands one message to its provider.
@@ -105,7 +105,7 @@ pub(super) async fn send_message(engine: &Arc<Engine>, claim: &Claim, job: &Job)
         return work.over(message.status).await;
     }
     if !work.turn_comes(&message).await? {
-        let next = Next::Later { at: engine.env.now() + TURN_WAIT, error: String::new(), counts: false };
+        let next = Next::Later { at: engine.env.now() + TURN_WAIT, error: None, counts: false };
         return work.commit(Learnt::Nothing, next).await;
     }
     let mut prepared = match messaging::prepare(engine, &message).await {
@@ -118,7 +118,7 @@ pub(super) async fn send_message(engine: &Arc<Engine>, claim: &Claim, job: &Job)
         Begun::Go => {}
         Begun::Interrupted => return work.over(MessageStatus::Sending).await,
         Begun::Later(at) => {
-            let next = Next::Later { at, error: String::new(), counts: false };
+            let next = Next::Later { at, error: None, counts: false };
             return work.commit(Learnt::Nothing, next).await;
         }
         Begun::Over => return work.over(MessageStatus::Cancelled).await,
@@ -153,7 +153,7 @@ pub(super) async fn settle_message(engine: &Arc<Engine>, claim: &Claim, job: &Jo
         return work.unsettled(&message, &why).await;
     }
     let wait = doubled(FIRST_WAIT, job.attempts, LONGEST_LOOK);
-    let next = Next::Later { at: engine.env.now() + wait, error: why, counts: true };
+    let next = Next::Later { at: engine.env.now() + wait, error: Some(why), counts: true };
     work.commit(Learnt::Nothing, next).await
 }
 
@@ -267,7 +267,7 @@ impl<'j> Work<'j> {
             let why = format!("given up after {} tries: {why}", self.job.attempts + 1);
             return self.commit(Learnt::Failed(why), Next::Done).await;
         }
-        let next = Next::Later { at, error: why.clone(), counts };
+        let next = Next::Later { at, error: Some(why.clone()), counts };
         self.commit(Learnt::Postponed(why), next).await
     }
 
@@ -351,8 +351,11 @@ fn go_on(unit: &mut Unit, claim: Claim, job: &Job, next: &Next) -> Result<()> {
             unit.batch.end(WorkEnd::Done(claim));
         }
         Next::Later { at, error, counts } => {
-            let error = salvage_line(error, MAX_REMARK);
-            unit.note_touch(update.set("run_at", at).set("last_error", &error).add("attempts", i64::from(*counts)))?;
+            let update = update.set("run_at", at).add("attempts", i64::from(*counts));
+            unit.note_touch(match error {
+                Some(error) => update.set("last_error", &salvage_line(error, MAX_REMARK)),
+                None => update,
+            })?;
             unit.batch.end(WorkEnd::Later(claim, *at));
         }
     }
