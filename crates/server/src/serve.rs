@@ -6,7 +6,10 @@ use anyhow::{Context, Result};
 use axum::Router;
 use dealwright::Crm;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{net::TcpListener, signal::unix::SignalKind};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -20,6 +23,8 @@ const GRACE: Duration = Duration::from_secs(10);
 /// # Errors
 /// If an address cannot be bound, or the store does not answer at the start.
 pub async fn serve(crm: Crm, config: &Config, recorded: Option<PrometheusHandle>) -> Result<()> {
+    // Before anything says that the server runs: whoever reads that may end it at once.
+    let told_to_end = told_to_end()?;
     let listener = bind(&config.listen.to_string()).await?;
     let measured = match (config.metrics_listen, recorded) {
         (Some(address), Some(handle)) => Some((bind(&address.to_string()).await?, metrics::router(handle))),
@@ -35,7 +40,7 @@ pub async fn serve(crm: Crm, config: &Config, recorded: Option<PrometheusHandle>
         info!(address = %listener.local_addr()?, "metrics are listening");
         tasks.push(answer(listener, router, stop.clone()));
     }
-    told_to_end().await?;
+    told_to_end.await;
     info!("ending: what has begun is finished, nothing new is taken");
     stop.cancel();
     let ended = tokio::time::timeout(GRACE, async {
@@ -65,11 +70,14 @@ fn answer(listener: TcpListener, router: Router, stop: CancellationToken) -> tok
     })
 }
 
-async fn told_to_end() -> Result<()> {
-    let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-    }
-    Ok(())
+/// Listens for the signals that end the process, from the call on; the answer comes with the first of them.
+fn told_to_end() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
