@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::{
     domain::job::{Claim, Lane},
     engine::Engine,
     error::Result,
+    id::{Id, JobId},
     runtime::{dispatcher, scheduler, worker},
 };
 
@@ -27,13 +27,12 @@ const ITEM_RETRY: TimeDelta = TimeDelta::seconds(5);
 
 pub(super) struct Claims {
     engine: Arc<Engine>,
-    owner: Uuid,
     lanes: &'static [Lane],
 }
 
 impl Claims {
-    pub(super) fn new(engine: Arc<Engine>, owner: Uuid, lanes: &'static [Lane]) -> Self {
-        Self { engine, owner, lanes }
+    pub(super) fn new(engine: Arc<Engine>, lanes: &'static [Lane]) -> Self {
+        Self { engine, lanes }
     }
 
     /// Claims and carries out until `shutdown`; sleeps until the next item is due or the bell rings.
@@ -84,7 +83,7 @@ impl Claims {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        self.engine.store.claim(self.lanes, self.owner, self.engine.env.now(), LEASE, limit).await
+        claim(&self.engine, self.lanes, LEASE, limit).await
     }
 
     /// How long to sleep when nothing is due.
@@ -98,6 +97,13 @@ impl Claims {
             Err(_) => AFTER_FAILURE,
         }
     }
+}
+
+/// Claims due work, each time as a new owner: what was removed, planted and claimed again is no claim of before, though
+/// the same process has both and the clock stood still.
+pub(super) async fn claim(engine: &Engine, lanes: &[Lane], lease: TimeDelta, limit: u32) -> Result<Vec<Claim>> {
+    let owner = engine.env.id::<JobId>()?.uuid();
+    engine.store.claim(lanes, owner, engine.env.now(), lease, limit).await
 }
 
 /// Carries out one item, its lease renewed meanwhile. What fails for now comes up again; nothing is lost.

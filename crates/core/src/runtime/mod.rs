@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{domain::job::Lane, engine::Engine, error::Result, id::Id, runtime::claims::Claims};
+use crate::{domain::job::Lane, engine::Engine, error::Result, runtime::claims::Claims};
 
 pub(crate) use self::inbox::AccountInbox;
 pub(crate) use crate::services::commit::commit;
@@ -57,14 +57,13 @@ impl Runtime {
     /// `unavailable` if the store does not answer.
     pub async fn start(&self) -> Result<Running> {
         self.engine.store.ping().await?;
-        let owner = self.engine.env.id::<crate::id::JobId>()?.uuid();
         let shutdown = CancellationToken::new();
         let mut loops = Vec::new();
         for lanes in [THINKING, WORKING] {
-            let claims = Claims::new(self.engine.clone(), owner, lanes);
+            let claims = Claims::new(self.engine.clone(), lanes);
             loops.push(tokio::spawn(claims.run(shutdown.clone())));
         }
-        let supervisor = supervisor::Supervisor::new(self.engine.clone(), owner);
+        let supervisor = supervisor::Supervisor::new(self.engine.clone());
         loops.push(tokio::spawn(supervisor.run(shutdown.clone())));
         Ok(Running { shutdown, loops })
     }
@@ -75,12 +74,11 @@ impl Runtime {
     /// # Errors
     /// Whatever the store says; items that failed for now are tried again later and do not count as an error.
     pub async fn drain(&self) -> Result<u64> {
-        let owner = self.engine.env.id::<crate::id::JobId>()?.uuid();
         let mut done = 0;
         loop {
             let mut round = 0;
             for lanes in [THINKING, WORKING] {
-                round += Claims::new(self.engine.clone(), owner, lanes).drain().await?;
+                round += Claims::new(self.engine.clone(), lanes).drain().await?;
             }
             if round == 0 {
                 return Ok(done);

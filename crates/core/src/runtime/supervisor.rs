@@ -8,7 +8,6 @@ use chrono::TimeDelta;
 use futures::FutureExt;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::{
     domain::{
@@ -19,7 +18,11 @@ use crate::{
     error::{Error, ErrorKind, Result},
     id::{AccountId, Id},
     ports::{connector::Session, store::WorkEnd},
-    runtime::{claims::LEASE, commit, inbox::AccountInbox},
+    runtime::{
+        claims::{self, LEASE},
+        commit,
+        inbox::AccountInbox,
+    },
     scope::{Actor, Cause, Scope},
     services::accounts,
 };
@@ -43,7 +46,6 @@ const STEADY: Duration = Duration::from_secs(60);
 /// Holds the live connections of this process.
 pub(super) struct Supervisor {
     engine: Arc<Engine>,
-    owner: Uuid,
     held: HashMap<AccountId, Held>,
     tasks: JoinSet<(AccountId, u32)>,
     /// Faults in a row, by account.
@@ -60,10 +62,9 @@ struct Held {
 }
 
 impl Supervisor {
-    pub(super) fn new(engine: Arc<Engine>, owner: Uuid) -> Self {
+    pub(super) fn new(engine: Arc<Engine>) -> Self {
         Self {
             engine,
-            owner,
             held: HashMap::new(),
             tasks: JoinSet::new(),
             faults: HashMap::new(),
@@ -97,8 +98,7 @@ impl Supervisor {
         }
         loop {
             let until = Instant::now() + LEASE.to_std().unwrap_or_default();
-            let now = self.engine.env.now();
-            let claims = self.engine.store.claim(&[Lane::Account], self.owner, now, LEASE, AT_ONCE).await?;
+            let claims = claims::claim(&self.engine, &[Lane::Account], LEASE, AT_ONCE).await?;
             let are_all = claims.len() < AT_ONCE as usize;
             for claim in claims {
                 self.take_up(claim, until);

@@ -460,7 +460,7 @@ pub trait IdentityReads {
 #[async_trait]
 pub trait WorkQueue {
     /// Claims at most `limit` due items of these lanes for `lease`, oldest first; items claimed by somebody alive are
-    /// passed over.
+    /// passed over. A claim is known by its `owner` and its token: an owner that claims once has no claim twice.
     async fn claim(
         &self,
         lanes: &[Lane],
