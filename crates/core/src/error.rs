@@ -85,7 +85,7 @@ impl ErrorKind {
 }
 
 /// One member of the input that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct FieldError {
     /// JSON pointer (RFC 6901) to the member, for example `/emails/0`.
     pub pointer: String,

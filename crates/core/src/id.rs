@@ -63,6 +63,8 @@ ids! {
     CompanyId "company";
     /// A deal.
     DealId "deal";
+    /// The definition of a custom field.
+    FieldId "custom field";
     /// A pipeline.
     PipelineId "pipeline";
     /// A stage of a pipeline.

@@ -7,6 +7,7 @@ mod engine;
 pub mod env;
 pub mod error;
 pub mod id;
+mod input;
 pub mod page;
 pub mod patch;
 pub mod ports;
@@ -19,8 +20,9 @@ pub mod testkit;
 
 pub use doors::{
     crm::{Answer, Crm, CrmBuilder, Handle},
-    operation::{Effect, Operation, OutputKind, operation, operations, read_input},
+    operation::{Effect, Operation, OutputKind, operation, operations},
     operations as handles,
 };
 pub use engine::Registry;
 pub use error::{Error, ErrorKind, Result};
+pub use input::read_input;

@@ -29,6 +29,18 @@ impl<T> Patch<T> {
             Self::Value(value) => *field = Some(value),
         }
     }
+
+    /// Applies the member to a field that is never empty of a value: cleared, it has its default.
+    pub fn replace(self, field: &mut T)
+    where
+        T: Default,
+    {
+        match self {
+            Self::Absent => {}
+            Self::Null => *field = T::default(),
+            Self::Value(value) => *field = value,
+        }
+    }
 }
 
 impl<T> From<T> for Patch<T> {

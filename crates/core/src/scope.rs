@@ -28,6 +28,10 @@ macro_rules! resources {
 resources! {
     /// Contacts.
     Contacts = "contacts",
+    /// Companies.
+    Companies = "companies",
+    /// Definitions of custom fields.
+    Fields = "fields",
     /// Pipelines, stages, moves, history, board.
     Pipeline = "pipeline",
     /// Messenger accounts.
@@ -167,10 +171,12 @@ impl Role {
         };
         const MEMBER: Permissions = VIEWER
             .with(Permission::write(Resource::Contacts))
+            .with(Permission::write(Resource::Companies))
             .with(Permission::write(Resource::Messages))
             .with(Permission::write(Resource::Accounts));
         const MANAGER: Permissions = MEMBER
             .with(Permission::write(Resource::Pipeline))
+            .with(Permission::write(Resource::Fields))
             .with(Permission::write(Resource::Automation))
             .with(Permission::write(Resource::Jobs));
         match self {

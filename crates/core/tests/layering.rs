@@ -10,6 +10,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("scope", 0),
     ("page", 0),
     ("patch", 0),
+    ("input", 0),
     ("env", 0),
     ("cipher", 0),
     ("domain", 1),

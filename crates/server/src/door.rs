@@ -30,6 +30,8 @@ pub struct Bound {
     operation: &'static Operation,
     parameters: Vec<Parameter>,
     input: Input,
+    /// Members of the path that are no ids.
+    texts: Vec<&'static str>,
 }
 
 /// What an operation takes.
@@ -49,12 +51,13 @@ impl Bound {
         let operation = operation(route.operation)?;
         let input = catalogue.inputs.get(operation.name)?;
         let parameters = parameters::of(route, input, catalogue.schemas());
+        let texts = route.path_members().filter(|name| parameters::is_text(input, name, catalogue.schemas())).collect();
         let input = match input.get("type").and_then(Value::as_str) {
             Some("null") => Input::Nothing,
             Some("string") => Input::PathMember,
             _ => Input::Object,
         };
-        Some(Self { route, operation, parameters, input })
+        Some(Self { route, operation, parameters, input, texts })
     }
 
     /// The line of the table.
@@ -84,6 +87,10 @@ impl Bound {
         let mut input = Map::new();
         let path = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| Problem::not_found())?;
         for (name, value) in &path {
+            if self.texts.contains(&name) {
+                input.insert(name.to_owned(), Value::from(value));
+                continue;
+            }
             // Every id is a UUID: what is none names nothing.
             let id = Uuid::try_parse(value).map_err(|_| Problem::not_found())?;
             input.insert(name.to_owned(), Value::from(id.to_string()));

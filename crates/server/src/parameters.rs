@@ -21,6 +21,8 @@ pub enum Kind {
     Boolean,
     /// Each repetition is one item.
     Texts,
+    /// Members of any name: `custom.size=5`, `custom.size[gte]=5`.
+    Open,
 }
 
 /// One parameter of the query.
@@ -78,6 +80,7 @@ impl<'s> Schemas<'s> {
             () if is("number") => Kind::Number,
             () if is("boolean") => Kind::Boolean,
             () if is("array") => Kind::Texts,
+            () if is("object") => Kind::Open,
             () => Kind::Text,
         }
     }
@@ -96,6 +99,12 @@ pub fn of(route: &Route, input: &Value, schemas: Schemas<'_>) -> Vec<Parameter> 
         add(&mut all, schemas, route.flat, vec![name.clone()], schema, required);
     }
     all
+}
+
+/// Whether a member of the path is any text, and no id.
+pub fn is_text(input: &Value, name: &str, schemas: Schemas<'_>) -> bool {
+    let found = schemas.members(input).find(|(member, _)| *member == name);
+    found.is_some_and(|(_, schema)| schemas.resolve(schema).get("format").and_then(Value::as_str) != Some("uuid"))
 }
 
 fn is_required(object: &Value, name: &str) -> bool {
@@ -135,7 +144,13 @@ fn add(
 pub fn read(known: &[Parameter], pairs: Vec<(String, String)>, input: &mut Map<String, Value>) -> Result<(), Problem> {
     let mut seen: Vec<&str> = Vec::new();
     for (name, text) in pairs {
-        let Some(parameter) = known.iter().find(|it| it.name == name) else {
+        if let Some(path) = known.iter().find_map(|it| it.open_path(&name)) {
+            if !insert_new(input, &path, Value::from(text)) {
+                return Err(Problem::parameter(&name, format!("{name} stands twice: give it once")));
+            }
+            continue;
+        }
+        let Some(parameter) = known.iter().find(|it| it.name == name && it.kind != Kind::Open) else {
             let names: Vec<&str> = known.iter().map(|it| it.name.as_str()).collect();
             let known = if names.is_empty() { "there is none".to_owned() } else { names.join(", ") };
             return Err(Problem::parameter(&name, format!("{name} is no parameter here; known: {known}")));
@@ -151,12 +166,26 @@ pub fn read(known: &[Parameter], pairs: Vec<(String, String)>, input: &mut Map<S
 }
 
 impl Parameter {
+    /// Where `custom.size` or `custom.size[gte]` goes, if this is the member `custom`.
+    fn open_path(&self, name: &str) -> Option<Vec<String>> {
+        if self.kind != Kind::Open {
+            return None;
+        }
+        let rest = name.strip_prefix(self.name.as_str())?.strip_prefix('.')?;
+        let mut path = self.path.clone();
+        match rest.strip_suffix(']').and_then(|rest| rest.split_once('[')) {
+            Some((member, operator)) => path.extend([member.to_owned(), operator.to_owned()]),
+            None => path.push(rest.to_owned()),
+        }
+        Some(path)
+    }
+
     fn value(&self, text: &str) -> Result<Value, Problem> {
         let wrong = |expected: &str| {
             Problem::parameter(&self.name, format!("{} is {text:?}: {expected} is expected", self.name))
         };
         match self.kind {
-            Kind::Text => Ok(Value::from(text)),
+            Kind::Text | Kind::Open => Ok(Value::from(text)),
             Kind::Texts => Ok(Value::from(vec![text])),
             Kind::Integer => text.parse::<i64>().map(Value::from).map_err(|_| wrong("a whole number")),
             Kind::Number => {
@@ -164,6 +193,18 @@ impl Parameter {
                 number.map(Value::from).ok_or_else(|| wrong("a number"))
             }
             Kind::Boolean => text.parse::<bool>().map(Value::from).map_err(|_| wrong("true or false")),
+        }
+    }
+}
+
+/// Puts a value where none is yet; false: there is one.
+fn insert_new(input: &mut Map<String, Value>, path: &[String], value: Value) -> bool {
+    match path {
+        [] => false,
+        [name] => !input.contains_key(name) && input.insert(name.clone(), value).is_none(),
+        [name, rest @ ..] => {
+            let member = input.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));
+            member.as_object_mut().is_some_and(|member| insert_new(member, rest, value))
         }
     }
 }

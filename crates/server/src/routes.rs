@@ -4,7 +4,8 @@
 use crate::route::{Route, create, delete, get, patch, post, put};
 
 /// Every route of an operation, room by room.
-pub const ROUTES: &[&[Route]] = &[PROFILE, CONTACTS, PIPELINES, ACCOUNTS, MESSAGING, AUTOMATION, REST];
+pub const ROUTES: &[&[Route]] =
+    &[PROFILE, CONTACTS, COMPANIES, FIELDS, PIPELINES, ACCOUNTS, MESSAGING, AUTOMATION, REST];
 
 const PROFILE: &[Route] = &[get("/api/users/profile", "profile.get")];
 
@@ -15,8 +16,31 @@ const CONTACTS: &[Route] = &[
     patch("/api/crm/clients/{id}", "contacts.update"),
     delete("/api/crm/clients/{id}", "contacts.delete").if_match(true),
     post("/api/crm/clients/{id}/restore", "contacts.restore").body(NO_BODY),
+    post("/api/crm/clients/search", "contacts.search"),
+    post("/api/crm/clients/batch", "contacts.batch"),
+    put("/api/crm/clients/by-external-id/{system}/{external_id}", "contacts.upsert").body(UNDER_PATCH),
     put("/api/pipeline/clients/{contact_id}/stage", "contacts.move"),
     get("/api/pipeline/clients/{contact_id}/history", "contacts.history"),
+];
+
+const COMPANIES: &[Route] = &[
+    get("/api/crm/companies", "companies.list"),
+    create("/api/crm/companies", "companies.create", "/api/crm/companies/{id}"),
+    get("/api/crm/companies/{id}", "companies.get"),
+    patch("/api/crm/companies/{id}", "companies.update"),
+    delete("/api/crm/companies/{id}", "companies.delete").if_match(true),
+    post("/api/crm/companies/{id}/restore", "companies.restore").body(NO_BODY),
+    post("/api/crm/companies/search", "companies.search"),
+    post("/api/crm/companies/batch", "companies.batch"),
+    put("/api/crm/companies/by-external-id/{system}/{external_id}", "companies.upsert").body(UNDER_PATCH),
+];
+
+const FIELDS: &[Route] = &[
+    get("/api/crm/fields", "fields.list"),
+    create("/api/crm/fields", "fields.create", "/api/crm/fields/{id}"),
+    get("/api/crm/fields/{id}", "fields.get"),
+    patch("/api/crm/fields/{id}", "fields.update"),
+    delete("/api/crm/fields/{id}", "fields.delete").if_match(true),
 ];
 
 const PIPELINES: &[Route] = &[
@@ -77,6 +101,7 @@ const REST: &[Route] = &[
 ];
 
 const NO_BODY: crate::route::Body = crate::route::Body::None;
+const UNDER_PATCH: crate::route::Body = crate::route::Body::Under("patch");
 
 /// Every route of an operation, in order.
 pub fn routes() -> impl Iterator<Item = &'static Route> {

@@ -114,6 +114,7 @@ CREATE TABLE contacts (
     source text COLLATE "C",
     tags text COLLATE "C" NOT NULL,
     custom text COLLATE "C" NOT NULL,
+    external_ids text COLLATE "C" NOT NULL,
     stage_id uuid NOT NULL,
     pipeline_id uuid NOT NULL,
     stage_entry_id uuid NOT NULL,
@@ -145,6 +146,8 @@ CREATE INDEX contacts_stage_score ON contacts (organization_id, stage_id, score,
 CREATE INDEX contacts_stage_entered ON contacts (organization_id, stage_id, stage_entered_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_stage ON contacts (organization_id, stage_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_assigned ON contacts (organization_id, assigned_to, created_at, id) WHERE deleted_at IS NULL AND assigned_to IS NOT NULL;
+CREATE INDEX contacts_company ON contacts (organization_id, company_id, created_at, id) WHERE deleted_at IS NULL AND company_id IS NOT NULL;
+CREATE INDEX contacts_team ON contacts (organization_id, team_id, created_at, id) WHERE deleted_at IS NULL AND team_id IS NOT NULL;
 CREATE INDEX contacts_source ON contacts (organization_id, source, created_at, id) WHERE deleted_at IS NULL AND source IS NOT NULL;
 ALTER TABLE contacts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON contacts
@@ -175,6 +178,92 @@ CREATE TABLE contact_tags (
 );
 ALTER TABLE contact_tags ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON contact_tags
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE companies (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    name_key text COLLATE "C" NOT NULL,
+    domain text COLLATE "C",
+    industry text COLLATE "C",
+    size bigint,
+    website text COLLATE "C",
+    tags text COLLATE "C" NOT NULL,
+    custom text COLLATE "C" NOT NULL,
+    external_ids text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    deleted_at bigint,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE INDEX companies_created ON companies (organization_id, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX companies_updated ON companies (organization_id, updated_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX companies_name ON companies (organization_id, name_key, id) WHERE deleted_at IS NULL;
+CREATE INDEX companies_domain ON companies (organization_id, domain, created_at, id) WHERE deleted_at IS NULL AND domain IS NOT NULL;
+CREATE INDEX companies_industry ON companies (organization_id, industry, created_at, id) WHERE deleted_at IS NULL AND industry IS NOT NULL;
+ALTER TABLE companies ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON companies
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE company_tags (
+    organization_id uuid NOT NULL,
+    tag text COLLATE "C" NOT NULL,
+    company_id uuid NOT NULL,
+    PRIMARY KEY (organization_id, tag, company_id),
+    FOREIGN KEY (organization_id, company_id) REFERENCES companies (organization_id, id)
+);
+ALTER TABLE company_tags ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON company_tags
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE custom_fields (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    object text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    label text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    options text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE UNIQUE INDEX custom_fields_key ON custom_fields (organization_id, object, key);
+ALTER TABLE custom_fields ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON custom_fields
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+-- Found and sorted by a text that sorts as the value does, whatever the field's type.
+CREATE TABLE custom_values (
+    organization_id uuid NOT NULL,
+    field_id uuid NOT NULL,
+    value text COLLATE "C" NOT NULL,
+    record_id uuid NOT NULL,
+    PRIMARY KEY (organization_id, field_id, value, record_id),
+    FOREIGN KEY (organization_id, field_id) REFERENCES custom_fields (organization_id, id)
+);
+ALTER TABLE custom_values ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON custom_values
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE external_ids (
+    organization_id uuid NOT NULL,
+    object text COLLATE "C" NOT NULL,
+    system text COLLATE "C" NOT NULL,
+    external_id text COLLATE "C" NOT NULL,
+    record_id uuid NOT NULL,
+    PRIMARY KEY (organization_id, object, system, external_id)
+);
+ALTER TABLE external_ids ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON external_ids
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
     WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 

@@ -105,6 +105,7 @@ CREATE TABLE contacts (
     source TEXT,
     tags TEXT NOT NULL,
     custom TEXT NOT NULL,
+    external_ids TEXT NOT NULL,
     stage_id BLOB NOT NULL,
     pipeline_id BLOB NOT NULL,
     stage_entry_id BLOB NOT NULL,
@@ -136,6 +137,8 @@ CREATE INDEX contacts_stage_score ON contacts (organization_id, stage_id, score,
 CREATE INDEX contacts_stage_entered ON contacts (organization_id, stage_id, stage_entered_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_stage ON contacts (organization_id, stage_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX contacts_assigned ON contacts (organization_id, assigned_to, created_at, id) WHERE deleted_at IS NULL AND assigned_to IS NOT NULL;
+CREATE INDEX contacts_company ON contacts (organization_id, company_id, created_at, id) WHERE deleted_at IS NULL AND company_id IS NOT NULL;
+CREATE INDEX contacts_team ON contacts (organization_id, team_id, created_at, id) WHERE deleted_at IS NULL AND team_id IS NOT NULL;
 CREATE INDEX contacts_source ON contacts (organization_id, source, created_at, id) WHERE deleted_at IS NULL AND source IS NOT NULL;
 
 CREATE TABLE contact_identities (
@@ -155,6 +158,72 @@ CREATE TABLE contact_tags (
     contact_id BLOB NOT NULL,
     PRIMARY KEY (organization_id, tag, contact_id),
     FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE companies (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL,
+    domain TEXT,
+    industry TEXT,
+    size INTEGER,
+    website TEXT,
+    tags TEXT NOT NULL,
+    custom TEXT NOT NULL,
+    external_ids TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    deleted_at INTEGER,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT;
+CREATE INDEX companies_created ON companies (organization_id, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX companies_updated ON companies (organization_id, updated_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX companies_name ON companies (organization_id, name_key, id) WHERE deleted_at IS NULL;
+CREATE INDEX companies_domain ON companies (organization_id, domain, created_at, id) WHERE deleted_at IS NULL AND domain IS NOT NULL;
+CREATE INDEX companies_industry ON companies (organization_id, industry, created_at, id) WHERE deleted_at IS NULL AND industry IS NOT NULL;
+
+CREATE TABLE company_tags (
+    organization_id BLOB NOT NULL,
+    tag TEXT NOT NULL,
+    company_id BLOB NOT NULL,
+    PRIMARY KEY (organization_id, tag, company_id),
+    FOREIGN KEY (organization_id, company_id) REFERENCES companies (organization_id, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE custom_fields (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    object TEXT NOT NULL,
+    key TEXT NOT NULL,
+    label TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    options TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT;
+CREATE UNIQUE INDEX custom_fields_key ON custom_fields (organization_id, object, key);
+
+-- Found and sorted by a text that sorts as the value does, whatever the field's type.
+CREATE TABLE custom_values (
+    organization_id BLOB NOT NULL,
+    field_id BLOB NOT NULL,
+    value TEXT NOT NULL,
+    record_id BLOB NOT NULL,
+    PRIMARY KEY (organization_id, field_id, value, record_id),
+    FOREIGN KEY (organization_id, field_id) REFERENCES custom_fields (organization_id, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE external_ids (
+    organization_id BLOB NOT NULL,
+    object TEXT NOT NULL,
+    system TEXT NOT NULL,
+    external_id TEXT NOT NULL,
+    record_id BLOB NOT NULL,
+    PRIMARY KEY (organization_id, object, system, external_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE stage_history (

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
+        external_id::{self, ExternalIds},
         text::{self, Flaws},
         word::words,
     },
@@ -72,6 +73,8 @@ pub struct Contact {
     pub tags: Vec<String>,
     /// Values of custom fields.
     pub custom: Map<String, Value>,
+    /// What other systems call them.
+    pub external_ids: ExternalIds,
     /// The stage they are in.
     pub stage_id: StageId,
     /// Its pipeline.
@@ -171,16 +174,8 @@ impl Contact {
         }
         flaws.each("/tags", MAX_TAGS, &mut self.tags, text::tag);
         self.tags.sort();
-        for field in self.custom.keys().take(MAX_TAGS) {
-            let pointer = format!("/custom/{}", field.replace('~', "~0").replace('/', "~1"));
-            flaws.add(pointer, "unknown", format!("{field:?} is no custom field: none can be defined in this build"));
-        }
-        if let Some(company) = self.company_id {
-            flaws.add(
-                "/company_id",
-                "unknown",
-                format!("company {company} does not exist: this build keeps no companies"),
-            );
+        if changed(&|old| old.external_ids != self.external_ids) {
+            external_id::tidy(&mut flaws, &mut self.external_ids);
         }
         if let Some(team) = self.team_id {
             flaws.add("/team_id", "unknown", format!("team {team} does not exist: this build keeps no teams"));

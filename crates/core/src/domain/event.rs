@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::word::words,
-    id::{AccountId, ChatId, ContactId, EventId, Id, OrganizationId, PipelineId},
+    id::{AccountId, ChatId, CompanyId, ContactId, EventId, Id, OrganizationId, PipelineId},
     scope::{Actor, Cause},
 };
 
@@ -24,6 +24,16 @@ words! {
         ContactDeleted = "contact.deleted",
         /// A deleted contact came back.
         ContactRestored = "contact.restored",
+        /// A company was made.
+        CompanyCreated = "company.created",
+        /// A company was edited.
+        CompanyUpdated = "company.updated",
+        /// A company was deleted; it may be restored.
+        CompanyDeleted = "company.deleted",
+        /// A deleted company came back.
+        CompanyRestored = "company.restored",
+        /// A custom field was defined, edited or removed.
+        FieldChanged = "field.changed",
         /// A contact entered a stage.
         StageChanged = "stage.changed",
         /// A message came in.
@@ -67,6 +77,8 @@ words! {
     SubjectKind {
         /// A contact.
         Contact = "contact",
+        /// A company.
+        Company = "company",
         /// A chat without a contact.
         Chat = "chat",
         /// An account.
@@ -96,6 +108,7 @@ macro_rules! subjects {
 }
 subjects! {
     ContactId => Contact,
+    CompanyId => Company,
     ChatId => Chat,
     AccountId => Account,
     PipelineId => Pipeline,

@@ -2,8 +2,11 @@
 
 pub mod account;
 pub mod chat;
+pub mod company;
 pub mod contact;
+pub mod custom_field;
 pub mod event;
+pub mod external_id;
 pub mod fact_path;
 pub mod job;
 pub mod media;

@@ -30,6 +30,11 @@ impl Flaw {
     }
 }
 
+/// The JSON pointer of a member below `under` (RFC 6901).
+pub fn pointer(under: &str, member: &str) -> String {
+    format!("{under}/{}", member.replace('~', "~0").replace('/', "~1"))
+}
+
 /// A value in the form in which it is kept, or what is wrong with it.
 pub type Checked<T> = std::result::Result<T, Flaw>;
 

@@ -4,12 +4,11 @@
 
 use futures::future::BoxFuture;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
     doors::crm::{Answer, Handle},
-    error::{Error, Result},
+    error::Result,
     scope::Permission,
 };
 
@@ -73,41 +72,6 @@ pub(crate) trait Output: JsonSchema {
     const KIND: OutputKind = OutputKind::Json;
 }
 
-/// Reads an input from JSON, for doors that take one beside the table of operations.
-///
-/// # Errors
-/// `validation_failed` with a pointer to the member that is missing, unknown or of the wrong type.
-pub fn read_input<T: DeserializeOwned>(value: Value) -> Result<T> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let mut pointer = String::new();
-        for segment in error.path() {
-            match segment {
-                serde_path_to_error::Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-                serde_path_to_error::Segment::Map { key } => {
-                    pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1")))
-                }
-                _ => {}
-            }
-        }
-        let text = error.inner().to_string();
-        // serde names the member of these two in the text alone.
-        let named = |prefix: &str| text.strip_prefix(prefix).and_then(|rest| rest.split('`').next()).map(str::to_owned);
-        let (code, member) = if let Some(member) = named("missing field `") {
-            ("required", Some(member))
-        } else if let Some(member) = named("unknown field `") {
-            ("unknown", Some(member))
-        } else {
-            ("invalid", None)
-        };
-        if let Some(member) = member
-            && !pointer.ends_with(&format!("/{member}"))
-        {
-            pointer.push_str(&format!("/{member}"));
-        }
-        Error::invalid(pointer, code, text)
-    })
-}
-
 /// The first of several expressions.
 macro_rules! first {
     ($first:expr $(, $rest:expr)*) => {
@@ -161,7 +125,7 @@ macro_rules! room {
                     let name = $crate::doors::operation::first!($(concat!(stringify!($room), ".", $word),)? concat!(stringify!($room), ".", stringify!($verb)));
                     let digest = $crate::doors::idempotency::digest(&input);
                     let permission = $crate::scope::Permission::$access($crate::scope::Resource::$resource);
-                    let input: $input = $crate::doors::operation::read_input(input).map_err(|e| e.in_operation(name))?;
+                    let input: $input = $crate::input::read_input(input).map_err(|e| e.in_operation(name))?;
                     $(
                         // What was answered before needs no preparation again.
                         if let Some(answer) = handle.replayed(name, permission, &digest).await? {

@@ -3,7 +3,9 @@
 
 use crate::{
     domain::{
+        company::Company,
         contact::Contact,
+        custom_field::CustomField,
         job::Job,
         message::Message,
         notification::Notification,
@@ -11,7 +13,9 @@ use crate::{
         run::Run,
     },
     doors::operation::{Operation, json_outputs, room},
-    id::{AccountId, ChatId, ContactId, JobId, MediaId, MessageId, NotificationId, PipelineId, RuleId},
+    id::{
+        AccountId, ChatId, CompanyId, ContactId, FieldId, JobId, MediaId, MessageId, NotificationId, PipelineId, RuleId,
+    },
     page::{Page, PageRequest},
     services::{
         accounts::{
@@ -19,8 +23,15 @@ use crate::{
         },
         analytics::{self, ConversionQuery, ConversionRates},
         automation::{self, Explain, Explanation, ListRuns, NewRule, RuleVersions, RuleView, UpdateRule},
-        contacts::{self, DeleteContact, ListContacts, ListHistory, MoveContact, NewContact, UpdateContact},
+        batch::BatchOutcome,
+        companies::{self, CompanyBatch, DeleteCompany, ListCompanies, NewCompany, UpdateCompany, UpsertCompany},
+        contacts::{
+            self, ContactBatch, DeleteContact, ListContacts, ListHistory, MoveContact, NewContact, UpdateContact,
+            UpsertContact,
+        },
+        fields::{self, DeleteField, ListFields, NewField, UpdateField},
         jobs::{self, ListJobs},
+        listing::Search,
         media::{self, MediaContent, MediaFile, MediaView, NewMedia},
         messaging::{
             self, InboxChat, ListChats, ListMessages, MessageExplanation, ReadAnswer, SendMessage, UpdateChat,
@@ -38,6 +49,8 @@ use crate::{
 pub(crate) const OPERATIONS: &[&[Operation]] = &[
     PROFILE,
     CONTACTS,
+    COMPANIES,
+    FIELDS,
     PIPELINES,
     STAGES,
     ANALYTICS,
@@ -54,6 +67,9 @@ pub(crate) const OPERATIONS: &[&[Operation]] = &[
 json_outputs!(
     profile::Profile,
     Contact,
+    Company,
+    CustomField,
+    BatchOutcome,
     PipelineView,
     BoardView,
     Stage,
@@ -90,8 +106,15 @@ room! {
     Command create(NewContact) -> Contact [write Contacts] contacts::create;
     /// Answers one contact.
     Query get(ContactId) -> Contact [read Contacts] contacts::get;
-    /// Lists contacts by filters, newest first unless `sort` says otherwise.
+    /// Lists contacts by filters, newest first unless `sort` says otherwise. Custom fields filter too: `custom.KEY=value`,
+    /// `custom.KEY[gte]=value`.
     Query list(ListContacts) -> Page<Contact> [read Contacts] contacts::list;
+    /// Lists contacts by a condition tree.
+    Query search(Search) -> Page<Contact> [read Contacts] contacts::search;
+    /// Makes up to 500 contacts, each by itself: one that is refused spoils none of the others.
+    Command create_batch as "batch" (ContactBatch) -> BatchOutcome [write Contacts] contacts::create_batch;
+    /// Makes the contact with this id in another system, or changes the one that has it.
+    Command upsert(UpsertContact) -> Contact [write Contacts] contacts::upsert;
     /// Changes a contact by a merge patch.
     Command update(UpdateContact) -> Contact [write Contacts] contacts::update;
     /// Deletes a contact. It can be restored; other contacts may claim its addresses meanwhile.
@@ -102,6 +125,47 @@ room! {
     Command move_to as "move" (MoveContact) -> Contact [write Contacts] contacts::move_to;
     /// Lists a contact's moves, newest first.
     Query history(ListHistory) -> Page<StageMove> [read Contacts] contacts::history;
+}
+
+room! {
+    /// Companies.
+    companies Companies (COMPANIES);
+
+    /// Makes a company.
+    Command create(NewCompany) -> Company [write Companies] companies::create;
+    /// Answers one company.
+    Query get(CompanyId) -> Company [read Companies] companies::get;
+    /// Lists companies by filters, newest first unless `sort` says otherwise. Custom fields filter too: `custom.KEY=value`,
+    /// `custom.KEY[gte]=value`.
+    Query list(ListCompanies) -> Page<Company> [read Companies] companies::list;
+    /// Lists companies by a condition tree.
+    Query search(Search) -> Page<Company> [read Companies] companies::search;
+    /// Makes up to 500 companies, each by itself: one that is refused spoils none of the others.
+    Command create_batch as "batch" (CompanyBatch) -> BatchOutcome [write Companies] companies::create_batch;
+    /// Makes the company with this id in another system, or changes the one that has it.
+    Command upsert(UpsertCompany) -> Company [write Companies] companies::upsert;
+    /// Changes a company by a merge patch.
+    Command update(UpdateCompany) -> Company [write Companies] companies::update;
+    /// Deletes a company. It can be restored; contacts keep its id.
+    Command delete(DeleteCompany) -> () [write Companies] companies::delete;
+    /// Brings a deleted company back.
+    Command restore(CompanyId) -> Company [write Companies] companies::restore;
+}
+
+room! {
+    /// Custom fields of contacts, companies and deals.
+    fields Fields (FIELDS);
+
+    /// Lists the custom fields, newest first.
+    Query list(ListFields) -> Page<CustomField> [read Fields] fields::list;
+    /// Defines a custom field.
+    Command create(NewField) -> CustomField [write Fields] fields::create;
+    /// Answers one custom field.
+    Query get(FieldId) -> CustomField [read Fields] fields::get;
+    /// Changes a custom field's label or options by a merge patch; `option_in_use` for an option that is chosen.
+    Command update(UpdateField) -> CustomField [write Fields] fields::update;
+    /// Removes a custom field: `field_in_use` while it has a value.
+    Command delete(DeleteField) -> () [write Fields] fields::delete;
 }
 
 room! {

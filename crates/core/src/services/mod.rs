@@ -3,10 +3,14 @@
 pub mod accounts;
 pub mod analytics;
 pub mod automation;
+pub mod batch;
 pub(crate) mod commit;
+pub mod companies;
 pub mod contacts;
+pub mod fields;
 pub mod identity;
 pub mod jobs;
+pub mod listing;
 pub mod media;
 pub mod messaging;
 pub mod notifications;

@@ -154,6 +154,7 @@ impl Samples {
             source: self.choose(&[None, Some("email"), Some("import")]).map(str::to_owned),
             tags,
             custom: Map::new(),
+            external_ids: std::collections::BTreeMap::new(),
             stage_id: stage.id,
             pipeline_id: stage.pipeline_id,
             stage_entry_id: self.id(),

@@ -103,6 +103,7 @@ async fn each_member_is_changed_and_cleared_by_a_patch(world: World) {
         tags: vec!["vip".to_owned()].into(),
         custom: Default::default(),
         company_id: Patch::Null,
+        external_ids: std::collections::BTreeMap::from([("erp".to_owned(), Some("7".to_owned()))]).into(),
         team_id: Patch::Null,
     };
     let changed = contacts.update(update(ada.id, full)).await.unwrap();
@@ -120,6 +121,7 @@ async fn each_member_is_changed_and_cleared_by_a_patch(world: World) {
         source: Patch::Null,
         tags: Patch::Null,
         custom: Patch::Null,
+        external_ids: Patch::Null,
         ..Default::default()
     };
     let bare = contacts.update(update(ada.id, cleared)).await.unwrap();

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{Catalogue, example::example};
 use crate::{
     door::Bound,
-    parameters::Schemas,
+    parameters::{self, Kind, Schemas},
     route::{Body, IF_VERSION, Verb},
     shell::{SHELL_ROUTES, ShellRoute},
 };
@@ -93,10 +93,15 @@ fn operation(catalogue: &Catalogue, bound: &Bound) -> Value {
     let mut parameters: Vec<Value> = route
         .path_members()
         .map(|name| {
-            json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "format": "uuid"}})
+            let schema = match parameters::is_text(input, name, schemas) {
+                true => json!({"type": "string", "minLength": 1}),
+                false => json!({"type": "string", "format": "uuid"}),
+            };
+            json!({"name": name, "in": "path", "required": true, "schema": schema})
         })
         .collect();
-    parameters.extend(bound.parameters().iter().map(|it| {
+    // Parameters of any name (`custom.size`) cannot be declared; the operation's description tells of them.
+    parameters.extend(bound.parameters().iter().filter(|it| it.kind != Kind::Open).map(|it| {
         let about = it.schema.get("description").cloned().unwrap_or_default();
         let mut schema = without_null(schemas.resolve(&it.schema).clone());
         if let Some(schema) = schema.as_object_mut() {

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod idempotency;
+pub mod listing;
 pub mod reads;
 pub mod record;
 pub mod value;
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 
 pub use self::{
     batch::{Batch, Guard, Must, Update, WorkEnd, WorkItem, Write},
+    listing::{Bounds, Field, FieldKind, Filter, Is, Place, SortBy, field_named, fields},
     reads::*,
     record::{Record, Row, RuleVersion, TABLES, Table},
     value::{Column, Value},
@@ -20,6 +22,8 @@ use crate::{error::Result, id::OrganizationId};
 #[async_trait]
 pub trait Store:
     ContactReads
+    + CompanyReads
+    + FieldReads
     + PipelineReads
     + AccountReads
     + MessageReads

@@ -8,8 +8,11 @@ use crate::{
     domain::{
         account::{Account, SealedSecret, SkippedMessage, SyncCursor},
         chat::{Chat, ChatState},
+        company::Company,
         contact::{Contact, IdentityKind},
+        custom_field::{CustomField, CustomValue, Noun},
         event::{Event, Subject},
+        external_id::ExternalId,
         job::{Claim, Job, JobState, Lane},
         media::Media,
         message::Message,
@@ -22,17 +25,8 @@ use crate::{
     error::Result,
     id::*,
     page::{Page, PageRequest},
-    ports::store::idempotency::IdempotencyRecord,
+    ports::store::{Filter, SortBy, idempotency::IdempotencyRecord},
 };
-
-/// What a list is sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct Sort<F> {
-    /// The field.
-    pub field: F,
-    /// Largest first.
-    pub descending: bool,
-}
 
 /// Bounds on an instant: `gte` and `gt` from below, `lte` and `lt` from above.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -46,47 +40,6 @@ pub struct TimeRange {
     pub lte: Option<DateTime<Utc>>,
     /// Before.
     pub lt: Option<DateTime<Utc>>,
-}
-
-/// What contacts can be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub enum ContactSort {
-    /// When they were made.
-    CreatedAt,
-    /// When they were last edited.
-    UpdatedAt,
-    /// Their name, case-folded.
-    Name,
-    /// When a message last went; those without one are the oldest.
-    LastMessageAt,
-    /// What rules think of them.
-    Score,
-}
-
-/// Which contacts. Absent members do not filter.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ContactFilter {
-    /// In this stage.
-    pub stage_id: Option<StageId>,
-    /// In this pipeline.
-    pub pipeline_id: Option<PipelineId>,
-    /// With this tag.
-    pub tag: Option<String>,
-    /// Looked after by this user.
-    pub assigned_to: Option<UserId>,
-    /// From this source.
-    pub source: Option<String>,
-    /// With exactly this e-mail address.
-    pub email: Option<String>,
-    /// With exactly this phone number.
-    pub phone: Option<String>,
-    /// Made then.
-    pub created_at: Option<TimeRange>,
-    /// Last edited then.
-    pub updated_at: Option<TimeRange>,
-    /// Last message then.
-    pub last_message_at: Option<TimeRange>,
 }
 
 /// Who holds an identity.
@@ -115,8 +68,8 @@ pub trait ContactReads {
     async fn contacts(
         &self,
         organization: OrganizationId,
-        filter: &ContactFilter,
-        sort: Sort<ContactSort>,
+        filter: &Filter,
+        sort: &SortBy,
         page: &PageRequest,
     ) -> Result<Page<Contact>>;
     /// Who, among the contacts that are not deleted, holds any of these identities.
@@ -137,6 +90,42 @@ pub trait ContactReads {
         after: Option<ContactId>,
         limit: u32,
     ) -> Result<Vec<Contact>>;
+}
+
+/// Companies.
+#[async_trait]
+pub trait CompanyReads {
+    /// One company, deleted or not.
+    async fn company(&self, organization: OrganizationId, id: CompanyId) -> Result<Option<Company>>;
+    /// A page of the companies that are not deleted.
+    async fn companies(
+        &self,
+        organization: OrganizationId,
+        filter: &Filter,
+        sort: &SortBy,
+        page: &PageRequest,
+    ) -> Result<Page<Company>>;
+}
+
+/// Custom fields and external ids.
+#[async_trait]
+pub trait FieldReads {
+    /// Every definition, by noun, then key.
+    async fn custom_fields(&self, organization: OrganizationId) -> Result<Vec<CustomField>>;
+    /// One value of a field, of those with this key if one is given: tells whether there are any.
+    async fn any_custom_value(
+        &self,
+        organization: OrganizationId,
+        field: FieldId,
+        key: Option<&str>,
+    ) -> Result<Option<CustomValue>>;
+    /// Who has these external ids: those that nobody has are left out.
+    async fn external_ids(
+        &self,
+        organization: OrganizationId,
+        object: Noun,
+        ids: &[(String, String)],
+    ) -> Result<Vec<ExternalId>>;
 }
 
 /// One column of a board.

@@ -5,8 +5,11 @@ use crate::{
     domain::{
         account::{Account, SealedSecret, SkippedMessage, SyncCursor},
         chat::Chat,
+        company::{Company, CompanyTag},
         contact::{Contact, ContactIdentity, ContactTag},
+        custom_field::{CustomField, CustomValue},
         event::{Event, Subject},
+        external_id::ExternalId,
         job::Job,
         media::Media,
         message::Message,
@@ -108,12 +111,22 @@ records! {
     Pipeline = "pipelines" key [organization_id, id] { id, organization_id, name, is_default, created_at, updated_at, version }
     Stage = "stages" key [organization_id, id] { id, organization_id, pipeline_id, name, order_index, color, kind, probability, automation_rules, created_at, updated_at, version }
     Contact = "contacts" key [organization_id, id] {
-        id, organization_id, name, name_key, emails, phones, handles, company_id, assigned_to, team_id, source, tags, custom, stage_id,
-        pipeline_id, stage_entry_id, stage_entered_at, score, first_response_at, last_response_at, last_message_at, created_at,
+        id, organization_id, name, name_key, emails, phones, handles, company_id, assigned_to, team_id, source, tags, custom, external_ids,
+        stage_id, pipeline_id, stage_entry_id, stage_entered_at, score, first_response_at, last_response_at, last_message_at, created_at,
         updated_at, deleted_at, version,
     }
     ContactIdentity = "contact_identities" key [organization_id, kind, value, contact_id] { organization_id, kind, value, contact_id, claimed }
     ContactTag = "contact_tags" key [organization_id, tag, contact_id] { organization_id, tag, contact_id }
+    Company = "companies" key [organization_id, id] {
+        id, organization_id, name, name_key, domain, industry, size, website, tags, custom, external_ids, created_at, updated_at,
+        deleted_at, version,
+    }
+    CompanyTag = "company_tags" key [organization_id, tag, company_id] { organization_id, tag, company_id }
+    CustomField = "custom_fields" key [organization_id, id] {
+        id, organization_id, object, key, label, kind, options, created_at, updated_at, version,
+    }
+    CustomValue = "custom_values" key [organization_id, field_id, value, record_id] { organization_id, field_id, value, record_id }
+    ExternalId = "external_ids" key [organization_id, object, system, external_id] { organization_id, object, system, external_id, record_id }
     StageMove = "stage_history" key [organization_id, id] {
         id, organization_id, contact_id, deal_id, pipeline_id, from_stage_id, to_stage_id, moved_by, moved_at, left_at, left_to, auto_moved,
         rule_id, run_id, reason,

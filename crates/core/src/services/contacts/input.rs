@@ -1,5 +1,7 @@
 //! What callers send about contacts.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -7,13 +9,20 @@ use serde_json::{Map, Value};
 use crate::{
     domain::{
         contact::{Contact, Handles},
+        custom_field::Noun,
+        external_id::ExternalIds,
         text,
     },
     error::{Error, Result},
     id::{CompanyId, ContactId, StageId, TeamId, UserId},
     page::PageRequest,
     patch::Patch,
-    ports::store::{ContactFilter, ContactSort, Sort, TimeRange},
+    ports::store::TimeRange,
+    services::{
+        fields,
+        listing::{Asked, Simple},
+        unit::Unit,
+    },
 };
 
 /// A contact to be made. It starts in the first stage of the default pipeline.
@@ -31,7 +40,7 @@ pub struct NewContact {
     /// Handles at messengers.
     #[serde(default)]
     pub handles: Handles,
-    /// Where they work. This build keeps no companies.
+    /// Where they work: a company.
     #[serde(default)]
     pub company_id: Option<CompanyId>,
     /// Who looks after them: a member.
@@ -46,9 +55,12 @@ pub struct NewContact {
     /// Tags of at most 100 characters; at most 100.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Values of custom fields. None can be defined in this build.
+    /// Values of custom fields, by their keys.
     #[serde(default)]
     pub custom: Map<String, Value>,
+    /// What other systems call them: `{system: id}`, each unique in the organisation; at most 20.
+    #[serde(default)]
+    pub external_ids: ExternalIds,
     /// Makes the contact although another one has the same e-mail address, phone number or handle.
     #[serde(default)]
     pub allow_duplicate: bool,
@@ -103,16 +115,19 @@ pub struct ContactPatch {
     /// Values of custom fields, each by itself.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub custom: Patch<Map<String, Value>>,
+    /// What other systems call them, each by itself.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub external_ids: Patch<BTreeMap<String, Option<String>>>,
 }
 
 impl ContactPatch {
     /// Applies the patch; what it makes is still to be checked.
     pub(super) fn apply(self, contact: &mut Contact) {
         // A name cannot be cleared: the check says so.
-        whole(self.name, &mut contact.name);
-        whole(self.emails, &mut contact.emails);
-        whole(self.phones, &mut contact.phones);
-        whole(self.tags, &mut contact.tags);
+        self.name.replace(&mut contact.name);
+        self.emails.replace(&mut contact.emails);
+        self.phones.replace(&mut contact.phones);
+        self.tags.replace(&mut contact.tags);
         match self.handles {
             Patch::Absent => {}
             Patch::Null => contact.handles = Handles::default(),
@@ -122,30 +137,12 @@ impl ContactPatch {
                 patch.twitter.apply(&mut contact.handles.twitter);
             }
         }
-        match self.custom {
-            Patch::Absent => {}
-            Patch::Null => contact.custom.clear(),
-            Patch::Value(patch) => {
-                for (field, value) in patch {
-                    match value {
-                        Value::Null => contact.custom.remove(&field),
-                        value => contact.custom.insert(field, value),
-                    };
-                }
-            }
-        }
+        fields::apply_custom(self.custom, &mut contact.custom);
+        fields::apply_external_ids(self.external_ids, &mut contact.external_ids);
         self.company_id.apply(&mut contact.company_id);
         self.assigned_to.apply(&mut contact.assigned_to);
         self.team_id.apply(&mut contact.team_id);
         self.source.apply(&mut contact.source);
-    }
-}
-
-fn whole<T: Default>(patch: Patch<T>, field: &mut T) {
-    match patch {
-        Patch::Absent => {}
-        Patch::Null => *field = T::default(),
-        Patch::Value(value) => *field = value,
     }
 }
 
@@ -185,6 +182,10 @@ pub struct ListContacts {
     pub tag: Option<String>,
     /// Looked after by this user.
     pub assigned_to: Option<UserId>,
+    /// Working there.
+    pub company_id: Option<CompanyId>,
+    /// Looked after by this team.
+    pub team_id: Option<TeamId>,
     /// From this source.
     pub source: Option<String>,
     /// With exactly this e-mail address.
@@ -197,8 +198,10 @@ pub struct ListContacts {
     pub updated_at: Option<TimeRange>,
     /// Last message then.
     pub last_message_at: Option<TimeRange>,
-    /// `created_at`, `updated_at`, `name`, `last_message_at` or `score`, with a leading `-` for largest first; newest
-    /// first if left out.
+    /// By custom fields: `custom.size=5`, `custom.size[gte]=5`.
+    pub custom: Map<String, Value>,
+    /// `created_at`, `updated_at`, `name`, `last_message_at`, `score` or `custom.…`, with a leading `-` for largest first;
+    /// newest first if left out. Sorted by a custom field the list has those that have a value there.
     pub sort: Option<String>,
     /// Items a page, 1…200.
     pub limit: Option<u32>,
@@ -208,7 +211,7 @@ pub struct ListContacts {
 
 impl ListContacts {
     /// The parts that the store goes by; texts in the form in which they are kept.
-    pub(super) fn parts(self) -> Result<(ContactFilter, Sort<ContactSort>, PageRequest)> {
+    pub(super) async fn parts(self, unit: &Unit) -> Result<Asked> {
         let phone = match self.phone.as_deref().map(text::phone) {
             Some(Err(flaw)) => {
                 return Err(Error::malformed(flaw.detail.clone()).code_of("invalid_parameter").field(
@@ -221,41 +224,23 @@ impl ListContacts {
             None => None,
         };
         let trimmed = |text: Option<String>| text.map(|text| text.trim().to_owned());
-        let filter = ContactFilter {
-            stage_id: self.stage_id,
-            pipeline_id: self.pipeline_id,
-            tag: trimmed(self.tag),
-            assigned_to: self.assigned_to,
-            source: trimmed(self.source),
-            email: self.email.map(|email| email.trim().to_lowercase()),
-            phone,
-            created_at: self.created_at,
-            updated_at: self.updated_at,
-            last_message_at: self.last_message_at,
-        };
-        Ok((filter, sort(self.sort.as_deref())?, PageRequest { limit: self.limit, cursor: self.cursor }))
+        let contact = Noun::Contact;
+        let simple = Simple::default()
+            .equal(contact, "stage_id", self.stage_id.as_ref())
+            .equal(contact, "pipeline_id", self.pipeline_id.as_ref())
+            .equal(contact, "tags", trimmed(self.tag).as_ref())
+            .equal(contact, "assigned_to", self.assigned_to.as_ref())
+            .equal(contact, "company_id", self.company_id.as_ref())
+            .equal(contact, "team_id", self.team_id.as_ref())
+            .equal(contact, "source", trimmed(self.source).as_ref())
+            .equal(contact, "emails", self.email.map(|email| email.trim().to_lowercase()).as_ref())
+            .equal(contact, "phones", phone.as_ref())
+            .within(contact, "created_at", self.created_at)
+            .within(contact, "updated_at", self.updated_at)
+            .within(contact, "last_message_at", self.last_message_at);
+        let page = PageRequest { limit: self.limit, cursor: self.cursor };
+        simple.parts(unit, contact, &self.custom, self.sort.as_deref(), page).await
     }
-}
-
-fn sort(text: Option<&str>) -> Result<Sort<ContactSort>> {
-    let text = text.unwrap_or("-created_at");
-    let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
-    let field = match name {
-        "created_at" => ContactSort::CreatedAt,
-        "updated_at" => ContactSort::UpdatedAt,
-        "name" => ContactSort::Name,
-        "last_message_at" => ContactSort::LastMessageAt,
-        "score" => ContactSort::Score,
-        _ => {
-            let detail = format!(
-                "contacts cannot be sorted by {name:?}: created_at, updated_at, name, last_message_at or score is expected"
-            );
-            return Err(Error::malformed(detail.clone())
-                .code_of("invalid_parameter")
-                .field("/sort", "unknown", detail));
-        }
-    };
-    Ok(Sort { field, descending })
 }
 
 /// Which contact goes where.
@@ -283,4 +268,35 @@ pub struct ListHistory {
     /// The `next_cursor` of the page before.
     #[serde(default)]
     pub cursor: Option<String>,
+}
+
+/// Contacts to be made at once, each by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContactBatch {
+    /// At most 500.
+    pub items: Vec<BatchContact>,
+}
+
+/// One contact of a batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BatchContact {
+    /// The caller's own name for the item, told back with its outcome; at most 200 characters.
+    #[serde(default, rename = "ref")]
+    pub reference: Option<String>,
+    /// The contact: the members of a new one.
+    #[serde(flatten)]
+    pub contact: Map<String, Value>,
+}
+
+/// A contact by its id in another system: made if nobody has that id, else changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpsertContact {
+    /// The other system.
+    pub system: String,
+    /// The id there.
+    pub external_id: String,
+    /// What the contact is to have; the rest stays. A new one needs a name.
+    pub patch: ContactPatch,
 }

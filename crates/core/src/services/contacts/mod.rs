@@ -7,16 +7,20 @@ mod input;
 mod tests;
 mod write;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Map, json};
 
 pub use self::input::{
-    ContactPatch, DeleteContact, HandlesPatch, ListContacts, ListHistory, MoveContact, NewContact, UpdateContact,
+    BatchContact, ContactBatch, ContactPatch, DeleteContact, HandlesPatch, ListContacts, ListHistory, MoveContact,
+    NewContact, UpdateContact, UpsertContact,
 };
 pub(crate) use self::write::{change, set_score};
 use crate::{
     domain::{
         contact::{Contact, Handles, identities},
+        custom_field::Noun,
         event::EventKind,
         pipeline::StageMove,
         text,
@@ -26,6 +30,10 @@ use crate::{
     page::{Page, PageRequest},
     ports::{connector::Address, store::Holder},
     services::{
+        batch::{BatchOutcome, Outcomes, read_item},
+        fields,
+        fields::external_key,
+        listing::Search,
         pipeline,
         unit::{Unit, check_version, keyed},
     },
@@ -53,6 +61,7 @@ pub(crate) async fn create(unit: &mut Unit, input: NewContact) -> Result<Contact
         source: input.source,
         tags: input.tags,
         custom: input.custom,
+        external_ids: input.external_ids,
         ..blank(unit, unit.now()).await?
     };
     let contact = write::checked(unit, None, draft).await?;
@@ -60,7 +69,7 @@ pub(crate) async fn create(unit: &mut Unit, input: NewContact) -> Result<Contact
     if !input.allow_duplicate {
         refuse_duplicate(&holders)?;
     }
-    write::insert(unit, contact, &holders)
+    write::insert(unit, contact, &holders).await
 }
 
 /// A nameless contact at the start of the default pipeline.
@@ -80,6 +89,7 @@ async fn blank(unit: &mut Unit, at: DateTime<Utc>) -> Result<Contact> {
         source: None,
         tags: Vec::new(),
         custom: Map::new(),
+        external_ids: BTreeMap::new(),
         stage_id: stage.id,
         pipeline_id: stage.pipeline_id,
         // The event that states the creation gives it.
@@ -119,8 +129,46 @@ pub(crate) async fn get(unit: &mut Unit, id: ContactId) -> Result<Contact> {
 }
 
 pub(crate) async fn list(unit: &mut Unit, input: ListContacts) -> Result<Page<Contact>> {
-    let (filter, sort, page) = input.parts()?;
-    unit.store().contacts(unit.organization_id(), &filter, sort, &page).await
+    let (filter, sort, page) = input.parts(unit).await?;
+    unit.store().contacts(unit.organization_id(), &filter, &sort, &page).await
+}
+
+pub(crate) async fn search(unit: &mut Unit, input: Search) -> Result<Page<Contact>> {
+    let (filter, sort, page) = input.parts(unit, Noun::Contact).await?;
+    unit.store().contacts(unit.organization_id(), &filter, &sort, &page).await
+}
+
+/// Makes several contacts, each by itself.
+pub(crate) async fn create_batch(unit: &mut Unit, input: ContactBatch) -> Result<BatchOutcome> {
+    let mut outcome = Outcomes::new(input.items.len())?;
+    for item in input.items {
+        let made = match read_item::<NewContact>(item.contact) {
+            Ok(new) => create(unit, new).await.map(|contact| contact.id.uuid()),
+            Err(error) => Err(error),
+        };
+        outcome.add(item.reference, made)?;
+    }
+    Ok(outcome.end())
+}
+
+/// Makes or changes the contact with this id in another system.
+pub(crate) async fn upsert(unit: &mut Unit, input: UpsertContact) -> Result<Contact> {
+    let (system, id) = external_key(&input.system, &input.external_id)?;
+    if let Some(found) = fields::holder(unit, Noun::Contact, &system, &id).await? {
+        return change(unit, ContactId::from_uuid(found), |contact| {
+            input.patch.apply(contact);
+            contact.external_ids.insert(system, id);
+            Ok(())
+        })
+        .await;
+    }
+    let mut draft = blank(unit, unit.now()).await?;
+    input.patch.apply(&mut draft);
+    draft.external_ids.insert(system, id);
+    let contact = write::checked(unit, None, draft).await?;
+    let holders = index::holders(unit, &contact.identities()).await?;
+    refuse_duplicate(&holders)?;
+    write::insert(unit, contact, &holders).await
 }
 
 pub(crate) async fn update(unit: &mut Unit, input: UpdateContact) -> Result<Contact> {
@@ -204,7 +252,7 @@ pub(crate) async fn from_address(
         source: Some(platform.to_owned()),
         ..blank(unit, at.min(unit.now())).await?
     };
-    write::insert(unit, stranger, &holders)
+    write::insert(unit, stranger, &holders).await
 }
 
 /// An address as people may type it or, where it is odder than that, as the provider gave it, if it can be kept at all.

@@ -1,16 +1,30 @@
 //! Writing contacts: every change of a contact goes through here, with its event and the rows by which it is found.
 
 use crate::{
-    domain::{contact::Contact, event::EventKind},
+    domain::{contact::Contact, custom_field::Noun, event::EventKind},
     error::Result,
-    id::ContactId,
+    id::{ContactId, Id},
     ports::store::{Holder, Update},
-    services::{contacts, contacts::index::Index, pipeline, unit::Unit},
+    services::{
+        companies, contacts,
+        contacts::index::Index,
+        fields::{self, Rows, Side},
+        pipeline,
+        unit::Unit,
+    },
 };
 
 /// A contact with its members in the form in which they are kept; fails naming all that is wrong.
-pub(super) async fn checked(unit: &Unit, before: Option<&Contact>, mut contact: Contact) -> Result<Contact> {
+pub(super) async fn checked(unit: &mut Unit, before: Option<&Contact>, mut contact: Contact) -> Result<Contact> {
     let mut flaws = contact.tidy(before);
+    let custom = before.map(|before| &before.custom);
+    fields::check_custom(unit, Noun::Contact, custom, &mut contact.custom, &mut flaws).await?;
+    if let Some(company) = contact.company_id
+        && before.is_none_or(|before| before.company_id != Some(company))
+        && companies::find(unit, company).await?.is_none()
+    {
+        flaws.add("/company_id", "unknown", format!("company {company} does not exist"));
+    }
     if let Some(user) = contact.assigned_to
         && before.is_none_or(|before| before.assigned_to != Some(user))
         && unit.store().membership(unit.organization_id(), user).await?.is_none()
@@ -21,9 +35,19 @@ pub(super) async fn checked(unit: &Unit, before: Option<&Contact>, mut contact: 
     Ok(contact)
 }
 
+/// What a contact's rows of custom values and external ids are made from; a deleted one has none.
+fn side(contact: &Contact) -> Option<Side<'_>> {
+    contact.deleted_at.is_none().then_some(Side {
+        id: contact.id.uuid(),
+        custom: &contact.custom,
+        external_ids: &contact.external_ids,
+    })
+}
+
 /// Writes a new contact whose identities `holders` hold: its row, its identities and tags, its entry into its stage.
-pub(super) fn insert(unit: &mut Unit, mut contact: Contact, holders: &[Holder]) -> Result<Contact> {
+pub(super) async fn insert(unit: &mut Unit, mut contact: Contact, holders: &[Holder]) -> Result<Contact> {
     let index = Index::new(&contact, holders);
+    let rows = Rows::between(unit, Noun::Contact, None, side(&contact)).await?;
     let scope = unit.scope().clone();
     let mut fact = unit.fact(EventKind::ContactCreated, contact.id)?.at(contact.created_at);
     contact.stage_entry_id = fact.id();
@@ -34,7 +58,7 @@ pub(super) fn insert(unit: &mut Unit, mut contact: Contact, holders: &[Holder]) 
         .data("pipeline_id", contact.pipeline_id)
         .insert(&contact)
         .insert(&entry);
-    index.write(fact);
+    rows.write(index.write(fact));
     Ok(contact)
 }
 
@@ -42,8 +66,9 @@ pub(super) fn insert(unit: &mut Unit, mut contact: Contact, holders: &[Holder]) 
 pub(super) async fn replace(unit: &mut Unit, kind: EventKind, before: &Contact, mut after: Contact) -> Result<Contact> {
     after.updated_at = unit.now();
     let index = Index::between(unit, before, &after).await?;
+    let rows = Rows::between(unit, Noun::Contact, side(before), side(&after)).await?;
     let (fact, after) = unit.fact(kind, after.id)?.edit(before, &after)?;
-    index.write(fact.changes(Some(before), &after));
+    rows.write(index.write(fact.changes(Some(before), &after)));
     Ok(after)
 }
 

@@ -42,4 +42,41 @@ impl Db {
             Self::Postgres => " FOR UPDATE SKIP LOCKED",
         }
     }
+
+    /// The member of a JSON object as a text, null if it is not there. `key` is one of ours, never text from outside.
+    pub(crate) fn json_text(self, column: &str, key: &str) -> String {
+        match self {
+            Self::Sqlite => format!("({column} ->> '{key}')"),
+            Self::Postgres => format!("({column}::json ->> '{key}')"),
+        }
+    }
+
+    /// The member of a JSON object as JSON.
+    pub(crate) fn json_member(self, column: &str, key: &str) -> String {
+        match self {
+            Self::Sqlite => format!("({column} -> '{key}')"),
+            Self::Postgres => format!("({column}::json -> '{key}')"),
+        }
+    }
+
+    /// The member of a JSON object as its JSON text.
+    pub(crate) fn json_raw(self, column: &str, key: &str) -> String {
+        match self {
+            Self::Sqlite => format!("({column} -> '{key}')"),
+            Self::Postgres => format!("({column}::json -> '{key}')::text"),
+        }
+    }
+
+    /// A source of the items of a JSON list of texts, each as `j.value`.
+    pub(crate) fn json_items(self, list: &str) -> String {
+        match self {
+            Self::Sqlite => format!("json_each({list}) j"),
+            Self::Postgres => format!("json_array_elements_text({list}::json) AS j(value)"),
+        }
+    }
+
+    /// A text that holds a number, as a number.
+    pub(crate) fn real(self, text: &str) -> String {
+        format!("CAST({text} AS double precision)")
+    }
 }

@@ -1,18 +1,17 @@
-//! Contacts and who holds which identity. Lists are in `contact_list`.
+//! Contacts and who holds which identity. Lists are in `listing`.
 
 use async_trait::async_trait;
 
 use super::{
-    contact_list::{Path, choose, probe, statement},
-    list::{self, and_equal},
+    list::and_equal,
     select::{cell, portions, portions_of_parts, select, select_by, union},
 };
 use crate::{
     domain::contact::{Contact, IdentityKind},
     error::Result,
     id::*,
-    page::{ListKey, Page, PageRequest},
-    ports::store::{ContactFilter, ContactReads, ContactSort, Holder, Sort},
+    page::{Page, PageRequest},
+    ports::store::{ContactReads, Filter, Holder, SortBy},
     store::sql::{SqlStore, statement::Statement},
 };
 
@@ -35,24 +34,11 @@ impl ContactReads for SqlStore {
     async fn contacts(
         &self,
         organization: OrganizationId,
-        filter: &ContactFilter,
-        sort: Sort<ContactSort>,
+        filter: &Filter,
+        sort: &SortBy,
         page: &PageRequest,
     ) -> Result<Page<Contact>> {
-        let list = ListKey::of(&("contacts", sort, filter));
-        let mut path = choose(filter, sort.field);
-        if let Path::Probe(conditions) = &path {
-            // A wrong cursor or limit is told before the database is asked anything.
-            statement(organization, filter, sort, None, list, page)?;
-            let counts = self.rows(Some(organization), probe(organization, conditions)).await?;
-            let counts = counts.into_iter().next().unwrap_or_default();
-            path = Path::decide(conditions, counts)?;
-        }
-        let (statement, limit) = statement(organization, filter, sort, path.collected(), list, page)?;
-        let rows = self.rows(Some(organization), statement).await?;
-        list::page(rows, limit, list, crate::ports::store::Record::from_row, |it: &Contact| {
-            super::contact_list::position(sort.field, it)
-        })
+        self.listing(organization, filter, sort, page).await
     }
 
     async fn holders(

@@ -21,17 +21,19 @@ pub(super) struct Order {
     pub(super) descending: bool,
     /// Whether no two rows of the list have the same key.
     pub(super) unique: bool,
+    /// The id that breaks ties.
+    pub(super) id: &'static str,
 }
 
 impl Order {
     /// Largest, hence newest, first by a number or time.
     pub(super) const fn newest(key: &'static str) -> Self {
-        Self { key, text: false, descending: true, unique: false }
+        Self { key, text: false, descending: true, unique: false, id: "t.id" }
     }
 
     /// Largest first by a number that only one row has.
     pub(super) const fn last(key: &'static str) -> Self {
-        Self { key, text: false, descending: true, unique: true }
+        Self { key, text: false, descending: true, unique: true, id: "t.id" }
     }
 
     /// Ends a statement whose last clause is a `WHERE`: the rows after the cursor, in order, one more than the page's
@@ -44,8 +46,11 @@ impl Order {
         let (than, direction) = if self.descending { (" < ", " DESC") } else { (" > ", "") };
         if let Some(cursor) = &request.cursor {
             let position = Position::decode(cursor, list)?;
-            let tied = if self.unique { "" } else { ", t.id" };
-            statement.push(" AND (").push(self.key).push(tied).push(")").push(than).push("(");
+            statement.push(" AND (").push(self.key);
+            if !self.unique {
+                statement.push(", ").push(self.id);
+            }
+            statement.push(")").push(than).push("(");
             match &position.value {
                 SortValue::Int(value) if !self.text => statement.bind(value),
                 // PostgreSQL keeps no NUL in a text, so no row of ours has given us this one.
@@ -59,7 +64,7 @@ impl Order {
         }
         statement.push(" ORDER BY ").push(self.key).push(direction);
         if !self.unique {
-            statement.push(", t.id").push(direction);
+            statement.push(", ").push(self.id).push(direction);
         }
         statement.push(" LIMIT ").bind(&(i64::from(limit) + 1));
         Ok(usize::try_from(limit).unwrap_or(usize::MAX))

@@ -3,11 +3,13 @@
 
 mod accounts;
 mod automation;
-mod contact_list;
+mod companies;
 mod contacts;
+mod fields;
 mod identity;
 mod jobs;
 mod list;
+mod listing;
 mod messages;
 mod pipelines;
 #[cfg(test)]

@@ -6,21 +6,34 @@ use chrono::{DateTime, Utc};
 use dealwright_peers::{Postgres, psql};
 use uuid::Uuid;
 
-use super::{automation, contact_list, contacts, identity, jobs, list::Order, messages, pipelines};
+use super::{
+    automation, contacts, fields, identity, jobs,
+    list::Order,
+    listing::{Listed, Listing},
+    messages, pipelines,
+};
 use crate::{
-    domain::{chat::ChatState, contact::IdentityKind, event::Subject, job::JobState, run::RunOutcome},
+    domain::{
+        chat::ChatState,
+        company::Company,
+        contact::{Contact, IdentityKind},
+        custom_field::{CustomKind, Noun},
+        event::Subject,
+        job::JobState,
+        run::RunOutcome,
+    },
     id::*,
     page::{ListKey, PageRequest, Position, SortValue},
-    ports::store::{ChatFilter, ContactFilter, ContactSort, RunFilter, Sort, Value},
+    ports::store::{Bounds, ChatFilter, Column, Filter, Is, Place, RunFilter, SortBy, Value, field_named},
     store::sql::{Db, SqlStore, StoreOptions, migrate, statement::Statement},
 };
 
-const SORTS: [(ContactSort, &str); 5] = [
-    (ContactSort::CreatedAt, "created"),
-    (ContactSort::UpdatedAt, "updated"),
-    (ContactSort::Name, "name"),
-    (ContactSort::LastMessageAt, "last_message"),
-    (ContactSort::Score, "score"),
+const SORTS: [(&str, &str); 5] = [
+    ("created_at", "created"),
+    ("updated_at", "updated"),
+    ("name", "name"),
+    ("last_message_at", "last_message"),
+    ("score", "score"),
 ];
 
 /// Rows enough that a wrong way would be dearer: one organisation of 20,000 contacts among others, with stages,
@@ -33,13 +46,24 @@ INSERT INTO stages SELECT pg_temp.n(i), pg_temp.n(o), CASE WHEN i = 11 THEN pg_t
     NULL, 'open', NULL, '[]', i, i, 1 FROM generate_series(1, 2) o, generate_series(1, 11) i;
 INSERT INTO contacts SELECT pg_temp.n(i), pg_temp.n(o), 'C', md5(i::text), '[]', '[]', '{}', NULL,
     pg_temp.n(CASE WHEN i % 100 = 7 THEN 6 ELSE 1 + i % 5 END), NULL, CASE WHEN i % 100 = 9 THEN 'rare' ELSE 'source' || i % 5 END,
-    '[]', '{}', pg_temp.n(CASE WHEN i % 100 = 8 THEN 11 ELSE 1 + i % 10 END),
+    '[]', '{}', '{}', pg_temp.n(CASE WHEN i % 100 = 8 THEN 11 ELSE 1 + i % 10 END),
     pg_temp.n(CASE WHEN i % 100 = 8 THEN 3 ELSE 1 + i % 2 END), pg_temp.n(i), i, i % 100, NULL, NULL,
     CASE WHEN i % 2 = 0 THEN i END, i, i, CASE WHEN i % 20 = 0 THEN i END, 1
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO contact_identities SELECT pg_temp.n(o), 'email', i || '@example.org', pg_temp.n(i), true
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO contact_tags SELECT pg_temp.n(o), CASE WHEN i % 5 = 0 THEN 'common' ELSE 'tag' || i % 1000 END, pg_temp.n(i)
+    FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO companies SELECT pg_temp.n(i), pg_temp.n(o), 'C', md5(i::text), CASE WHEN i % 2 = 0 THEN i || '.example' END,
+    'industry' || i % 5, i, NULL, '[]', '{}', '{}', i, i, CASE WHEN i % 20 = 0 THEN i END, 1
+    FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO company_tags SELECT pg_temp.n(o), CASE WHEN i % 5 = 0 THEN 'common' ELSE 'tag' || i % 1000 END, pg_temp.n(i)
+    FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO custom_fields SELECT pg_temp.n(i), pg_temp.n(o), 'contact', 'k' || i, 'L', 'text', '[]', i, i, 1
+    FROM generate_series(1, 2) o, generate_series(1, 5) i;
+INSERT INTO custom_values SELECT pg_temp.n(o), pg_temp.n(f), CASE WHEN f = 1 THEN md5(i::text) ELSE 'v' || i % 3 END, pg_temp.n(i)
+    FROM generate_series(1, 2) o, generate_series(1, 3) f, generate_series(1, 20000) i;
+INSERT INTO external_ids SELECT pg_temp.n(o), 'contact', 'erp', i::text, pg_temp.n(i)
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO stage_history SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 1000), NULL, pg_temp.n(1 + i % 2), NULL,
     pg_temp.n(1 + i % 10), NULL, i, i + 5, pg_temp.n(1 + (i + 1) % 10), false, NULL, NULL, NULL
@@ -277,20 +301,36 @@ async fn of_several_conditions_the_most_telling_one_leads() {
     }
 }
 
-fn contact_pages(
-    filter: &ContactFilter,
-    field: ContactSort,
-    collect: Option<&contact_list::Condition<'_>>,
-) -> Vec<Statement> {
+fn place(noun: Noun, name: &str) -> Place {
+    Place::Field(field_named(noun, name).unwrap())
+}
+
+fn equal(noun: Noun, name: &str, value: &impl Column) -> Filter {
+    Filter::Test(place(noun, name), Is::AnyOf(vec![value.to_value()]))
+}
+
+fn text(name: &str, value: &str) -> Filter {
+    equal(Noun::Contact, name, &value.to_owned())
+}
+
+fn custom(number: u128) -> Place {
+    Place::Custom { id: n(number), key: format!("k{number}"), kind: CustomKind::Text }
+}
+
+/// The first page and one after a cursor, in both directions.
+fn listed<T: Listed>(filter: &Filter, place: &Place, collect: Option<&Filter>) -> Vec<Statement> {
     let list = ListKey::of(&"plans");
-    let value = if field == ContactSort::Name { SortValue::Text("7".to_owned()) } else { SortValue::Int(50) };
+    let is_text = matches!(place, Place::Custom { .. }) || *place == self::place(T::NOUN, "name");
+    let value = if is_text { SortValue::Text("7".to_owned()) } else { SortValue::Int(50) };
     let cursor = Position { value, id: Uuid::from_u128(50) }.encode(list);
     let mut pages = Vec::new();
     for descending in [true, false] {
         for cursor in [None, Some(cursor.clone())] {
             let page = PageRequest { limit: None, cursor };
-            let sort = Sort { field, descending };
-            pages.push(contact_list::statement(n(1), filter, sort, collect, list, &page).unwrap().0);
+            let sort = SortBy { place: place.clone(), descending };
+            // The database matters to tests of single rows alone; these read the same on both.
+            let listing = Listing::new(n(1), Db::Postgres, filter, &sort);
+            pages.push(listing.statement::<T>(collect, list, &page).unwrap().0);
         }
     }
     pages
@@ -299,69 +339,100 @@ fn contact_pages(
 #[tokio::test]
 async fn contacts_walk_the_index_of_their_sort() {
     let stores = stores().await;
-    let none = ContactFilter::default;
-    let stage = || ContactFilter { stage_id: Some(n(3)), ..none() };
-    let tag = || ContactFilter { tag: Some("common".to_owned()), ..none() };
-    let assignee = ContactFilter { assigned_to: Some(n(3)), ..none() };
-    let source = ContactFilter { source: Some("source1".to_owned()), ..none() };
-    for (field, name) in SORTS {
+    let contact = Noun::Contact;
+    let stage = || equal(contact, "stage_id", &n::<StageId>(3));
+    let assignee = || equal(contact, "assigned_to", &n::<UserId>(3));
+    let tag = || text("tags", "common");
+    for (sort, name) in SORTS {
         for (filter, index) in [
-            (none(), format!("contacts_{name}")),
-            (stage(), format!("contacts_stage_{name}")),
-            (tag(), format!("contacts_{name}")),
-            (ContactFilter { tag: tag().tag, ..stage() }, format!("contacts_stage_{name}")),
-            (ContactFilter { assigned_to: Some(n(3)), ..tag() }, {
-                if field == ContactSort::CreatedAt { "contacts_assigned".into() } else { format!("contacts_{name}") }
+            (vec![], format!("contacts_{name}")),
+            (vec![stage()], format!("contacts_stage_{name}")),
+            (vec![tag()], format!("contacts_{name}")),
+            (vec![tag(), stage()], format!("contacts_stage_{name}")),
+            (vec![tag(), assignee()], {
+                if sort == "created_at" { "contacts_assigned".into() } else { format!("contacts_{name}") }
             }),
         ] {
-            for statement in contact_pages(&filter, field, None) {
+            let filter = Filter::All(filter);
+            for statement in listed::<Contact>(&filter, &place(contact, sort), None) {
                 assert_plan(&stores, &format!("{filter:?} by {name}"), &statement, &index).await;
             }
         }
     }
-    for (filter, index) in [(assignee, "contacts_assigned"), (source, "contacts_source")] {
-        for statement in contact_pages(&filter, ContactSort::CreatedAt, None) {
+    for (filter, index) in [(assignee(), "contacts_assigned"), (text("source", "source1"), "contacts_source")] {
+        for statement in listed::<Contact>(&filter, &place(contact, "created_at"), None) {
             assert_plan(&stores, &format!("{filter:?}"), &statement, index).await;
         }
     }
 }
 
 #[tokio::test]
-async fn rare_conditions_are_counted_and_collected_by_their_own_index() {
-    use contact_list::Condition;
+async fn companies_walk_the_index_of_their_sort() {
     let stores = stores().await;
-    let (tag, source, email) = ("tag7".to_owned(), "rare".to_owned(), "7@example.org".to_owned());
-    let range = crate::ports::store::TimeRange { gte: Some(at(100)), lt: Some(at(300)), ..<_>::default() };
-    let filter = ContactFilter {
-        tag: Some(tag.clone()),
-        source: Some(source.clone()),
-        email: Some(email.clone()),
-        assigned_to: Some(n(6)),
-        updated_at: Some(range),
-        last_message_at: Some(range),
-        ..ContactFilter::default()
-    };
+    let company = Noun::Company;
+    for (sort, index) in
+        [("created_at", "companies_created"), ("updated_at", "companies_updated"), ("name", "companies_name")]
+    {
+        for statement in listed::<Company>(&Filter::default(), &place(company, sort), None) {
+            assert_plan(&stores, sort, &statement, index).await;
+        }
+    }
+    let industry = equal(company, "industry", &"industry3".to_owned());
+    for statement in listed::<Company>(&industry, &place(company, "created_at"), None) {
+        assert_plan(&stores, "industry", &statement, "companies_industry").await;
+    }
+}
+
+#[tokio::test]
+async fn a_custom_field_s_values_are_walked_in_their_order() {
+    for store in &stores().await {
+        let (index, key) = match store.db() {
+            Db::Sqlite => ("SEARCH v USING PRIMARY KEY", "(value,record_id)"),
+            Db::Postgres => ("custom_values_pkey", "ROW(value, record_id)"),
+        };
+        for filter in [Filter::default(), text("tags", "common")] {
+            for (place, statement) in listed::<Contact>(&filter, &custom(1), None).into_iter().enumerate() {
+                let plan = explain(store, &statement).await;
+                let faults = faults(store.db(), &plan);
+                let sought = place % 2 == 0 || plan.replace("v.", "").contains(key);
+                assert!(faults.is_empty() && plan.contains(index) && sought, "{}\n{plan}", statement.text);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn rare_conditions_are_counted_and_collected_by_their_own_index() {
+    let stores = stores().await;
+    let contact = Noun::Contact;
+    let range = Bounds { gte: Some(at(100).to_value()), lt: Some(at(300).to_value()), ..Bounds::default() };
+    let during = |name| Filter::Test(place(contact, name), Is::Within(range.clone()));
     let keys = |db| if db == Db::Sqlite { "sqlite_autoindex_contacts_1" } else { "contacts_pkey" };
-    for (condition, sqlite, postgres) in [
-        (Condition::Tag(&tag), "SEARCH x USING PRIMARY KEY", "contact_tags_pkey"),
-        (Condition::Identity(IdentityKind::Email, &email), "SEARCH x USING PRIMARY KEY", "contact_identities"),
-        (Condition::Source(&source), "contacts_source", "contacts_source"),
-        (Condition::AssignedTo(n(6)), "contacts_assigned", "contacts_assigned"),
-        (Condition::During(ContactSort::UpdatedAt, range), "contacts_updated", "contacts_updated"),
-        (Condition::During(ContactSort::LastMessageAt, range), "contacts_last_message", "contacts_last_message"),
-        (Condition::Pipeline(n(3)), "contacts_stage", "contacts_stage"),
-    ] {
-        let counted = contact_list::probe(n(1), std::slice::from_ref(&condition));
-        let collected = contact_pages(&filter, ContactSort::Score, Some(&condition));
+    let is = |text: &str| Is::AnyOf(vec![text.to_owned().to_value()]);
+    let cases = [
+        (text("tags", "tag7"), "SEARCH x USING PRIMARY KEY", "contact_tags_pkey"),
+        (text("emails", "7@example.org"), "SEARCH x USING PRIMARY KEY", "contact_identities"),
+        (text("source", "rare"), "contacts_source", "contacts_source"),
+        (equal(contact, "assigned_to", &n::<UserId>(6)), "contacts_assigned", "contacts_assigned"),
+        (during("updated_at"), "contacts_updated", "contacts_updated"),
+        (during("last_message_at"), "contacts_last_message", "contacts_last_message"),
+        (equal(contact, "pipeline_id", &n::<PipelineId>(3)), "contacts_stage", "contacts_stage"),
+        (Filter::Test(custom(1), is("c4ca")), "SEARCH x USING PRIMARY KEY", "custom_values_pkey"),
+        (Filter::Test(Place::ExternalId("erp".into()), is("7")), "SEARCH x USING PRIMARY KEY", "external_ids_pkey"),
+    ];
+    let all = Filter::All(cases.iter().map(|(filter, ..)| filter.clone()).collect());
+    let sort = SortBy { place: place(contact, "score"), descending: true };
+    for (filter, sqlite, postgres) in &cases {
         for store in &stores {
+            let listing = Listing::new(n(1), store.db(), &all, &sort);
+            let counted = listing.probe::<Contact>(&[filter]);
+            let collected = listing.statement::<Contact>(Some(filter), ListKey::of(&"plans"), &PageRequest::default());
             let index = if store.db() == Db::Sqlite { sqlite } else { postgres };
             let plan = explain(store, &counted).await;
-            assert!(plan.contains(index) && !plan.contains("Seq Scan on contacts"), "counting {condition:?}:\n{plan}");
-            for statement in &collected {
-                let plan = explain(store, statement).await;
-                assert!(plan.contains(index) && plan.contains(keys(store.db())), "{condition:?}:\n{plan}");
-                assert!(!plan.contains("Seq Scan on contacts"), "{condition:?}:\n{plan}");
-            }
+            assert!(plan.contains(index) && !plan.contains("Seq Scan on contacts"), "counting {filter:?}:\n{plan}");
+            let plan = explain(store, &collected.unwrap().0).await;
+            assert!(plan.contains(index) && plan.contains(keys(store.db())), "{filter:?}:\n{plan}");
+            assert!(!plan.contains("Seq Scan on contacts"), "{filter:?}:\n{plan}");
         }
     }
 }
@@ -377,6 +448,11 @@ async fn boards_conversion_and_lookups_by_many_keys_use_their_indexes() {
         ("counts", pipelines::counts(n(1), n(1)), &["contacts_stage"][..]),
         ("cards", pipelines::first_cards(n(1), &[n(3), n(4)], 20), &["contacts_stage_entered"]),
         ("conversion", pipelines::conversion(n(1), n(1), from, to), &["stage_history_stage"]),
+        (
+            "external ids",
+            fields::external_ids(n(1), Noun::Contact, &[("erp".into(), "7".into()), ("erp".into(), "8".into())]),
+            &["external_ids_pkey", "SEARCH t USING PRIMARY KEY"],
+        ),
         ("holders", contacts::holders(n(1), &identities), &["contact_identities", "SEARCH i USING PRIMARY KEY"]),
         ("references", messages::by_references(n(1), n(3), &texts("r")), &["messages_reference"]),
         ("preceding", messages::preceding(n(1), n(3), n(4), at(1)), &["messages_going"]),

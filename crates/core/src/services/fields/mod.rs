@@ -1,0 +1,10 @@
+//! Custom fields and external ids: their definitions, and what contacts, companies and deals do with them alike.
+
+mod definitions;
+mod values;
+
+pub use self::definitions::{DeleteField, FieldPatch, ListFields, NewField, UpdateField};
+pub(crate) use self::{
+    definitions::{create, delete, get, list, update},
+    values::{Rows, Side, apply_custom, apply_external_ids, check_custom, external_key, holder},
+};
