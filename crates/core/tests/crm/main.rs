@@ -3,14 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod analytics;
+mod batch;
 mod board;
 mod claims;
+mod companies;
 mod contacts;
+mod fields;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod lists;
 mod moves;
 mod pipelines;
+mod search;
 mod stages;
 mod tenancy;
 mod validation;
@@ -26,7 +30,11 @@ fn main() -> ExitCode {
         ("contacts", contacts::CASES),
         ("validation", validation::CASES),
         ("claims", claims::CASES),
+        ("companies", companies::CASES),
+        ("fields", fields::CASES),
+        ("batch", batch::CASES),
         ("lists", lists::CASES),
+        ("search", search::CASES),
         ("moves", moves::CASES),
         ("pipelines", pipelines::CASES),
         ("stages", stages::CASES),

@@ -118,10 +118,10 @@ pub(crate) async fn upsert(unit: &mut Unit, input: UpsertCompany) -> Result<Comp
         None => blank(unit)?,
     };
     input.patch.apply(&mut after);
-    after.external_ids.insert(system, id);
+    after.external_ids.insert(system.clone(), id);
     match before {
         Some(before) => change(unit, before, after).await,
-        None => insert(unit, after).await,
+        None => insert(unit, after).await.map_err(|error| fields::raced(error, &system)),
     }
 }
 

@@ -164,11 +164,11 @@ pub(crate) async fn upsert(unit: &mut Unit, input: UpsertContact) -> Result<Cont
     }
     let mut draft = blank(unit, unit.now()).await?;
     input.patch.apply(&mut draft);
-    draft.external_ids.insert(system, id);
+    draft.external_ids.insert(system.clone(), id);
     let contact = write::checked(unit, None, draft).await?;
     let holders = index::holders(unit, &contact.identities()).await?;
     refuse_duplicate(&holders)?;
-    write::insert(unit, contact, &holders).await
+    write::insert(unit, contact, &holders).await.map_err(|error| fields::raced(error, &system))
 }
 
 pub(crate) async fn update(unit: &mut Unit, input: UpdateContact) -> Result<Contact> {

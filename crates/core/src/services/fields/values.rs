@@ -123,6 +123,13 @@ pub(crate) fn external_key(system: &str, id: &str) -> Result<(String, String)> {
     Ok((system.unwrap_or_default(), id.unwrap_or_default()))
 }
 
+/// The error of an upsert that found nobody with the id: if somebody has got it since, the upsert begins anew.
+pub(crate) fn raced(error: Error, system: &str) -> Error {
+    let pointer = text::pointer("/external_ids", system);
+    let taken = error.code() == "external_id_taken" && error.fields().iter().any(|it| it.pointer == pointer);
+    if taken { Error::write_conflict("the external id was given to somebody meanwhile") } else { error }
+}
+
 /// Who has this external id, as this unit leaves it.
 pub(crate) async fn holder(unit: &mut Unit, object: Noun, system: &str, id: &str) -> Result<Option<Uuid>> {
     let wanted = [(system.to_owned(), id.to_owned())];

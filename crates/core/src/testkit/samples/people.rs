@@ -4,7 +4,11 @@ use chrono::Duration;
 
 use super::Samples;
 use crate::{
-    domain::organization::{Credential, Membership, Organization, SignInSession, User},
+    domain::{
+        company::Company,
+        custom_field::{CustomField, CustomKind, Noun},
+        organization::{Credential, Membership, Organization, SignInSession, User},
+    },
     id::UserId,
     scope::Role,
 };
@@ -60,6 +64,45 @@ impl Samples {
             expires_at: Self::epoch() + Duration::days(30),
             revoked_at: None,
             created_at: Self::epoch(),
+        }
+    }
+
+    /// A company.
+    pub fn company(&mut self) -> Company {
+        let number = self.number();
+        Company {
+            id: self.id(),
+            organization_id: self.organization_id,
+            name: format!("Company {number}"),
+            name_key: format!("company {number}"),
+            domain: Some(format!("company{number}.example")),
+            industry: None,
+            size: None,
+            website: None,
+            tags: Vec::new(),
+            custom: serde_json::Map::new(),
+            external_ids: std::collections::BTreeMap::new(),
+            created_at: Self::epoch(),
+            updated_at: Self::epoch(),
+            deleted_at: None,
+            version: 1,
+        }
+    }
+
+    /// A custom field of contacts that holds a text.
+    pub fn custom_field(&mut self) -> CustomField {
+        let key = format!("field{}", self.number());
+        CustomField {
+            id: self.id(),
+            organization_id: self.organization_id,
+            object: Noun::Contact,
+            label: key.clone(),
+            key,
+            kind: CustomKind::Text,
+            options: Vec::new(),
+            created_at: Self::epoch(),
+            updated_at: Self::epoch(),
+            version: 1,
         }
     }
 }

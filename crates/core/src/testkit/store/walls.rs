@@ -7,8 +7,11 @@ use uuid::Uuid;
 use super::Ground;
 use crate::{
     domain::{
+        company::CompanyTag,
         contact::{ContactIdentity, ContactTag, IdentityKind},
+        custom_field::{CustomValue, Noun},
         event::EventKind,
+        external_id::ExternalId,
         job::{Claim, Lane},
         pipeline::StageKind,
     },
@@ -41,6 +44,17 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
         contact_id: contact.id,
         claimed: true,
     };
+    let company = samples.company();
+    let field = samples.custom_field();
+    let value =
+        CustomValue { organization_id: id, field_id: field.id, value: "walled".into(), record_id: contact.id.uuid() };
+    let external = ExternalId {
+        organization_id: id,
+        object: Noun::Contact,
+        system: "erp".into(),
+        external_id: "walled".into(),
+        record_id: contact.id.uuid(),
+    };
     let moved = samples.stage_move(&contact, None, &stage, Samples::epoch());
     let account = samples.account();
     let chat = samples.chat(&account, Some(&contact));
@@ -61,6 +75,11 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
         sample(&contact),
         sample(&identity),
         sample(&tag),
+        sample(&company),
+        sample(&CompanyTag { organization_id: id, tag: "walled".into(), company_id: company.id }),
+        sample(&value),
+        sample(&field),
+        sample(&external),
         sample(&moved),
         sample(&samples.secret(&account)),
         sample(&samples.cursor(&account)),
