@@ -160,7 +160,8 @@ impl Bound {
             .parameters
             .iter()
             .find(|it| steps.starts_with(&it.path.iter().map(String::as_str).collect::<Vec<_>>()))?;
-        Some((format!("/{}", parameter.name), true))
+        let name = parameter.name_of(steps.get(parameter.path.len()..).unwrap_or_default());
+        Some((format!("/{name}"), true))
     }
 
     fn respond(&self, request: &HeaderMap, value: Value, replayed: bool) -> Response {

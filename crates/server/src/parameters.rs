@@ -180,6 +180,15 @@ impl Parameter {
         Some(path)
     }
 
+    /// The name in the query of what lies at these steps below the member: `custom.size`, `custom.size[gte]`.
+    pub fn name_of(&self, below: &[&str]) -> String {
+        match (self.kind, below) {
+            (Kind::Open, [member]) => format!("{}.{member}", self.name),
+            (Kind::Open, [member, operator, ..]) => format!("{}.{member}[{operator}]", self.name),
+            _ => self.name.clone(),
+        }
+    }
+
     fn value(&self, text: &str) -> Result<Value, Problem> {
         let wrong = |expected: &str| {
             Problem::parameter(&self.name, format!("{} is {text:?}: {expected} is expected", self.name))

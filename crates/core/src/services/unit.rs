@@ -3,7 +3,7 @@
 //! fold into one.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -13,9 +13,11 @@ use serde_json::{Map, json};
 
 use crate::{
     domain::{
-        contact::Contact,
+        contact::{Contact, ContactIdentity, IdentityKind},
+        custom_field::{CustomField, Noun},
         event::{Change, Event, EventKind, Subject, changes},
         job::{Job, JobKind, JobState, Lane},
+        pipeline::{Pipeline, Stage},
     },
     engine::Engine,
     env::Env,
@@ -46,7 +48,21 @@ pub struct Unit {
     written: Vec<(&'static str, Vec<u8>)>,
     /// What is written beside whole rows, and everything that is not a change.
     pub(crate) batch: Batch,
+    /// Lists and lookups that were read already.
+    pub(crate) kept: Kept,
     rings: bool,
+}
+
+/// What one unit reads once, however many things it makes: as the store has it, without the unit's own changes.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub(crate) frame: Option<(Vec<Pipeline>, Vec<Stage>)>,
+    pub(crate) custom_fields: Option<Vec<CustomField>>,
+    /// Who holds an identity, with their names.
+    pub(crate) holders: HashMap<(IdentityKind, String), Vec<(ContactIdentity, String)>>,
+    /// External ids whose rows, if there are any, the unit has met.
+    pub(crate) external_ids: HashSet<(Noun, String, String)>,
+    pub(crate) members: HashMap<UserId, bool>,
 }
 
 /// A key as bytes, to find slots by.
@@ -67,7 +83,8 @@ fn slot_key(key: &Row) -> Vec<u8> {
 impl Unit {
     pub(crate) fn new(engine: Arc<Engine>, scope: Scope) -> Self {
         let now = engine.env.now();
-        Self { scope, engine, now, slots: HashMap::new(), written: Vec::new(), batch: Batch::default(), rings: false }
+        let (slots, batch, kept) = (HashMap::new(), Batch::default(), Kept::default());
+        Self { scope, engine, now, slots, written: Vec::new(), batch, kept, rings: false }
     }
 
     /// The caller.
@@ -239,7 +256,18 @@ impl Unit {
         self.slots.clear();
         self.written.clear();
         self.batch = Batch::default();
+        self.kept = Kept::default();
         self.rings = false;
+    }
+
+    /// Whether a user is a member of the organisation.
+    pub(crate) async fn is_member(&mut self, user: UserId) -> Result<bool> {
+        if let Some(known) = self.kept.members.get(&user) {
+            return Ok(*known);
+        }
+        let found = self.store().membership(self.organization_id(), user).await?.is_some();
+        self.kept.members.insert(user, found);
+        Ok(found)
     }
 
     /// Everything this unit writes, and whether the runtime has something to do afterwards.

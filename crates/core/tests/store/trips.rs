@@ -6,8 +6,13 @@ use std::sync::{
 };
 
 use dealwright::{
+    Crm,
     domain::{event::EventKind, pipeline::StageKind},
     ports::store::{Batch, ContactReads, Store, Write},
+    services::{
+        contacts::{BatchContact, ContactBatch, NewContact},
+        identity::{NewOrganization, NewUser},
+    },
     store::sql::{SqlStore, StoreOptions},
     testkit::samples::{Samples, contact_rows},
 };
@@ -64,6 +69,48 @@ async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, heard: impl Fn()
             return;
         }
     }
+}
+
+/// A contact made through the doors, alone and five hundred at once, and read again.
+pub async fn a_contact_takes_four_trips_to_make_and_one_to_read() {
+    let urls = database("door_trips").await;
+    let (before, rest) = urls.app.rsplit_once('@').unwrap();
+    let (address, name) = rest.split_once('/').unwrap();
+    let proxy = Proxy::to(address.to_owned()).await;
+    let url = format!("{before}@127.0.0.1:{}/{name}", proxy.port);
+    let store = SqlStore::open(&url, StoreOptions::default().connections(1)).await.unwrap();
+    let crm = Crm::builder().store(Arc::new(store)).build().await.unwrap();
+    let owner = NewUser { email: "una@acme.example".into(), name: "Una".into(), password: None };
+    let acme = crm.organizations().create(NewOrganization { name: "Acme".into(), owner }).await.unwrap();
+    let me = crm.as_user(acme.organization.id, acme.owner.id).await.unwrap();
+    let (mut make, mut read, mut batch) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..6 {
+        let new = |number: usize| NewContact {
+            name: format!("Contact {number}"),
+            emails: vec![format!("c{number}.{round}@acme.example")],
+            tags: vec!["vip".into()],
+            ..Default::default()
+        };
+        let start = proxy.turns.load(Ordering::SeqCst);
+        let contact = me.contacts().create(new(0)).await.unwrap();
+        make.push(proxy.since(start));
+        let start = proxy.turns.load(Ordering::SeqCst);
+        assert_eq!(me.contacts().get(contact.id).await.unwrap(), contact);
+        read.push(proxy.since(start));
+        let item = |number| BatchContact {
+            reference: None,
+            contact: serde_json::to_value(new(number)).unwrap().as_object().unwrap().clone(),
+        };
+        let items = (1..=100).map(item).collect();
+        let start = proxy.turns.load(Ordering::SeqCst);
+        let made = me.contacts().create_batch(ContactBatch { items }).await.unwrap();
+        batch.push(proxy.since(start));
+        assert!(made.items.iter().all(|it| it.id.is_some()), "{made:?}");
+    }
+    assert_eq!(make.iter().min(), Some(&4), "{make:?}");
+    assert_eq!(read.iter().min(), Some(&1), "{read:?}");
+    // However many there are; large questions and answers come in pieces, of which each may count.
+    assert!(batch.iter().min() < Some(&20), "{batch:?}");
 }
 
 pub async fn a_commit_is_two_trips_and_a_read_is_one() {

@@ -7,6 +7,7 @@ mod contacts;
 mod conventions;
 mod documents;
 mod idempotency;
+mod lists;
 mod media;
 mod server;
 mod tables;

@@ -161,6 +161,8 @@ pub trait PipelineReads {
     async fn pipelines(&self, organization: OrganizationId) -> Result<Vec<Pipeline>>;
     /// Every stage, by pipeline and place.
     async fn stages(&self, organization: OrganizationId) -> Result<Vec<Stage>>;
+    /// Both, in the same orders, as they are at one instant.
+    async fn pipelines_with_stages(&self, organization: OrganizationId) -> Result<(Vec<Pipeline>, Vec<Stage>)>;
     /// A contact's moves, newest first.
     async fn stage_history(
         &self,

@@ -96,12 +96,20 @@ pub(crate) async fn create(unit: &mut Unit, input: NewCompany) -> Result<Company
 /// Makes several companies, each by itself.
 pub(crate) async fn create_batch(unit: &mut Unit, input: CompanyBatch) -> Result<BatchOutcome> {
     let mut outcome = Outcomes::new(input.items.len())?;
-    for item in input.items {
-        let made = match read_item::<NewCompany>(item.company) {
+    let items: Vec<_> =
+        input.items.into_iter().map(|item| (item.reference, read_item::<NewCompany>(item.company))).collect();
+    // At once, so that making each asks the store nothing more.
+    let external: Vec<_> = (items.iter().filter_map(|(_, new)| new.as_ref().ok()))
+        .flat_map(|new| &new.external_ids)
+        .filter_map(|(system, id)| external_key(system, id).ok())
+        .collect();
+    fields::holders(unit, Noun::Company, &external).await?;
+    for (reference, new) in items {
+        let made = match new {
             Ok(new) => create(unit, new).await.map(|company| company.id.uuid()),
             Err(error) => Err(error),
         };
-        outcome.add(item.reference, made)?;
+        outcome.add(reference, made)?;
     }
     Ok(outcome.end())
 }

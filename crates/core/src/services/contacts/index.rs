@@ -20,18 +20,12 @@ pub(super) async fn holders(unit: &mut Unit, identities: &[Identity]) -> Result<
     if identities.is_empty() {
         return Ok(Vec::new());
     }
-    let organization = unit.organization_id();
+    look_up(unit, identities).await?;
     let mut holders = Vec::new();
-    for holder in unit.store().holders(organization, identities).await? {
-        let identity = ContactIdentity {
-            organization_id: organization,
-            kind: holder.kind,
-            value: holder.value,
-            contact_id: holder.contact_id,
-            claimed: holder.claimed,
-        };
+    let kept: Vec<_> = identities.iter().filter_map(|it| unit.kept.holders.get(it)).flatten().cloned().collect();
+    for (identity, name) in kept {
         let Some(identity) = unit.meet(identity)? else { continue };
-        holders.extend(as_holder(unit, identity, holder.name)?);
+        holders.extend(as_holder(unit, identity, name)?);
     }
     for identity in unit.added::<ContactIdentity>()? {
         if identities.iter().any(|(kind, value)| *kind == identity.kind && *value == identity.value) {
@@ -40,6 +34,29 @@ pub(super) async fn holders(unit: &mut Unit, identities: &[Identity]) -> Result<
     }
     holders.sort_by_key(|holder| holder.contact_id);
     Ok(holders)
+}
+
+/// Reads the holders of those identities that the unit has not looked up yet.
+async fn look_up(unit: &mut Unit, identities: &[Identity]) -> Result<()> {
+    let organization = unit.organization_id();
+    let unknown: Vec<_> = identities.iter().filter(|it| !unit.kept.holders.contains_key(*it)).cloned().collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    for identity in &unknown {
+        unit.kept.holders.insert(identity.clone(), Vec::new());
+    }
+    for holder in unit.store().holders(organization, &unknown).await? {
+        let identity = ContactIdentity {
+            organization_id: organization,
+            kind: holder.kind,
+            value: holder.value.clone(),
+            contact_id: holder.contact_id,
+            claimed: holder.claimed,
+        };
+        unit.kept.holders.entry((holder.kind, holder.value)).or_default().push((identity, holder.name));
+    }
+    Ok(())
 }
 
 /// The holder of an identity, with what this unit knows of the contact.

@@ -141,14 +141,38 @@ pub(crate) async fn search(unit: &mut Unit, input: Search) -> Result<Page<Contac
 /// Makes several contacts, each by itself.
 pub(crate) async fn create_batch(unit: &mut Unit, input: ContactBatch) -> Result<BatchOutcome> {
     let mut outcome = Outcomes::new(input.items.len())?;
-    for item in input.items {
-        let made = match read_item::<NewContact>(item.contact) {
+    let items: Vec<_> =
+        input.items.into_iter().map(|item| (item.reference, read_item::<NewContact>(item.contact))).collect();
+    look_up(unit, items.iter().filter_map(|(_, new)| new.as_ref().ok())).await?;
+    for (reference, new) in items {
+        let made = match new {
             Ok(new) => create(unit, new).await.map(|contact| contact.id.uuid()),
             Err(error) => Err(error),
         };
-        outcome.add(item.reference, made)?;
+        outcome.add(reference, made)?;
     }
     Ok(outcome.end())
+}
+
+/// Looks up at once whom the new contacts may meet, so that making each asks the store nothing more.
+async fn look_up(unit: &mut Unit, all: impl Iterator<Item = &NewContact>) -> Result<()> {
+    let (mut found, mut external) = (Vec::new(), Vec::new());
+    for new in all {
+        // What is wrong with an item is told when it is made.
+        let emails: Vec<_> = new.emails.iter().filter_map(|it| text::email(it).ok()).collect();
+        let phones: Vec<_> = new.phones.iter().filter_map(|it| text::phone(it).ok()).collect();
+        let handle = |given: &Option<String>| given.as_ref().and_then(|it| text::handle(it).ok());
+        let handles = Handles {
+            telegram: handle(&new.handles.telegram),
+            linkedin: handle(&new.handles.linkedin),
+            twitter: handle(&new.handles.twitter),
+        };
+        found.extend(identities(&emails, &phones, &handles));
+        external.extend(new.external_ids.iter().filter_map(|(system, id)| external_key(system, id).ok()));
+    }
+    index::holders(unit, &found).await?;
+    fields::holders(unit, Noun::Contact, &external).await?;
+    Ok(())
 }
 
 /// Makes or changes the contact with this id in another system.

@@ -27,7 +27,7 @@ pub(super) async fn checked(unit: &mut Unit, before: Option<&Contact>, mut conta
     }
     if let Some(user) = contact.assigned_to
         && before.is_none_or(|before| before.assigned_to != Some(user))
-        && unit.store().membership(unit.organization_id(), user).await?.is_none()
+        && !unit.is_member(user).await?
     {
         flaws.add("/assigned_to", "unknown", format!("{user} is no member of the organisation"));
     }

@@ -86,15 +86,22 @@ pub struct ListFields {
 
 /// The definitions for one noun, as this unit leaves them.
 pub(super) async fn of(unit: &mut Unit, object: Noun) -> Result<Vec<CustomField>> {
-    let stored = unit.store().custom_fields(unit.organization_id()).await?;
-    let mut fields = unit.overlay(stored)?;
+    let mut fields = all(unit).await?;
     fields.retain(|field| field.object == object);
     Ok(fields)
 }
 
+async fn all(unit: &mut Unit) -> Result<Vec<CustomField>> {
+    let stored = match unit.kept.custom_fields.clone() {
+        Some(kept) => kept,
+        None => unit.store().custom_fields(unit.organization_id()).await?,
+    };
+    unit.kept.custom_fields = Some(stored.clone());
+    unit.overlay(stored)
+}
+
 async fn found(unit: &mut Unit, id: FieldId) -> Result<CustomField> {
-    let stored = unit.store().custom_fields(unit.organization_id()).await?;
-    let fields = unit.overlay(stored)?;
+    let fields = all(unit).await?;
     fields.into_iter().find(|field| field.id == id).ok_or_else(|| Error::not_found("custom field", id))
 }
 

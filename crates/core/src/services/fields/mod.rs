@@ -6,5 +6,5 @@ mod values;
 pub use self::definitions::{DeleteField, FieldPatch, ListFields, NewField, UpdateField};
 pub(crate) use self::{
     definitions::{create, delete, get, list, update},
-    values::{Rows, Side, apply_custom, apply_external_ids, check_custom, external_key, holder, raced},
+    values::{Rows, Side, apply_custom, apply_external_ids, check_custom, external_key, holder, holders, raced},
 };

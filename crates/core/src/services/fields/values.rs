@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Result},
     id::UserId,
     patch::Patch,
+    ports::store::Column,
     services::unit::{Fact, Unit},
 };
 
@@ -83,7 +84,7 @@ pub(crate) async fn check_custom(
         if let Some(checked) = flaws.take(pointer.clone(), field.check(value)) {
             if field.kind == CustomKind::User
                 && let Some(user) = checked.as_str().and_then(|id| id.parse::<UserId>().ok())
-                && unit.store().membership(unit.organization_id(), user).await?.is_none()
+                && !unit.is_member(user).await?
             {
                 flaws.add(pointer, "unknown", format!("{user} is no member of the organisation"));
             }
@@ -130,13 +131,29 @@ pub(crate) fn raced(error: Error, system: &str) -> Error {
     if taken { Error::write_conflict("the external id was given to somebody meanwhile") } else { error }
 }
 
+/// Who has these external ids, as this unit leaves it; those that nobody has are left out.
+pub(crate) async fn holders(unit: &mut Unit, object: Noun, wanted: &[(String, String)]) -> Result<Vec<ExternalId>> {
+    let organization = unit.organization_id();
+    let key = |(system, id): &(String, String)| (object, system.clone(), id.clone());
+    let unknown: Vec<_> = wanted.iter().filter(|it| !unit.kept.external_ids.contains(&key(it))).cloned().collect();
+    if !unknown.is_empty() {
+        for row in unit.store().external_ids(organization, object, &unknown).await? {
+            unit.meet(row)?;
+        }
+        unit.kept.external_ids.extend(unknown.iter().map(key));
+    }
+    let mut held = Vec::new();
+    for (system, id) in wanted {
+        let key = [organization.to_value(), object.to_value(), system.to_value(), id.to_value()];
+        held.extend(unit.known::<ExternalId>(&key)?.flatten());
+    }
+    Ok(held)
+}
+
 /// Who has this external id, as this unit leaves it.
 pub(crate) async fn holder(unit: &mut Unit, object: Noun, system: &str, id: &str) -> Result<Option<Uuid>> {
     let wanted = [(system.to_owned(), id.to_owned())];
-    let stored = unit.store().external_ids(unit.organization_id(), object, &wanted).await?;
-    let held = unit.overlay(stored)?;
-    let same = |it: &&ExternalId| it.object == object && it.system == system && it.external_id == id;
-    Ok(held.iter().find(same).map(|it| it.record_id))
+    Ok(holders(unit, object, &wanted).await?.first().map(|it| it.record_id))
 }
 
 impl Rows {
@@ -203,8 +220,7 @@ fn ids(unit: &Unit, object: Noun, side: Option<&Side<'_>>) -> BTreeSet<ExternalI
 
 async fn refuse_taken(unit: &mut Unit, noun: Noun, new: &[ExternalId]) -> Result<()> {
     let wanted: Vec<_> = new.iter().map(|it| (it.system.clone(), it.external_id.clone())).collect();
-    let stored = unit.store().external_ids(unit.organization_id(), noun, &wanted).await?;
-    let held = unit.overlay(stored)?;
+    let held = holders(unit, noun, &wanted).await?;
     for row in new {
         let same = |it: &&ExternalId| (it.object, &it.system, &it.external_id) == (noun, &row.system, &row.external_id);
         if let Some(other) = held.iter().find(same) {

@@ -44,9 +44,19 @@ pub struct PipelineView {
     pub stages: Vec<Stage>,
 }
 
+/// Every pipeline and every stage as the store has them, read once a unit and at one instant.
+async fn frame(unit: &mut Unit) -> Result<(Vec<Pipeline>, Vec<Stage>)> {
+    if let Some(kept) = &unit.kept.frame {
+        return Ok(kept.clone());
+    }
+    let frame = unit.store().pipelines_with_stages(unit.organization_id()).await?;
+    unit.kept.frame = Some(frame.clone());
+    Ok(frame)
+}
+
 /// Every pipeline, oldest first, as this unit leaves them.
 async fn pipelines(unit: &mut Unit) -> Result<Vec<Pipeline>> {
-    let stored = unit.store().pipelines(unit.organization_id()).await?;
+    let stored = frame(unit).await?.0;
     let mut pipelines = unit.overlay(stored)?;
     pipelines.sort_by_key(|pipeline| (pipeline.created_at, pipeline.id));
     Ok(pipelines)
@@ -54,7 +64,7 @@ async fn pipelines(unit: &mut Unit) -> Result<Vec<Pipeline>> {
 
 /// Every stage, by pipeline and place, as this unit leaves them.
 async fn stages(unit: &mut Unit) -> Result<Vec<Stage>> {
-    let stored = unit.store().stages(unit.organization_id()).await?;
+    let stored = frame(unit).await?.1;
     let mut stages = unit.overlay(stored)?;
     stages.sort_by_key(|stage| (stage.pipeline_id, stage.order_index, stage.id));
     Ok(stages)
@@ -64,10 +74,6 @@ async fn stages(unit: &mut Unit) -> Result<Vec<Stage>> {
 async fn stages_of(unit: &mut Unit, pipeline: PipelineId) -> Result<Vec<Stage>> {
     let mut stages = stages(unit).await?;
     stages.retain(|stage| stage.pipeline_id == pipeline);
-    // Two reads are two instants: what was removed between them is no pipeline without stages.
-    if stages.is_empty() && !pipelines(unit).await?.iter().any(|it| it.id == pipeline) {
-        return Err(Error::write_conflict("the pipeline was removed meanwhile"));
-    }
     Ok(stages)
 }
 

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     list::{Order, by_time},
-    select::{cell, portions_of_parts, select, select_by, union},
+    select::{cell, columns, portions_of_parts, select, select_by, split, union},
 };
 use crate::{
     domain::{
@@ -15,7 +15,7 @@ use crate::{
     error::Result,
     id::*,
     page::{ListKey, Page, PageRequest},
-    ports::store::{BoardColumn, PipelineReads, StageConversion},
+    ports::store::{BoardColumn, PipelineReads, Record, StageConversion, Value},
     store::sql::{SqlStore, statement::Statement},
 };
 
@@ -31,6 +31,22 @@ impl PipelineReads for SqlStore {
         let mut statement = select::<Stage>(organization);
         statement.push(" ORDER BY t.pipeline_id, t.order_index, t.id");
         self.records(Some(organization), statement).await
+    }
+
+    async fn pipelines_with_stages(&self, organization: OrganizationId) -> Result<(Vec<Pipeline>, Vec<Stage>)> {
+        let (mut pipelines, mut stages): (Vec<Pipeline>, Vec<Stage>) = Default::default();
+        for mut row in self.rows(Some(organization), with_stages(organization)).await? {
+            let pipeline: Pipeline = split(&mut row)?;
+            // A pipeline without stages comes with nulls beside it.
+            if row.first() != Some(&Value::Null) {
+                stages.push(Stage::from_row(row)?);
+            }
+            if pipelines.last().is_none_or(|last| last.id != pipeline.id) {
+                pipelines.push(pipeline);
+            }
+        }
+        stages.sort_by_key(|stage| (stage.pipeline_id, stage.order_index, stage.id));
+        Ok((pipelines, stages))
     }
 
     async fn stage_history(
@@ -84,6 +100,17 @@ impl PipelineReads for SqlStore {
         let rows = self.rows(Some(organization), conversion(organization, pipeline, from, to)).await?;
         rows.into_iter().map(stage_conversion).collect()
     }
+}
+
+/// Each pipeline with each of its stages.
+fn with_stages(organization: OrganizationId) -> Statement {
+    let (pipeline, stage) = (columns::<Pipeline>("t"), columns::<Stage>("s"));
+    let mut statement = Statement::new(format!(
+        "SELECT {pipeline}, {stage} FROM pipelines t LEFT JOIN stages s ON s.organization_id = t.organization_id AND \
+         s.pipeline_id = t.id WHERE t.organization_id = "
+    ));
+    statement.bind(&organization).push(" ORDER BY t.created_at, t.id");
+    statement
 }
 
 /// A contact's moves, newest first.
