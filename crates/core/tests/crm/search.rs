@@ -138,7 +138,7 @@ fn holds(world: &World, contact: &Contact, condition: &Value) -> bool {
                     match operator.as_str() {
                         "in" => any_of(wanted),
                         "ne" => (is_list || !items.is_empty()) && !any_of(wanted),
-                        "exists" => wanted.as_bool().unwrap() == !items.is_empty(),
+                        "exists" => wanted.as_bool().unwrap() != items.is_empty(),
                         "gt" => bound(|o| o.is_gt()),
                         "gte" => bound(|o| o.is_ge()),
                         "lt" => bound(|o| o.is_lt()),
