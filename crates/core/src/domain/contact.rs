@@ -182,9 +182,6 @@ impl Contact {
                 format!("company {company} does not exist: this build keeps no companies"),
             );
         }
-        if let Some(team) = self.team_id {
-            flaws.add("/team_id", "unknown", format!("team {team} does not exist: this build keeps no teams"));
-        }
         flaws
     }
 

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod chat;
 pub mod contact;
+pub mod currency;
 pub mod event;
 pub mod fact_path;
 pub mod job;
@@ -13,6 +14,7 @@ pub mod organization;
 pub mod pipeline;
 pub mod rule;
 pub mod run;
+pub mod team;
 pub mod template;
 pub mod text;
 pub(crate) mod word;

@@ -71,6 +71,8 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
 /// The shape of an answer, told by its type.
 pub(crate) trait Output: JsonSchema {
     const KIND: OutputKind = OutputKind::Json;
+    /// Members that hold a secret which is shown once: `null` in what an idempotency key is answered again.
+    const SECRETS: &'static [&'static str] = &[];
 }
 
 /// Reads an input from JSON, for doors that take one beside the table of operations.
@@ -174,6 +176,7 @@ macro_rules! room {
                         permission,
                         $crate::doors::operation::Effect::$effect,
                         digest,
+                        <$output as $crate::doors::operation::Output>::SECRETS,
                         move |unit| {
                             let input = input.clone();
                             Box::pin(async move {

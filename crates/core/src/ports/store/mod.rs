@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod idempotency;
+pub mod people;
 pub mod reads;
 pub mod record;
 pub mod value;
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 
 pub use self::{
     batch::{Batch, Guard, Must, Update, WorkEnd, WorkItem, Write},
+    people::{MemberReads, TeamReads},
     reads::*,
     record::{Record, Row, RuleVersion, TABLES, Table},
     value::{Column, Value},
@@ -26,6 +28,8 @@ pub trait Store:
     + AutomationReads
     + JobReads
     + IdentityReads
+    + MemberReads
+    + TeamReads
     + WorkQueue
     + Send
     + Sync

@@ -75,6 +75,10 @@ pub struct ContactFilter {
     pub tag: Option<String>,
     /// Looked after by this user.
     pub assigned_to: Option<UserId>,
+    /// Of this team.
+    pub team_id: Option<TeamId>,
+    /// Of one of these teams, or of none.
+    pub shared_with: Option<Vec<TeamId>>,
     /// From this source.
     pub source: Option<String>,
     /// With exactly this e-mail address.

@@ -10,9 +10,12 @@ use crate::{
         account::{AccountSource, AccountStatus, Visibility},
         chat::{ChatState, LastMessage},
         contact::{Handles, IdentityKind},
+        currency::Currency,
         event::{Change, EventKind, SubjectKind},
         job::{JobKind, JobState, Lane},
         message::{Content, Direction, MessageStatus, Sender},
+        notification::Preferences,
+        organization::InvitationStatus,
         pipeline::StageKind,
         rule::RulePlan,
         run::RunOutcome,
@@ -98,6 +101,7 @@ id_columns!(
     OrganizationId,
     UserId,
     TeamId,
+    InvitationId,
     SessionId,
     ContactId,
     CompanyId,
@@ -141,7 +145,9 @@ word_columns!(
     MessageStatus,
     StageKind,
     RunOutcome,
-    Role
+    Role,
+    InvitationStatus,
+    Currency
 );
 
 fn to_json<T: Serialize>(value: &T) -> Value {
@@ -173,6 +179,7 @@ json_columns!(
     Sender,
     Content,
     RulePlan,
+    Preferences,
     Actor,
     Cause,
 );

@@ -37,7 +37,7 @@ pub struct NewContact {
     /// Who looks after them: a member.
     #[serde(default)]
     pub assigned_to: Option<UserId>,
-    /// The team that does. This build keeps no teams.
+    /// The team that does.
     #[serde(default)]
     pub team_id: Option<TeamId>,
     /// Where they came from, at most 100 characters.
@@ -185,6 +185,8 @@ pub struct ListContacts {
     pub tag: Option<String>,
     /// Looked after by this user.
     pub assigned_to: Option<UserId>,
+    /// Of this team.
+    pub team_id: Option<TeamId>,
     /// From this source.
     pub source: Option<String>,
     /// With exactly this e-mail address.
@@ -226,6 +228,8 @@ impl ListContacts {
             pipeline_id: self.pipeline_id,
             tag: trimmed(self.tag),
             assigned_to: self.assigned_to,
+            team_id: self.team_id,
+            shared_with: None,
             source: trimmed(self.source),
             email: self.email.map(|email| email.trim().to_lowercase()),
             phone,

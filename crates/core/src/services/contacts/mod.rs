@@ -13,7 +13,7 @@ use serde_json::{Map, json};
 pub use self::input::{
     ContactPatch, DeleteContact, HandlesPatch, ListContacts, ListHistory, MoveContact, NewContact, UpdateContact,
 };
-pub(crate) use self::write::{change, set_score};
+pub(crate) use self::write::{change, give, set_score, tell_assignee};
 use crate::{
     domain::{
         contact::{Contact, Handles, identities},
@@ -60,7 +60,9 @@ pub(crate) async fn create(unit: &mut Unit, input: NewContact) -> Result<Contact
     if !input.allow_duplicate {
         refuse_duplicate(&holders)?;
     }
-    write::insert(unit, contact, &holders)
+    let contact = write::insert(unit, contact, &holders)?;
+    tell_assignee(unit, contact.assigned_to, std::slice::from_ref(&contact)).await?;
+    Ok(contact)
 }
 
 /// A nameless contact at the start of the default pipeline.
@@ -123,6 +125,15 @@ pub(crate) async fn list(unit: &mut Unit, input: ListContacts) -> Result<Page<Co
     unit.store().contacts(unit.organization_id(), &filter, sort, &page).await
 }
 
+/// The contacts of the caller's teams, and those of no team.
+pub(crate) async fn list_shared(unit: &mut Unit, input: ListContacts) -> Result<Page<Contact>> {
+    let (organization, user) = (unit.organization_id(), unit.scope().require_user()?);
+    let (mut filter, sort, page) = input.parts()?;
+    let teams = unit.store().teams_of(organization, &[user]).await?;
+    filter.shared_with = Some(teams.into_iter().map(|(_, team)| team).collect());
+    unit.store().contacts(organization, &filter, sort, &page).await
+}
+
 pub(crate) async fn update(unit: &mut Unit, input: UpdateContact) -> Result<Contact> {
     let before = contact(unit, input.id).await?;
     check_version("contact", input.if_version, before.version)?;
@@ -154,7 +165,8 @@ pub(crate) async fn restore(unit: &mut Unit, id: ContactId) -> Result<Contact> {
     if before.deleted_at.is_none() {
         return Ok(before);
     }
-    let after = Contact { deleted_at: None, ..before.clone() };
+    let mut after = Contact { deleted_at: None, ..before.clone() };
+    write::drop_gone(unit, &mut after).await?;
     write::replace(unit, EventKind::ContactRestored, &before, after).await
 }
 

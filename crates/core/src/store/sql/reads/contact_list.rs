@@ -29,6 +29,8 @@ pub(super) enum Condition<'a> {
     Pipeline(PipelineId),
     Tag(&'a String),
     AssignedTo(UserId),
+    Team(TeamId),
+    SharedWith(&'a Vec<TeamId>),
     Source(&'a String),
     Identity(IdentityKind, &'a String),
     During(ContactSort, TimeRange),
@@ -77,6 +79,8 @@ fn conditions(filter: &ContactFilter) -> Vec<Condition<'_>> {
         filter.pipeline_id.map(Condition::Pipeline),
         filter.tag.as_ref().map(Condition::Tag),
         filter.assigned_to.map(Condition::AssignedTo),
+        filter.team_id.map(Condition::Team),
+        filter.shared_with.as_ref().map(Condition::SharedWith),
         filter.source.as_ref().map(Condition::Source),
         filter.email.as_ref().map(|it| Condition::Identity(IdentityKind::Email, it)),
         filter.phone.as_ref().map(|it| Condition::Identity(IdentityKind::Phone, it)),
@@ -97,15 +101,17 @@ fn is_direct(condition: &Condition<'_>, filter: &ContactFilter, sort: ContactSor
         Condition::Stage(_) => true,
         Condition::During(field, _) => *field == sort,
         Condition::AssignedTo(_) => by_creation,
-        Condition::Source(_) => by_creation && filter.assigned_to.is_none(),
-        Condition::Pipeline(_) | Condition::Tag(_) | Condition::Identity(..) => false,
+        Condition::Team(_) => by_creation && filter.assigned_to.is_none(),
+        Condition::Source(_) => by_creation && filter.assigned_to.is_none() && filter.team_id.is_none(),
+        Condition::SharedWith(_) | Condition::Pipeline(_) | Condition::Tag(_) | Condition::Identity(..) => false,
     }
 }
 
 /// The way for this filter and sort.
 pub(super) fn choose(filter: &ContactFilter, sort: ContactSort) -> Path<'_> {
     let mut rest = conditions(filter);
-    rest.retain(|condition| !is_direct(condition, filter, sort));
+    // What is shared is most of what there is: a test of each row, never a way to find them.
+    rest.retain(|it| !is_direct(it, filter, sort) && !matches!(it, Condition::SharedWith(_)));
     // An address belongs to one contact, or to a few duplicates: no need to count.
     if let Some(identity) = rest.iter().find(|it| matches!(it, Condition::Identity(..))) {
         return Path::Collect(identity.clone());
@@ -209,7 +215,12 @@ impl Condition<'_> {
                 statement.push("t.stage_id IN (SELECT s.id FROM stages s WHERE s.organization_id = ");
                 statement.bind(&organization).push(" AND s.pipeline_id = ").bind(id).push(")")
             }
-            Self::Stage(_) | Self::AssignedTo(_) | Self::Source(_) | Self::During(..) => {
+            Self::Stage(_)
+            | Self::AssignedTo(_)
+            | Self::Team(_)
+            | Self::SharedWith(_)
+            | Self::Source(_)
+            | Self::During(..) => {
                 self.predicate(organization, statement);
                 statement
             }
@@ -222,6 +233,10 @@ impl Condition<'_> {
             Self::Stage(id) => equal("t.stage_id", id, statement),
             Self::Pipeline(id) => equal("t.pipeline_id", id, statement),
             Self::AssignedTo(id) => equal("t.assigned_to", id, statement),
+            Self::Team(id) => equal("t.team_id", id, statement),
+            Self::SharedWith(teams) => {
+                statement.push("(t.team_id IS NULL OR t.team_id IN (").bind_all(*teams).push("))");
+            }
             Self::Source(source) => equal("t.source", *source, statement),
             Self::Tag(_) | Self::Identity(..) => {
                 statement.push("EXISTS (");

@@ -9,6 +9,7 @@ mod identity;
 mod jobs;
 mod list;
 mod messages;
+mod people;
 mod pipelines;
 #[cfg(test)]
 mod plans;
