@@ -86,6 +86,8 @@ pub struct Route {
     pub if_match: bool,
     /// Where a new object is found: `{id}` is its id.
     pub location: Option<&'static str>,
+    /// Its id in the OpenAPI document, for a second address of an operation.
+    pub also: Option<&'static str>,
 }
 
 /// The member that carries `If-Match`.
@@ -102,6 +104,7 @@ const fn route(method: Verb, path: &'static str, operation: &'static str, status
         flat: &["filter", "page"],
         if_match: false,
         location: None,
+        also: None,
     }
 }
 
@@ -165,6 +168,13 @@ impl Route {
     #[must_use]
     pub const fn if_match(mut self, yes: bool) -> Self {
         self.if_match = yes;
+        self
+    }
+
+    /// Says that it is a second address of its operation, under this id in the OpenAPI document.
+    #[must_use]
+    pub const fn also(mut self, id: &'static str) -> Self {
+        self.also = Some(id);
         self
     }
 

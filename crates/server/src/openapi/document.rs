@@ -153,7 +153,7 @@ fn operation(catalogue: &Catalogue, bound: &Bound) -> Value {
     }
     let (summary, description) = operation.doc.trim().split_once('\n').unwrap_or((operation.doc.trim(), ""));
     let mut document = json!({
-        "operationId": operation.name,
+        "operationId": route.also.unwrap_or(operation.name),
         "tags": [operation.name.split('.').next()],
         "summary": summary.trim(),
         "description": format!("{}\n\nNeeds the permission `{}`.", description.trim(), operation.permission).trim(),

@@ -10,3 +10,4 @@ mod idempotency;
 mod media;
 mod server;
 mod tables;
+mod team;
