@@ -80,6 +80,8 @@ pub struct Route {
     /// Members that come from the query although there is a body. Without a body, every member that is not in the path
     /// comes from the query.
     pub in_query: &'static [&'static str],
+    /// Whether those members may stand in the body instead.
+    pub anywhere: bool,
     /// Members whose own members stand in the query by their bare names: `filter.tag` is `?tag=`.
     pub flat: &'static [&'static str],
     /// Whether `If-Match` becomes `if_version`.
@@ -101,6 +103,7 @@ const fn route(method: Verb, path: &'static str, operation: &'static str, status
         status,
         body,
         in_query: &[],
+        anywhere: false,
         flat: &["filter", "page"],
         if_match: false,
         location: None,
@@ -161,6 +164,16 @@ impl Route {
     #[must_use]
     pub const fn query(mut self, members: &'static [&'static str]) -> Self {
         self.in_query = members;
+        self
+    }
+
+    /// Takes these members from the query or from the body, whichever the caller can send: not everybody's `DELETE` has a
+    /// body.
+    #[must_use]
+    pub const fn query_or_body(mut self, members: &'static [&'static str]) -> Self {
+        self.body = Body::Whole;
+        self.in_query = members;
+        self.anywhere = true;
         self
     }
 

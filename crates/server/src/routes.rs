@@ -18,7 +18,7 @@ const TEAM: &[Route] = &[
     get("/api/team/members", "members.list"),
     get("/api/team/members/{id}", "members.get"),
     put("/api/team/members/{id}/role", "members.set_role"),
-    delete("/api/team/members/{id}", "members.remove"),
+    delete("/api/team/members/{id}", "members.remove").query_or_body(&["reassign_to"]),
     create("/api/team/members/invite", "invitations.create", "/api/team/invitations/{id}"),
     create("/api/users/team/invite", "invitations.create", "/api/team/invitations/{id}").also("invitations.invite"),
     get("/api/team/invitations", "invitations.list"),

@@ -207,7 +207,7 @@ fn whole_body(bound: &Bound, input: &Value, schemas: Schemas<'_>) -> (Value, boo
     let elsewhere = |name: &str| {
         (route.if_match && name == IF_VERSION)
             || route.path_members().any(|it| it == name)
-            || route.in_query.contains(&name)
+            || (route.in_query.contains(&name) && !route.anywhere)
     };
     let object = schemas.resolve(input);
     let required: Vec<&str> = object

@@ -104,12 +104,22 @@ async fn members_change_roles_and_leave() {
     assert_eq!(server.call("DELETE", &own).by(&una).send().await.problem(), (409, "last_owner".to_owned()));
     let contact = json!({"name": "Ada", "assigned_to": bo.user});
     let ada = server.call("POST", "/api/crm/clients").by(&una).json(&contact).send().await.json();
-    let leaving = format!("{path}?reassign_to={}", una.user);
+    // Who takes over stands in the query or in the body, not in both.
+    let (leaving, heir) = (format!("{path}?reassign_to={}", una.user), json!({"reassign_to": una.user}));
+    assert_eq!(server.call("DELETE", &leaving).by(&una).json(&heir).send().await.status, 422);
+    let nobody = json!({"reassign_to": "019aab32-6c00-7000-8000-000000000001"});
+    let refused = server.call("DELETE", &path).by(&una).json(&nobody).send().await;
+    assert_eq!(refused.wrong(), [("/reassign_to".to_owned(), "unknown".to_owned())]);
     assert_eq!(server.call("DELETE", &leaving).by(&una).send().await.status, 204);
     let reply = server.call("GET", "/api/users/profile").by(&bo).send().await;
     assert_eq!(reply.problem(), (401, "session_ended".to_owned()));
     let ada = get(&server, &una, &format!("/api/crm/clients/{}", ada["id"].as_str().unwrap())).await;
     assert_eq!(ada["assigned_to"], json!(una.user));
+
+    let cy = join(&server, &una, "cy").await;
+    let path = format!("/api/team/members/{}", cy.user);
+    assert_eq!(server.call("DELETE", &path).by(&una).json(&heir).send().await.status, 204);
+    assert_eq!(server.call("GET", &path).by(&una).send().await.status, 404);
 }
 
 #[tokio::test]
