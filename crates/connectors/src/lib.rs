@@ -3,3 +3,4 @@
 
 #[cfg(feature = "email")]
 pub mod email;
+pub mod log_mailer;

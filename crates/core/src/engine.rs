@@ -11,7 +11,7 @@ use crate::{
     domain::event::Event,
     env::Env,
     error::{Error, Result},
-    ports::{connector::Connector, rule_engine::RuleEngine, store::Store},
+    ports::{connector::Connector, mailer::Mailer, rule_engine::RuleEngine, store::Store},
     services::{
         automation::RuleCache,
         identity::{IdentityState, TokenKeys},
@@ -63,6 +63,10 @@ pub(crate) struct Engine {
     pub(crate) registry: Registry,
     pub(crate) cipher: Cipher,
     pub(crate) objects: Arc<dyn ObjectStore>,
+    /// Where our own mails go out; without one none are written.
+    pub(crate) mailer: Option<Arc<dyn Mailer>>,
+    /// Where people find us, for links in mails; without a slash at its end.
+    pub(crate) public_url: Option<String>,
     pub(crate) rules: RuleCache,
     pub(crate) identity: IdentityState,
     /// Events in the order of their subjects, as the dispatcher comes to them.
@@ -72,6 +76,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
+    #[expect(clippy::too_many_arguments, reason = "called once, by the builder, which names them")]
     pub(crate) fn new(
         env: Env,
         store: Arc<dyn Store>,
@@ -79,11 +84,25 @@ impl Engine {
         cipher: Cipher,
         objects: Arc<dyn ObjectStore>,
         token_keys: TokenKeys,
+        mailer: Option<Arc<dyn Mailer>>,
+        public_url: Option<String>,
     ) -> Self {
         let (bus, _) = broadcast::channel(BUS_CAPACITY);
         let identity = IdentityState::new(token_keys);
         let rules = RuleCache::default();
-        Self { env, store, registry, cipher, objects, rules, identity, bus, bell: watch::Sender::new(()) }
+        Self {
+            env,
+            store,
+            registry,
+            cipher,
+            objects,
+            mailer,
+            public_url,
+            rules,
+            identity,
+            bus,
+            bell: watch::Sender::new(()),
+        }
     }
 
     /// The connector of a platform.

@@ -55,6 +55,8 @@ ids! {
     UserId "user";
     /// A team inside an organisation.
     TeamId "team";
+    /// An invitation to become a member.
+    InvitationId "invitation";
     /// A sign-in session: one family of refresh tokens.
     SessionId "session";
     /// A contact.

@@ -31,6 +31,7 @@ fn main() {
             [id("won"), id("sales"), "won"]
         ]))
         .unwrap(),
+        teams: Vec::new(),
         users: Vec::new(),
     };
     let mut facts = world["facts"].clone();

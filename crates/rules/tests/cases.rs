@@ -19,6 +19,7 @@ struct World {
     ids: Map<String, Value>,
     pipelines: Vec<Value>,
     stages: Vec<Value>,
+    teams: Vec<Value>,
     users: Vec<Value>,
     facts: Value,
 }
@@ -158,6 +159,7 @@ fn directory(world: &World) -> Directory {
     Directory {
         pipelines: rows(&world.pipelines, &world.ids),
         stages: rows(&world.stages, &world.ids),
+        teams: rows(&world.teams, &world.ids),
         users: rows(&world.users, &world.ids),
     }
 }

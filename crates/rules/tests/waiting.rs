@@ -16,6 +16,7 @@ fn rule(rest: Value) -> Box<dyn CompiledRule> {
     let directory = Directory {
         pipelines: serde_json::from_value(json!([[SALES, "Sales"]])).unwrap(),
         stages: serde_json::from_value(json!([[LEAD, SALES, "lead"]])).unwrap(),
+        teams: Vec::new(),
         users: Vec::new(),
     };
     let trigger = json!({ "on": "time_elapsed", "stage": "lead", "elapsed_hours": 24 });

@@ -137,7 +137,9 @@ impl Bound {
                     let elsewhere = self.route.body == Body::None
                         || name == IF_VERSION
                         || self.route.path_members().any(|it| it == name)
-                        || self.parameters.iter().any(|it| it.path.first() == Some(&name));
+                        // What may stand in either stands in one.
+                        || (input.contains_key(&name) || !self.route.anywhere)
+                            && self.parameters.iter().any(|it| it.path.first() == Some(&name));
                     if elsewhere || self.input != Input::Object {
                         let detail = format!("unknown field `{name}`");
                         return Err(Problem::member(format!("/{name}"), "unknown", detail));
@@ -154,6 +156,9 @@ impl Bound {
         if let Body::Under(member) = self.route.body {
             let rest = pointer.strip_prefix('/')?.strip_prefix(member)?;
             return (rest.is_empty() || rest.starts_with('/')).then(|| (rest.to_owned(), false));
+        }
+        if self.route.anywhere {
+            return None;
         }
         let steps: Vec<&str> = pointer.split('/').skip(1).collect();
         let parameter = self

@@ -80,12 +80,16 @@ pub struct Route {
     /// Members that come from the query although there is a body. Without a body, every member that is not in the path
     /// comes from the query.
     pub in_query: &'static [&'static str],
+    /// Whether those members may stand in the body instead.
+    pub anywhere: bool,
     /// Members whose own members stand in the query by their bare names: `filter.tag` is `?tag=`.
     pub flat: &'static [&'static str],
     /// Whether `If-Match` becomes `if_version`.
     pub if_match: bool,
     /// Where a new object is found: `{id}` is its id.
     pub location: Option<&'static str>,
+    /// Its id in the OpenAPI document, for a second address of an operation.
+    pub also: Option<&'static str>,
 }
 
 /// The member that carries `If-Match`.
@@ -99,9 +103,11 @@ const fn route(method: Verb, path: &'static str, operation: &'static str, status
         status,
         body,
         in_query: &[],
+        anywhere: false,
         flat: &["filter", "page"],
         if_match: false,
         location: None,
+        also: None,
     }
 }
 
@@ -161,10 +167,27 @@ impl Route {
         self
     }
 
+    /// Takes these members from the query or from the body, whichever the caller can send: not everybody's `DELETE` has a
+    /// body.
+    #[must_use]
+    pub const fn query_or_body(mut self, members: &'static [&'static str]) -> Self {
+        self.body = Body::Whole;
+        self.in_query = members;
+        self.anywhere = true;
+        self
+    }
+
     /// Says whether `If-Match` becomes `if_version`.
     #[must_use]
     pub const fn if_match(mut self, yes: bool) -> Self {
         self.if_match = yes;
+        self
+    }
+
+    /// Says that it is a second address of its operation, under this id in the OpenAPI document.
+    #[must_use]
+    pub const fn also(mut self, id: &'static str) -> Self {
+        self.also = Some(id);
         self
     }
 

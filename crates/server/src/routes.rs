@@ -5,9 +5,38 @@ use crate::route::{Route, create, delete, get, patch, post, put};
 
 /// Every route of an operation, room by room.
 pub const ROUTES: &[&[Route]] =
-    &[PROFILE, CONTACTS, COMPANIES, FIELDS, PIPELINES, ACCOUNTS, MESSAGING, AUTOMATION, REST];
+    &[PROFILE, TEAM, CONTACTS, COMPANIES, FIELDS, PIPELINES, ACCOUNTS, MESSAGING, AUTOMATION, REST];
 
-const PROFILE: &[Route] = &[get("/api/users/profile", "profile.get")];
+const PROFILE: &[Route] = &[
+    get("/api/users/profile", "profile.get"),
+    put("/api/users/profile", "profile.replace"),
+    get("/api/users/organizations", "organizations.list"),
+    get("/api/organization", "organizations.get"),
+    patch("/api/organization", "organizations.update"),
+];
+
+const TEAM: &[Route] = &[
+    get("/api/team/members", "members.list"),
+    get("/api/team/members/{id}", "members.get"),
+    put("/api/team/members/{id}/role", "members.set_role"),
+    delete("/api/team/members/{id}", "members.remove").query_or_body(&["reassign_to"]),
+    create("/api/team/members/invite", "invitations.create", "/api/team/invitations/{id}"),
+    create("/api/users/team/invite", "invitations.create", "/api/team/invitations/{id}").also("invitations.invite"),
+    get("/api/team/invitations", "invitations.list"),
+    get("/api/team/invitations/{id}", "invitations.get"),
+    delete("/api/team/invitations/{id}", "invitations.revoke"),
+    get("/api/team/teams", "teams.list"),
+    create("/api/team/teams", "teams.create", "/api/team/teams/{id}"),
+    get("/api/team/teams/{id}", "teams.get"),
+    patch("/api/team/teams/{id}", "teams.update"),
+    delete("/api/team/teams/{id}", "teams.delete").if_match(true),
+    get("/api/team/teams/{id}/members", "teams.members"),
+    post("/api/team/teams/{id}/members", "teams.add_member").status(201),
+    delete("/api/team/teams/{id}/members/{user_id}", "teams.remove_member"),
+    get("/api/team/roles", "roles.list"),
+    post("/api/team/clients/assign", "contacts.assign"),
+    get("/api/team/clients/shared", "contacts.shared"),
+];
 
 const CONTACTS: &[Route] = &[
     get("/api/crm/clients", "contacts.list"),

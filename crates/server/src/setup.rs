@@ -13,10 +13,14 @@ use dealwright::{
     Crm, Registry,
     cipher::Cipher,
     env::Env,
+    ports::mailer::Mailer,
     services::identity::TokenKeys,
     store::sql::{SqlStore, StoreOptions},
 };
-use dealwright_connectors::email::{EmailConnector, EmailOptions};
+use dealwright_connectors::{
+    email::{EmailConnector, EmailOptions, SmtpMailer},
+    log_mailer::LogMailer,
+};
 use object_store::{ClientOptions, ObjectStore, aws::AmazonS3Builder, local::LocalFileSystem};
 
 use crate::config::{Config, S3};
@@ -31,12 +35,17 @@ pub async fn engine(config: &Config) -> Result<Crm> {
     let secrets = key_file(&config.secrets_key_file, || Cipher::new_key_file(&env))?;
     let tokens = key_file(&config.tokens_key_file, || TokenKeys::new_key_file(&env))?;
     let store = SqlStore::open(&config.database, store_options(config)).await?;
-    let crm = Crm::builder()
+    let mut builder = Crm::builder();
+    if let Some(url) = &config.public_url {
+        builder = builder.public_url(url);
+    }
+    let crm = builder
         .store(Arc::new(store))
         .registry(registry(config, &env)?)
         .cipher(Cipher::from_key_file(&secrets).with_context(|| config.secrets_key_file.display().to_string())?)
         .token_keys(TokenKeys::from_key_file(&tokens).with_context(|| config.tokens_key_file.display().to_string())?)
         .objects(objects(config)?)
+        .mailer(mailer(config)?)
         .env(env)
         .build()
         .await?;
@@ -49,7 +58,7 @@ pub fn store_options(config: &Config) -> StoreOptions {
     config.extra_ca.iter().fold(options, |options, file| options.certificate(file))
 }
 
-fn registry(config: &Config, env: &Env) -> Result<Registry> {
+fn email_options(config: &Config) -> Result<EmailOptions> {
     let mut options = EmailOptions {
         allow_plaintext: config.allow_plaintext_mail,
         public_hosts_only: config.public_hosts_only,
@@ -59,8 +68,20 @@ fn registry(config: &Config, env: &Env) -> Result<Registry> {
         let pem = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
         options = options.trust_pem(&pem).with_context(|| file.display().to_string())?;
     }
+    Ok(options)
+}
+
+/// Where our own mails go out: the operator's mail server, else the log.
+fn mailer(config: &Config) -> Result<Arc<dyn Mailer>> {
+    Ok(match &config.smtp {
+        Some(smtp) => Arc::new(SmtpMailer::new(&smtp.url, &smtp.from, &email_options(config)?)?),
+        None => Arc::new(LogMailer),
+    })
+}
+
+fn registry(config: &Config, env: &Env) -> Result<Registry> {
     let mut registry = Registry::new();
-    registry.connector(EmailConnector::new(options, env.clone())?);
+    registry.connector(EmailConnector::new(email_options(config)?, env.clone())?);
     registry.rule_engine(dealwright_rules::declarative::Declarative);
     Ok(registry)
 }

@@ -24,7 +24,21 @@ fn no_level_of_the_log_shows_a_password_or_a_token() {
     program.stderr(Stdio::from(File::create(&log).unwrap()));
     let database = format!("sqlite://{}", folder.path().join("crm.db").display());
     let ca = mail.ca_file.to_str().unwrap();
-    let arguments = ["--extra-ca", ca, "--log-level", "trace"];
+    let sender = "crm@secrets.test";
+    let sender_password = mail.add_user(sender).unwrap();
+    let smtp = format!("smtps://crm%40secrets.test:{sender_password}@localhost:{}", mail.ports.smtps);
+    let arguments = [
+        "--extra-ca",
+        ca,
+        "--log-level",
+        "trace",
+        "--smtp-url",
+        &smtp,
+        "--mail-from",
+        sender,
+        "--public-url",
+        "https://crm.test",
+    ];
     let listen = ([127, 0, 0, 1], port.number).into();
     let server = Server::start(program, listen, &database, &folder.path().join("data"), &arguments).unwrap();
 
@@ -40,6 +54,14 @@ fn no_level_of_the_log_shows_a_password_or_a_token() {
     let account = api.post("/api/bd-accounts/connect", account, StatusCode::CREATED).unwrap();
     let status = format!("/api/bd-accounts/{}/status", account["account"]["id"].as_str().unwrap());
     eventually("the mailbox is watched", || Ok((api.get(&status)?["status"] == "active").then_some(()))).unwrap();
+    let invited = "max@secrets.test";
+    mail.add_user(invited).unwrap();
+    let invitation = json!({ "email": invited, "role": "member" });
+    let invitation = api.post("/api/team/members/invite", invitation, StatusCode::CREATED).unwrap();
+    let invite_token = invitation["token"].as_str().unwrap().to_owned();
+    let received = mail.await_mailbox(invited, "INBOX", 1).unwrap();
+    let received = String::from_utf8_lossy(&received[0]).replace("=\r\n", "").replace("=\n", "");
+    assert!(received.contains(&invite_token), "{received}");
     drop(server);
 
     let log = std::fs::read_to_string(&log).unwrap();
@@ -47,6 +69,8 @@ fn no_level_of_the_log_shows_a_password_or_a_token() {
     for secret in [
         PASSWORD,
         &mailbox_password,
+        &sender_password,
+        &invite_token,
         // As SASL PLAIN and LOGIN send it.
         &STANDARD.encode(format!("\0{ours}\0{mailbox_password}")),
         &STANDARD.encode(&mailbox_password),

@@ -6,6 +6,7 @@ mod automatic;
 mod compose;
 mod failure;
 mod imap;
+mod mailer;
 mod mime;
 mod net;
 mod provider_id;
@@ -14,6 +15,7 @@ mod smtp;
 mod threading;
 
 pub use failure::CREDENTIALS_REJECTED;
+pub use mailer::SmtpMailer;
 
 use std::{fmt, panic::AssertUnwindSafe, time::Duration};
 

@@ -136,7 +136,10 @@ impl Smtp {
             smtp = smtp.start_tls(dialer, &server.host).await?;
             smtp.ehlo(name).await?;
         }
-        smtp.sign_in(server).await?;
+        // Only the operator's own server, for the engine's own mails, may do without.
+        if !server.username.is_empty() {
+            smtp.sign_in(server).await?;
+        }
         Ok(smtp)
     }
 

@@ -3,6 +3,7 @@
 
 mod connect;
 mod faults;
+mod mailer;
 mod send;
 mod submission;
 mod support;

@@ -8,6 +8,8 @@ CREATE TABLE organizations (
     id uuid NOT NULL,
     name text COLLATE "C" NOT NULL,
     time_zone text COLLATE "C" NOT NULL,
+    locale text COLLATE "C" NOT NULL,
+    currency text COLLATE "C" NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
     version bigint NOT NULL,
@@ -18,6 +20,10 @@ CREATE TABLE users (
     id uuid NOT NULL,
     email text COLLATE "C" NOT NULL,
     name text COLLATE "C" NOT NULL,
+    avatar_url text COLLATE "C",
+    time_zone text COLLATE "C",
+    locale text COLLATE "C",
+    preferences text COLLATE "C" NOT NULL,
     created_at bigint NOT NULL,
     PRIMARY KEY (id)
 );
@@ -41,6 +47,7 @@ CREATE TABLE memberships (
     FOREIGN KEY (user_id) REFERENCES users (id)
 );
 CREATE INDEX memberships_user ON memberships (user_id, created_at);
+CREATE INDEX memberships_created ON memberships (organization_id, created_at, user_id);
 
 CREATE TABLE sessions (
     id uuid NOT NULL,
@@ -57,6 +64,72 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_refresh_hash ON sessions (refresh_hash);
 CREATE INDEX sessions_previous_hash ON sessions (previous_hash) WHERE previous_hash IS NOT NULL;
 CREATE INDEX sessions_user ON sessions (user_id);
+
+-- Of an invitation's token only the SHA-256 is kept. One that is pending may have run out since.
+CREATE TABLE invitations (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    email text COLLATE "C" NOT NULL,
+    role text COLLATE "C" NOT NULL,
+    team_id uuid,
+    invited_by uuid,
+    token_hash bytea NOT NULL,
+    status text COLLATE "C" NOT NULL,
+    expires_at bigint NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY (organization_id) REFERENCES organizations (id)
+);
+CREATE UNIQUE INDEX invitations_token ON invitations (token_hash);
+CREATE UNIQUE INDEX invitations_pending ON invitations (organization_id, email) WHERE status = 'pending';
+CREATE INDEX invitations_created ON invitations (organization_id, created_at, id);
+CREATE INDEX invitations_status ON invitations (organization_id, status, created_at, id);
+
+CREATE TABLE teams (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    name_key text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE UNIQUE INDEX teams_name ON teams (organization_id, name_key);
+CREATE INDEX teams_created ON teams (organization_id, created_at, id);
+ALTER TABLE teams ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON teams
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+CREATE TABLE team_members (
+    organization_id uuid NOT NULL,
+    team_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (organization_id, team_id, user_id),
+    FOREIGN KEY (organization_id, team_id) REFERENCES teams (organization_id, id)
+);
+CREATE INDEX team_members_created ON team_members (organization_id, team_id, created_at, user_id);
+CREATE INDEX team_members_user ON team_members (organization_id, user_id, team_id);
+ALTER TABLE team_members ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON team_members
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+-- Whose turn it is: when each member was last given a contact, by team; the nil id stands for everybody.
+CREATE TABLE assignment_turns (
+    organization_id uuid NOT NULL,
+    pool_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    last_at bigint NOT NULL,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id, pool_id, user_id)
+);
+ALTER TABLE assignment_turns ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON assignment_turns
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 
 CREATE TABLE pipelines (
     id uuid NOT NULL,
@@ -149,6 +222,8 @@ CREATE INDEX contacts_assigned ON contacts (organization_id, assigned_to, create
 CREATE INDEX contacts_company ON contacts (organization_id, company_id, created_at, id) WHERE deleted_at IS NULL AND company_id IS NOT NULL;
 CREATE INDEX contacts_team ON contacts (organization_id, team_id, created_at, id) WHERE deleted_at IS NULL AND team_id IS NOT NULL;
 CREATE INDEX contacts_source ON contacts (organization_id, source, created_at, id) WHERE deleted_at IS NULL AND source IS NOT NULL;
+-- Who has how much to do is counted along it.
+CREATE INDEX contacts_assigned_stage ON contacts (organization_id, assigned_to, stage_id) WHERE deleted_at IS NULL AND assigned_to IS NOT NULL;
 ALTER TABLE contacts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON contacts
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)

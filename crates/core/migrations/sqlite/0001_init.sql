@@ -7,6 +7,8 @@ CREATE TABLE organizations (
     id BLOB NOT NULL,
     name TEXT NOT NULL,
     time_zone TEXT NOT NULL,
+    locale TEXT NOT NULL,
+    currency TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
@@ -17,6 +19,10 @@ CREATE TABLE users (
     id BLOB NOT NULL,
     email TEXT NOT NULL,
     name TEXT NOT NULL,
+    avatar_url TEXT,
+    time_zone TEXT,
+    locale TEXT,
+    preferences TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (id)
 ) STRICT;
@@ -40,6 +46,7 @@ CREATE TABLE memberships (
     FOREIGN KEY (user_id) REFERENCES users (id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX memberships_user ON memberships (user_id, created_at);
+CREATE INDEX memberships_created ON memberships (organization_id, created_at, user_id);
 
 CREATE TABLE sessions (
     id BLOB NOT NULL,
@@ -56,6 +63,60 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_refresh_hash ON sessions (refresh_hash);
 CREATE INDEX sessions_previous_hash ON sessions (previous_hash) WHERE previous_hash IS NOT NULL;
 CREATE INDEX sessions_user ON sessions (user_id);
+
+-- Of an invitation's token only the SHA-256 is kept. One that is pending may have run out since.
+CREATE TABLE invitations (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    email TEXT NOT NULL,
+    role TEXT NOT NULL,
+    team_id BLOB,
+    invited_by BLOB,
+    token_hash BLOB NOT NULL,
+    status TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY (organization_id) REFERENCES organizations (id)
+) STRICT;
+CREATE UNIQUE INDEX invitations_token ON invitations (token_hash);
+CREATE UNIQUE INDEX invitations_pending ON invitations (organization_id, email) WHERE status = 'pending';
+CREATE INDEX invitations_created ON invitations (organization_id, created_at, id);
+CREATE INDEX invitations_status ON invitations (organization_id, status, created_at, id);
+
+CREATE TABLE teams (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT;
+CREATE UNIQUE INDEX teams_name ON teams (organization_id, name_key);
+CREATE INDEX teams_created ON teams (organization_id, created_at, id);
+
+CREATE TABLE team_members (
+    organization_id BLOB NOT NULL,
+    team_id BLOB NOT NULL,
+    user_id BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, team_id, user_id),
+    FOREIGN KEY (organization_id, team_id) REFERENCES teams (organization_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX team_members_created ON team_members (organization_id, team_id, created_at, user_id);
+CREATE INDEX team_members_user ON team_members (organization_id, user_id, team_id);
+
+-- Whose turn it is: when each member was last given a contact, by team; the nil id stands for everybody.
+CREATE TABLE assignment_turns (
+    organization_id BLOB NOT NULL,
+    pool_id BLOB NOT NULL,
+    user_id BLOB NOT NULL,
+    last_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, pool_id, user_id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE pipelines (
     id BLOB NOT NULL,
@@ -140,6 +201,8 @@ CREATE INDEX contacts_assigned ON contacts (organization_id, assigned_to, create
 CREATE INDEX contacts_company ON contacts (organization_id, company_id, created_at, id) WHERE deleted_at IS NULL AND company_id IS NOT NULL;
 CREATE INDEX contacts_team ON contacts (organization_id, team_id, created_at, id) WHERE deleted_at IS NULL AND team_id IS NOT NULL;
 CREATE INDEX contacts_source ON contacts (organization_id, source, created_at, id) WHERE deleted_at IS NULL AND source IS NOT NULL;
+-- Who has how much to do is counted along it.
+CREATE INDEX contacts_assigned_stage ON contacts (organization_id, assigned_to, stage_id) WHERE deleted_at IS NULL AND assigned_to IS NOT NULL;
 
 CREATE TABLE contact_identities (
     organization_id BLOB NOT NULL,

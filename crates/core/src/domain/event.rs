@@ -69,6 +69,10 @@ words! {
         NotificationCreated = "notification.created",
         /// The organisation or its members were changed.
         OrganizationUpdated = "organization.updated",
+        /// Somebody was invited, or an invitation was taken back.
+        InvitationChanged = "invitation.changed",
+        /// A team was made, edited or removed, or its members changed. Its subject is the organisation: rules name teams.
+        TeamChanged = "team.changed",
     }
 }
 

@@ -22,6 +22,10 @@ words! {
         PlantTimers = "plant_timers",
         /// Finds the subjects of a schedule rule that came due.
         RunSchedule = "run_schedule",
+        /// Gives on what belonged to a member or a team that is gone.
+        HandOver = "hand_over",
+        /// Hands one mail of our own to the mail server.
+        SendMail = "send_mail",
     }
 }
 
@@ -42,7 +46,7 @@ words! {
 impl JobKind {
     /// Whether it only carries out part of something else, which is what people cancel.
     pub const fn is_internal(self) -> bool {
-        matches!(self, Self::SendMessage | Self::SettleMessage)
+        matches!(self, Self::SendMessage | Self::SettleMessage | Self::HandOver | Self::SendMail)
     }
 }
 

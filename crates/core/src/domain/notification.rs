@@ -1,11 +1,69 @@
 //! A notification to one user.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::id::{ContactId, NotificationId, OrganizationId, RuleId, UserId};
+use crate::{
+    domain::word::words,
+    id::{ContactId, NotificationId, OrganizationId, RuleId, UserId},
+};
+
+words! {
+    /// What a notification is about.
+    NotificationKind {
+        /// A rule asks for attention.
+        RuleNotifyTeam = "rule.notify_team",
+        /// A rule of one's own was paused.
+        RulePaused = "rule.paused",
+        /// A task of one's own is due.
+        TaskDue = "task.due",
+        /// A task of one's own is to be remembered.
+        TaskReminder = "task.reminder",
+        /// Somebody else has given one a contact.
+        Assigned = "assigned",
+    }
+}
+
+/// How somebody wants to be told of one kind of thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Channels {
+    /// In the application.
+    pub in_app: bool,
+    /// By e-mail.
+    pub email: bool,
+}
+
+impl Default for Channels {
+    fn default() -> Self {
+        Self { in_app: true, email: false }
+    }
+}
+
+/// What somebody wants to be told, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Preferences {
+    /// By kind of notification; a kind that is left out is told in the application and not by e-mail.
+    pub notifications: BTreeMap<NotificationKind, Channels>,
+}
+
+impl Preferences {
+    /// How notifications of a kind are told.
+    pub fn channels(&self, kind: NotificationKind) -> Channels {
+        self.notifications.get(&kind).copied().unwrap_or_default()
+    }
+
+    /// The same with every kind that there is.
+    #[must_use]
+    pub fn complete(&self) -> Self {
+        Self { notifications: NotificationKind::ALL.iter().map(|kind| (*kind, self.channels(*kind))).collect() }
+    }
+}
 
 /// A notification to one user.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{OrganizationId, SessionId, UserId},
+    domain::{currency::Currency, notification::Preferences, word::words},
+    id::{InvitationId, OrganizationId, SessionId, TeamId, UserId},
     scope::Role,
 };
 
@@ -18,6 +19,10 @@ pub struct Organization {
     pub name: String,
     /// IANA time zone; a fact of rules.
     pub time_zone: String,
+    /// BCP 47 tag of the language that people are written to in, for example `en` or `de-AT`.
+    pub locale: String,
+    /// ISO 4217 code of the currency that amounts are in unless they say otherwise.
+    pub currency: Currency,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When people last edited it.
@@ -35,6 +40,15 @@ pub struct User {
     pub email: String,
     /// What people call them.
     pub name: String,
+    /// Where their picture is.
+    pub avatar_url: Option<String>,
+    /// IANA time zone; the organisation's if left out.
+    pub time_zone: Option<String>,
+    /// BCP 47 tag of their language; the organisation's if left out.
+    pub locale: Option<String>,
+    /// What they want to be told, and how: their own business.
+    #[serde(skip)]
+    pub preferences: Preferences,
     /// When they signed up.
     pub created_at: DateTime<Utc>,
 }
@@ -76,6 +90,55 @@ pub struct Member {
     pub role: Role,
     /// Since when.
     pub created_at: DateTime<Utc>,
+}
+
+words! {
+    /// What became of an invitation.
+    InvitationStatus {
+        /// It can be accepted.
+        Pending = "pending",
+        /// It was.
+        Accepted = "accepted",
+        /// It was taken back, or another one replaced it.
+        Revoked = "revoked",
+        /// Nobody accepted it in time.
+        Expired = "expired",
+    }
+}
+
+/// An invitation to become a member. Whoever shows its token and has its address may accept it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invitation {
+    /// Its id.
+    pub id: InvitationId,
+    /// Where to.
+    pub organization_id: OrganizationId,
+    /// Whom: the address they sign in with.
+    pub email: String,
+    /// As what.
+    pub role: Role,
+    /// Into which team.
+    pub team_id: Option<TeamId>,
+    /// By whom; `None`: by the process that embeds the engine.
+    pub invited_by: Option<UserId>,
+    /// SHA-256 of its token.
+    pub token_hash: Vec<u8>,
+    /// As it was last written: one that is pending may have run out since, see [`Invitation::status_at`].
+    pub status: InvitationStatus,
+    /// Until when it can be accepted.
+    pub expires_at: DateTime<Utc>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+impl Invitation {
+    /// What has become of it by `now`.
+    pub fn status_at(&self, now: DateTime<Utc>) -> InvitationStatus {
+        match self.status {
+            InvitationStatus::Pending if self.expires_at <= now => InvitationStatus::Expired,
+            status => status,
+        }
+    }
 }
 
 /// A sign-in session: a family of refresh tokens, of which only the newest counts.

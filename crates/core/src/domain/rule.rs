@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::word::words,
-    id::{OrganizationId, PipelineId, RuleId, StageId, UserId},
+    id::{OrganizationId, PipelineId, RuleId, StageId, TeamId, UserId},
 };
 
 words! {
@@ -187,8 +187,8 @@ pub enum Action {
         /// What to say instead of the default sentence; `{{contact.name}}`-style variables.
         text: Option<String>,
     },
-    /// Make a user the contact's assignee.
-    AssignTo(UserId),
+    /// Give the contact to somebody.
+    AssignTo(Assignee),
     /// Add a tag to the contact.
     AddTag(String),
     /// Remove a tag from the contact.
@@ -202,6 +202,20 @@ pub enum Action {
     },
     /// No later rule sees this event.
     Stop,
+}
+
+/// To whom a rule gives a contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Assignee {
+    /// A member becomes its assignee.
+    User(UserId),
+    /// It becomes a team's.
+    Team(TeamId),
+    /// Who was given one longest ago, of this team, else of the contact's, else of all.
+    RoundRobin(Option<TeamId>),
+    /// Who has the fewest open contacts, of this team, else of the contact's, else of all.
+    LeastBusy(Option<TeamId>),
 }
 
 impl Action {

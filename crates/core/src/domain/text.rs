@@ -237,6 +237,79 @@ pub fn tag(text: &str) -> Checked<String> {
     line(text, MAX_WORD)
 }
 
+/// The name of a time zone of the IANA database.
+///
+/// # Errors
+/// `unknown`.
+pub fn time_zone(text: &str) -> Checked<String> {
+    let text = text.trim();
+    match text.parse::<chrono_tz::Tz>() {
+        Ok(zone) => Ok(zone.name().to_owned()),
+        Err(_) => Err(Flaw::new(
+            "unknown",
+            format!("{text:?} is no time zone: an IANA name such as Europe/Berlin is expected"),
+        )),
+    }
+}
+
+/// A tag for a language: well-formed by RFC 5646, 2.1 (language, script, region, variants, extensions), with the case
+/// that 2.1.1 recommends.
+///
+/// # Errors
+/// `invalid`.
+pub fn locale(text: &str) -> Checked<String> {
+    let text = text.trim();
+    let invalid = || Flaw::new("invalid", format!("{text:?} is no language tag: en or de-AT for example is expected"));
+    if text.len() > 35 {
+        return Err(invalid());
+    }
+    let mut parts = text.split('-');
+    let language = parts.next().unwrap_or_default();
+    let letters = |part: &str| part.bytes().all(|b| b.is_ascii_alphabetic());
+    if !(2..=8).contains(&language.len()) || !letters(language) {
+        return Err(invalid());
+    }
+    let mut tag = language.to_ascii_lowercase();
+    let mut extended = false;
+    for part in parts {
+        if !(1..=8).contains(&part.len()) || !part.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(invalid());
+        }
+        tag.push('-');
+        match part.len() {
+            4 if !extended && letters(part) => {
+                let (first, rest) = part.split_at(1);
+                tag.push_str(&first.to_ascii_uppercase());
+                tag.push_str(&rest.to_ascii_lowercase());
+            }
+            2 if !extended && letters(part) => tag.push_str(&part.to_ascii_uppercase()),
+            length => {
+                extended |= length == 1;
+                tag.push_str(&part.to_ascii_lowercase());
+            }
+        }
+    }
+    // What begins an extension is followed by it.
+    if tag.rsplit('-').next().is_some_and(|last| last.len() == 1) { Err(invalid()) } else { Ok(tag) }
+}
+
+/// An address that begins with `https://`, of at most 2,000 characters.
+///
+/// # Errors
+/// As [`line()`], and `invalid`.
+pub fn https_url(text: &str) -> Checked<String> {
+    let text = line(text, 2_000)?;
+    let host = text.strip_prefix("https://").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    let usual = |host: &str| {
+        !host.is_empty() && host.chars().all(|c| c.is_alphanumeric() || "-._:[]".contains(c)) && !host.starts_with(':')
+    };
+    if host.is_some_and(usual) && !text.contains(|c: char| c.is_whitespace() || "<>\"\\^`{|}".contains(c)) {
+        Ok(text)
+    } else {
+        Err(Flaw::new("invalid", format!("{text:?} is no address: one that begins with https:// is expected")))
+    }
+}
+
 /// A colour as `#rrggbb`, lower-cased.
 ///
 /// # Errors
@@ -255,6 +328,27 @@ mod tests {
 
     fn code<T: std::fmt::Debug>(checked: Checked<T>) -> &'static str {
         checked.unwrap_err().code
+    }
+
+    #[test]
+    fn zones_tags_and_addresses_are_checked() {
+        assert_eq!(time_zone(" Europe/Berlin ").unwrap(), "Europe/Berlin");
+        for text in ["", "Mars/Olympus", "europe/berlin ", "+01:00"] {
+            assert!(time_zone(text).is_err(), "{text:?}");
+        }
+        for (text, tag) in
+            [("EN", "en"), ("de-at", "de-AT"), ("zh-HANS-cn", "zh-Hans-CN"), ("sl-rozaj-1994", "sl-rozaj-1994")]
+        {
+            assert_eq!(locale(text).unwrap(), tag);
+        }
+        assert_eq!(locale("en-US-u-CA-gregory").unwrap(), "en-US-u-ca-gregory");
+        for text in ["", "e", "english-", "de_AT", "de-", "en-u", "12", "en-toolongone"] {
+            assert_eq!(code(locale(text)), "invalid", "{text:?}");
+        }
+        assert!(https_url("https://acme.example/una.png?s=1").is_ok());
+        for text in ["http://acme.example/a", "https://", "javascript:alert(1)", "https://a b", "https:///x"] {
+            assert_eq!(code(https_url(text)), "invalid", "{text:?}");
+        }
     }
 
     #[test]

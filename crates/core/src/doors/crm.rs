@@ -18,7 +18,7 @@ use crate::{
     env::Env,
     error::{Error, Result},
     id::{AccountId, OrganizationId, UserId},
-    ports::{connector::Inbox, store::Store},
+    ports::{connector::Inbox, mailer::Mailer, store::Store},
     runtime::{AccountInbox, Runtime},
     scope::{Permission, Scope},
     services::{identity, unit::Unit},
@@ -48,6 +48,8 @@ pub struct CrmBuilder {
     cipher: Option<Cipher>,
     token_keys: Option<identity::TokenKeys>,
     objects: Option<Arc<dyn ObjectStore>>,
+    mailer: Option<Arc<dyn Mailer>>,
+    public_url: Option<String>,
 }
 
 impl Crm {
@@ -61,6 +63,8 @@ impl Crm {
             cipher: None,
             token_keys: None,
             objects: None,
+            mailer: None,
+            public_url: None,
         }
     }
 }
@@ -118,6 +122,21 @@ impl CrmBuilder {
         self
     }
 
+    /// Where our own mails go out: invitations, and notifications for those who want them by e-mail. Without one no such
+    /// mail is written.
+    #[must_use]
+    pub fn mailer(mut self, mailer: Arc<dyn Mailer>) -> Self {
+        self.mailer = Some(mailer);
+        self
+    }
+
+    /// Where people reach us, for the links in mails: `https://crm.acme.example`.
+    #[must_use]
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.public_url = Some(url.into().trim_end_matches('/').to_owned());
+        self
+    }
+
     /// Opens the database (SQLite is migrated; PostgreSQL must be) and makes the engine.
     ///
     /// # Errors
@@ -144,7 +163,9 @@ impl CrmBuilder {
             None => identity::TokenKeys::from_key_file(&identity::TokenKeys::new_key_file(&self.env)?)?,
         };
         let objects = self.objects.unwrap_or_else(|| Arc::new(object_store::memory::InMemory::new()));
-        Ok(Crm { engine: Arc::new(Engine::new(self.env, store, self.registry, cipher, objects, token_keys)) })
+        let engine =
+            Engine::new(self.env, store, self.registry, cipher, objects, token_keys, self.mailer, self.public_url);
+        Ok(Crm { engine: Arc::new(engine) })
     }
 }
 
@@ -314,6 +335,7 @@ impl Handle {
         permission: Permission,
         effect: Effect,
         digest: Vec<u8>,
+        secrets: &'static [&'static str],
         verb: impl for<'u> Fn(&'u mut Unit) -> BoxFuture<'u, Result<Value>> + Send + Sync + 'static,
     ) -> Result<Answer> {
         if effect == Effect::Query || self.scope.idempotency_key.is_none() {
@@ -327,7 +349,7 @@ impl Handle {
                     return Ok(Answer { value, replayed: true });
                 }
                 let value = verb(unit).await?;
-                idempotency::remember(unit, operation, digest.to_vec(), &value)?;
+                idempotency::remember(unit, operation, digest.to_vec(), idempotency::masked(&value, secrets))?;
                 Ok(Answer { value, replayed: false })
             })
         })

@@ -52,8 +52,19 @@ pub(crate) async fn replay(unit: &Unit, operation: &str, digest: &[u8]) -> Resul
     Ok(Some(record.answer))
 }
 
+/// An answer without what is shown once: each of these members is `null`.
+pub(crate) fn masked(answer: &Value, secrets: &[&str]) -> Value {
+    let mut answer = answer.clone();
+    for secret in secrets {
+        if let Some(member) = answer.get_mut(secret) {
+            *member = Value::Null;
+        }
+    }
+    answer
+}
+
 /// Remembers an answer, in the unit whose effect it tells.
-pub(crate) fn remember(unit: &mut Unit, operation: &str, digest: Vec<u8>, answer: &Value) -> Result<()> {
+pub(crate) fn remember(unit: &mut Unit, operation: &str, digest: Vec<u8>, answer: Value) -> Result<()> {
     let scope = unit.scope();
     let Some(key) = scope.idempotency_key.clone() else { return Ok(()) };
     let record = IdempotencyRecord {
@@ -62,7 +73,7 @@ pub(crate) fn remember(unit: &mut Unit, operation: &str, digest: Vec<u8>, answer
         operation: operation.to_owned(),
         key,
         body_hash: digest,
-        answer: answer.clone(),
+        answer,
         created_at: unit.now(),
     };
     unit.note(Write::insert(&record))

@@ -70,6 +70,8 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
 /// The shape of an answer, told by its type.
 pub(crate) trait Output: JsonSchema {
     const KIND: OutputKind = OutputKind::Json;
+    /// Members that hold a secret which is shown once: `null` in what an idempotency key is answered again.
+    const SECRETS: &'static [&'static str] = &[];
 }
 
 /// The first of several expressions.
@@ -138,6 +140,7 @@ macro_rules! room {
                         permission,
                         $crate::doors::operation::Effect::$effect,
                         digest,
+                        <$output as $crate::doors::operation::Output>::SECRETS,
                         move |unit| {
                             let input = input.clone();
                             Box::pin(async move {

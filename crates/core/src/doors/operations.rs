@@ -9,12 +9,15 @@ use crate::{
         job::Job,
         message::Message,
         notification::Notification,
+        organization::Organization,
         pipeline::{Stage, StageMove},
         run::Run,
+        team::Team,
     },
-    doors::operation::{Operation, json_outputs, room},
+    doors::operation::{Operation, Output, json_outputs, room},
     id::{
-        AccountId, ChatId, CompanyId, ContactId, FieldId, JobId, MediaId, MessageId, NotificationId, PipelineId, RuleId,
+        AccountId, ChatId, CompanyId, ContactId, FieldId, InvitationId, JobId, MediaId, MessageId, NotificationId,
+        PipelineId, RuleId, TeamId, UserId,
     },
     page::{Page, PageRequest},
     services::{
@@ -30,6 +33,7 @@ use crate::{
             UpsertContact,
         },
         fields::{self, DeleteField, ListFields, NewField, UpdateField},
+        identity::{self, InvitationView, ListInvitations, NewInvitation},
         jobs::{self, ListJobs},
         listing::Search,
         media::{self, MediaContent, MediaFile, MediaView, NewMedia},
@@ -37,17 +41,27 @@ use crate::{
             self, InboxChat, ListChats, ListMessages, MessageExplanation, ReadAnswer, SendMessage, UpdateChat,
         },
         notifications::{self, UpdateNotification},
+        organization::{self, Belonging, UpdateOrganization},
         pipeline::{
             self, Board, BoardView, DeletePipeline, DeleteStage, ListStages, NewPipeline, NewStage, PipelineView,
             UpdatePipeline, UpdateStage,
         },
-        profile,
+        profile::{self, ReplaceProfile},
+        team::{
+            self, AddTeamMember, AssignContacts, Assigned, DeleteTeam, ListTeamMembers, MemberView, NewTeam,
+            RemoveMember, RemoveTeamMember, RoleView, SetRole, UpdateTeam,
+        },
     },
 };
 
 /// Every operation, room by room.
 pub(crate) const OPERATIONS: &[&[Operation]] = &[
     PROFILE,
+    ORGANIZATIONS,
+    MEMBERS,
+    INVITATIONS,
+    TEAMS,
+    ROLES,
     CONTACTS,
     COMPANIES,
     FIELDS,
@@ -66,6 +80,10 @@ pub(crate) const OPERATIONS: &[&[Operation]] = &[
 
 json_outputs!(
     profile::Profile,
+    Organization,
+    MemberView,
+    Team,
+    Assigned,
     Contact,
     Company,
     CustomField,
@@ -95,6 +113,95 @@ room! {
 
     /// Answers the caller's own profile.
     Query get(()) -> profile::Profile [read Profile] profile::get;
+    /// Replaces what the caller says of themselves: name, picture, time zone, language, and what they want to be told.
+    Command replace(ReplaceProfile) -> profile::Profile [write Profile] profile::replace;
+}
+
+room! {
+    /// The organisation's settings.
+    organizations OrganizationsHandle (ORGANIZATIONS);
+
+    /// Answers the organisation with its settings.
+    Query get(()) -> Organization [read Organization] organization::get;
+    /// Changes the organisation by a merge patch. With its time zone the schedules that name none go by another one.
+    Command update(UpdateOrganization) -> Organization [write Organization] organization::update;
+    /// Lists the organisations that the caller belongs to, oldest membership first, each with their role in it.
+    Query list(()) -> Page<Belonging> [read Profile] organization::list;
+}
+
+room! {
+    /// Members of the organisation.
+    members Members (MEMBERS);
+
+    /// Lists the members, oldest first.
+    Query list(PageRequest) -> Page<MemberView> [read Team] team::list_members;
+    /// Answers one member.
+    Query get(UserId) -> MemberView [read Team] team::get_member;
+    /// Gives a member another role. Only owners make and unmake owners; `last_owner` for the last one.
+    Command set_role(SetRole) -> MemberView [write Team] team::set_role;
+    /// Removes a member: they are signed out at once, their contacts and chats go to `reassign_to` or to nobody.
+    /// `last_owner` for the last owner.
+    Command remove(RemoveMember) -> () [write Team] team::remove_member;
+}
+
+room! {
+    /// Invitations to become a member.
+    invitations Invitations (INVITATIONS);
+
+    /// Invites somebody by e-mail for seven days. The token is answered once. One that is pending for the same address is
+    /// replaced; `already_member` if they are.
+    Command create(NewInvitation) -> InvitationView [write Team] identity::invite;
+    /// Lists invitations, newest first.
+    Query list(ListInvitations) -> Page<InvitationView> [read Team] identity::list_invitations;
+    /// Answers one invitation.
+    Query get(InvitationId) -> InvitationView [read Team] identity::get_invitation;
+    /// Takes an invitation back; `invitation_accepted` if it is too late.
+    Command revoke(InvitationId) -> () [write Team] identity::revoke_invitation;
+}
+
+impl Output for InvitationView {
+    const SECRETS: &'static [&'static str] = &["token"];
+}
+
+room! {
+    /// Teams.
+    teams Teams (TEAMS);
+
+    /// Lists the teams, newest first.
+    Query list(PageRequest) -> Page<Team> [read Team] team::list_teams;
+    /// Makes a team; `name_taken` if another one is called so.
+    Command create(NewTeam) -> Team [write Team] team::create_team;
+    /// Answers one team.
+    Query get(TeamId) -> Team [read Team] team::get_team;
+    /// Changes a team by a merge patch.
+    Command update(UpdateTeam) -> Team [write Team] team::update_team;
+    /// Removes a team. Its contacts belong to no team from then on.
+    Command delete(DeleteTeam) -> () [write Team] team::delete_team;
+    /// Lists who is in a team, those first who have been longest; `created_at` is since when.
+    Query members(ListTeamMembers) -> Page<MemberView> [read Team] team::list_team_members;
+    /// Puts a member into a team. Who is in it already stays as they are.
+    Command add_member(AddTeamMember) -> MemberView [write Team] team::add_member;
+    /// Takes a member out of a team.
+    Command remove_member(RemoveTeamMember) -> () [write Team] team::remove_team_member;
+}
+
+impl Teams<'_> {
+    /// Whether the caller may listen to what happens to a team's contacts: who is in it may, and admins.
+    ///
+    /// # Errors
+    /// `not_found` for anybody else's team.
+    pub async fn listen(&self, id: TeamId) -> crate::error::Result<()> {
+        let permission = crate::scope::Permission::read(crate::scope::Resource::Team);
+        self.0.run("teams.listen", permission, move |unit| Box::pin(team::listen(unit, id))).await
+    }
+}
+
+room! {
+    /// Roles.
+    roles Roles (ROLES);
+
+    /// Lists the roles, strongest first, each with what it may do.
+    Query list(()) -> Page<RoleView> [read Team] team::list_roles;
 }
 
 room! {
@@ -115,6 +222,11 @@ room! {
     Command create_batch as "batch" (ContactBatch) -> BatchOutcome [write Contacts] contacts::create_batch;
     /// Makes the contact with this id in another system, or changes the one that has it.
     Command upsert(UpsertContact) -> Contact [write Contacts] contacts::upsert;
+    /// Lists the contacts of the caller's teams and those of no team, by the same filters.
+    Query shared(ListContacts) -> Page<Contact> [read Contacts] contacts::list_shared;
+    /// Gives up to 500 contacts to a member or a team, or to members by turns or by how little they have to do: all of
+    /// them or none.
+    Command assign(AssignContacts) -> Assigned [write Contacts] team::assign;
     /// Changes a contact by a merge patch.
     Command update(UpdateContact) -> Contact [write Contacts] contacts::update;
     /// Deletes a contact. It can be restored; other contacts may claim its addresses meanwhile.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     domain::rule::{Action, Facts, RulePlan},
     error::Result,
-    id::{PipelineId, StageId, UserId},
+    id::{PipelineId, StageId, TeamId, UserId},
 };
 
 /// The names a rule may use, as they stand when it is saved.
@@ -17,6 +17,8 @@ pub struct Directory {
     pub pipelines: Vec<(PipelineId, String)>,
     /// Every stage with its pipeline.
     pub stages: Vec<(StageId, PipelineId, String)>,
+    /// Every team.
+    pub teams: Vec<(TeamId, String)>,
     /// Every member: id, e-mail, name.
     pub users: Vec<(UserId, String, String)>,
 }

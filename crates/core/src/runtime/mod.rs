@@ -4,7 +4,9 @@
 
 mod claims;
 mod dispatcher;
+mod hand_over;
 mod inbox;
+mod mail;
 mod scheduler;
 mod send;
 mod supervisor;

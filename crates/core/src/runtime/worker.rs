@@ -8,7 +8,7 @@ use crate::{
     error::Result,
     id::{Id, JobId},
     ports::store::{Batch, WorkEnd},
-    runtime::{scheduler, send},
+    runtime::{hand_over, mail, scheduler, send},
 };
 
 /// Does one job, or one step of it.
@@ -25,5 +25,7 @@ pub(super) async fn job(engine: &Arc<Engine>, claim: &Claim) -> Result<()> {
         JobKind::SettleMessage => send::settle_message(engine, claim, &job).await,
         JobKind::PlantTimers => scheduler::plant_timers(engine, claim, &job).await,
         JobKind::RunSchedule => scheduler::run_schedule(engine, claim, &job).await,
+        JobKind::HandOver => hand_over::hand_over(engine, claim, &job).await,
+        JobKind::SendMail => mail::send_mail(engine, claim, &job).await,
     }
 }

@@ -7,19 +7,23 @@ use serde_json::Map;
 use crate::{
     domain::{
         event::{EventKind, Subject},
-        notification::Notification,
+        notification::{Notification, NotificationKind},
+        organization::User,
     },
     error::{Error, Result},
     id::{ContactId, NotificationId, RuleId, UserId},
     page::{Page, PageRequest},
-    ports::store::{Update, Write},
-    services::unit::Unit,
+    ports::store::{Column, Update, Write},
+    services::{
+        mail::{self, NewMail},
+        unit::Unit,
+    },
 };
 
 /// What is to be told to whom.
 pub(crate) struct NewNotification {
     pub(crate) user_id: UserId,
-    pub(crate) kind: &'static str,
+    pub(crate) kind: NotificationKind,
     pub(crate) title: String,
     pub(crate) body: Option<String>,
     pub(crate) contact_id: Option<ContactId>,
@@ -44,13 +48,35 @@ pub struct UpdateNotification {
     pub patch: NotificationPatch,
 }
 
-/// Tells a user something.
-pub(crate) fn notify(unit: &mut Unit, new: NewNotification) -> Result<NotificationId> {
+/// Tells a user something, in the ways in which they want to be told. The users' rows are read one by one unless the
+/// unit has met them: [`meet_users`] first, if there are several.
+pub(crate) async fn notify(unit: &mut Unit, new: NewNotification) -> Result<()> {
+    let user = match unit.known::<User>(&[new.user_id.to_value()])? {
+        Some(known) => known,
+        None => match unit.store().user(new.user_id).await? {
+            Some(found) => unit.meet(found)?,
+            None => None,
+        },
+    };
+    let Some(user) = user else { return Ok(()) };
+    let channels = user.preferences.channels(new.kind);
+    let id: NotificationId = unit.id()?;
+    if channels.email {
+        let text = match &new.body {
+            Some(body) => format!("{}\n\n{body}\n", new.title),
+            None => format!("{}\n", new.title),
+        };
+        let key = format!("notification:{id}");
+        mail::send(unit, NewMail { to: user.email, to_name: Some(user.name), subject: new.title.clone(), text, key })?;
+    }
+    if !channels.in_app {
+        return Ok(());
+    }
     let notification = Notification {
-        id: unit.id()?,
+        id,
         organization_id: unit.organization_id(),
         user_id: new.user_id,
-        kind: new.kind.to_owned(),
+        kind: new.kind.to_string(),
         title: new.title,
         body: new.body,
         contact_id: new.contact_id,
@@ -64,7 +90,15 @@ pub(crate) fn notify(unit: &mut Unit, new: NewNotification) -> Result<Notificati
         .data("notification_id", notification.id)
         .data("user_id", notification.user_id)
         .write(Write::insert(&notification));
-    Ok(notification.id)
+    Ok(())
+}
+
+/// Reads several users at once, so that each can be notified without a read of their own.
+pub(crate) async fn meet_users(unit: &mut Unit, users: &[UserId]) -> Result<()> {
+    for user in unit.store().users(users).await? {
+        unit.meet(user)?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn list(unit: &mut Unit, page: PageRequest) -> Result<Page<Notification>> {

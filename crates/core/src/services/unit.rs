@@ -17,6 +17,7 @@ use crate::{
         custom_field::{CustomField, Noun},
         event::{Change, Event, EventKind, Subject, changes},
         job::{Job, JobKind, JobState, Lane},
+        organization::Organization,
         pipeline::{Pipeline, Stage},
     },
     engine::Engine,
@@ -177,6 +178,19 @@ impl Unit {
         Ok(contact.filter(|contact| contact.deleted_at.is_none()))
     }
 
+    /// The organisation itself.
+    pub(crate) async fn organization(&mut self) -> Result<Organization> {
+        let id = self.organization_id();
+        let found = match self.known::<Organization>(&[id.to_value()])? {
+            Some(known) => known,
+            None => match self.store().organization(id).await? {
+                Some(found) => self.meet(found)?,
+                None => None,
+            },
+        };
+        found.ok_or_else(|| Error::not_found("organization", id))
+    }
+
     /// Begins a fact: an event, to which the writes that it states are added.
     pub(crate) fn fact(&mut self, kind: EventKind, subject: impl Into<Subject>) -> Result<Fact<'_>> {
         let event = Event {
@@ -199,6 +213,26 @@ impl Unit {
     /// Writes book-keeping: what states nothing. The table must be on the batch's closed list.
     pub(crate) fn note(&mut self, write: Write) -> Result<()> {
         self.batch.note(write)
+    }
+
+    /// Writes the next state of a row of book-keeping, or a new one, so that later reads of this unit see it. A row with
+    /// a version counts up, and the commit conflicts if somebody else was faster.
+    pub(crate) fn note_state<T: Record>(&mut self, before: Option<&T>, after: &T) -> Result<()> {
+        let mut probe = Batch::default();
+        probe.note(Write::insert(after))?;
+        let mut row = after.to_row();
+        let slot = self.slot::<T>(&after.key());
+        if slot.stored.is_none() && slot.current.is_none() {
+            slot.stored = before.map(Record::to_row);
+        }
+        if let Ok(place) = T::TABLE.position("version")
+            && let (Some(Value::Int(stored)), Some(version)) =
+                (slot.stored.as_ref().and_then(|row| row.get(place)), row.get_mut(place))
+        {
+            *version = Value::Int(stored + 1);
+        }
+        slot.current = Some(row);
+        Ok(())
     }
 
     /// Plants work for the runtime.

@@ -1,6 +1,10 @@
 //! Runs that fail: nothing of them is applied, they are recorded, and a rule that keeps failing is paused.
 
-use dealwright::{Crm, Error, Registry, domain::rule::Action, page::PageRequest};
+use dealwright::{
+    Crm, Error, Registry,
+    domain::rule::{Action, Assignee},
+    page::PageRequest,
+};
 use dealwright_rules::declarative::Declarative;
 use serde_json::{Value, json};
 
@@ -71,7 +75,7 @@ async fn an_answer_needs_a_chat(world: World) {
 async fn an_assignee_who_is_no_member(world: World) {
     let (_, other) = world.other_organization().await;
     let stranger = other.scope().user_id().unwrap();
-    world.script.does(move |_| Ok(vec![Action::AddTag("a".to_owned()), Action::AssignTo(stranger)]));
+    world.script.does(move |_| Ok(vec![Action::AddTag("a".to_owned()), Action::AssignTo(Assignee::User(stranger))]));
     let rule = world.rule(json!({ "name": "to", "engine": "scripted" })).await;
     let ada = world.settled("Ada").await;
     assert_eq!(world.outcomes(rule).await, ["failed"]);

@@ -100,7 +100,6 @@ async fn what_this_build_lacks_is_refused_as_not_available(world: World) {
         json!({ "create_deal": { "title": "new" } }),
         json!({ "draft_reply": true }),
         json!({ "call_webhook": "https://hook.example" }),
-        json!({ "assign_to": "round_robin" }),
         json!({ "send_message": { "template": "hello" } }),
         json!({ "set_field": { "custom.size": 3 } }),
     ] {

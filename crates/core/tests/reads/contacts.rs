@@ -22,6 +22,8 @@ struct ContactFilter {
     pipeline_id: Option<PipelineId>,
     tag: Option<String>,
     assigned_to: Option<UserId>,
+    team_id: Option<TeamId>,
+    shared_with: Option<Vec<TeamId>>,
     source: Option<String>,
     email: Option<String>,
     phone: Option<String>,
@@ -72,9 +74,15 @@ impl ContactFilter {
         equal("pipeline_id", self.pipeline_id.map(|it| it.to_value()));
         equal("tags", self.tag.as_ref().map(Column::to_value));
         equal("assigned_to", self.assigned_to.map(|it| it.to_value()));
+        equal("team_id", self.team_id.map(|it| it.to_value()));
         equal("source", self.source.as_ref().map(Column::to_value));
         equal("emails", self.email.as_ref().map(Column::to_value));
         equal("phones", self.phone.as_ref().map(Column::to_value));
+        all.extend(self.shared_with.as_ref().map(|teams| {
+            let teams = teams.iter().map(Column::to_value).collect();
+            let tests = [Is::Exists(false), Is::AnyOf(teams)];
+            Filter::Any(tests.map(|is| Filter::Test(place("team_id"), is)).into())
+        }));
         for (name, range) in [
             ("created_at", self.created_at),
             ("updated_at", self.updated_at),
@@ -103,6 +111,7 @@ struct World {
     pipelines: Vec<Pipeline>,
     stages: Vec<Stage>,
     users: Vec<UserId>,
+    teams: Vec<TeamId>,
     contacts: Vec<Contact>,
 }
 
@@ -115,7 +124,8 @@ impl World {
             .map(|(pipeline, place)| samples.stage(&pipeline, place, StageKind::Open))
             .collect();
         let users = vec![samples.id(), samples.id()];
-        let mut world = Self { samples, pipelines, stages, users, contacts: Vec::new() };
+        let teams = vec![samples.id(), samples.id()];
+        let mut world = Self { samples, pipelines, stages, users, teams, contacts: Vec::new() };
         for _ in 0..contacts {
             let contact = world.contact();
             world.contacts.push(contact);
@@ -128,6 +138,7 @@ impl World {
         let stage = samples.choose(&self.stages);
         let mut contact = samples.contact(&stage);
         contact.assigned_to = samples.choose(&[None, Some(self.users[0]), Some(self.users[1])]);
+        contact.team_id = samples.choose(&[None, Some(self.teams[0]), Some(self.teams[1])]);
         contact.deleted_at = samples.one_in(9).then_some(contact.created_at);
         contact
     }
@@ -176,6 +187,8 @@ fn matches(filter: &ContactFilter, contact: &Contact) -> bool {
         && filter.pipeline_id.is_none_or(|it| contact.pipeline_id == it)
         && filter.tag.as_ref().is_none_or(|it| contact.tags.contains(it))
         && filter.assigned_to.is_none_or(|it| contact.assigned_to == Some(it))
+        && filter.team_id.is_none_or(|it| contact.team_id == Some(it))
+        && filter.shared_with.as_ref().is_none_or(|all| contact.team_id.is_none_or(|it| all.contains(&it)))
         && filter.source.as_ref().is_none_or(|it| contact.source.as_ref() == Some(it))
         && filter.email.as_ref().is_none_or(|it| contact.emails.contains(it))
         && filter.phone.as_ref().is_none_or(|it| contact.phones.contains(it))
@@ -195,6 +208,9 @@ fn filters(world: &World) -> Vec<ContactFilter> {
         ContactFilter { tag: Some("vip".to_owned()), ..none() },
         ContactFilter { tag: Some("nobody's".to_owned()), ..none() },
         ContactFilter { assigned_to: Some(world.users[0]), ..none() },
+        ContactFilter { team_id: Some(world.teams[0]), ..none() },
+        ContactFilter { shared_with: Some(vec![world.teams[1]]), ..none() },
+        ContactFilter { shared_with: Some(Vec::new()), ..none() },
         ContactFilter { source: Some("import".to_owned()), ..none() },
         ContactFilter { email: Some(live.emails[0].clone()), ..none() },
         ContactFilter { phone: Some(live.phones[0].clone()), ..none() },
@@ -215,6 +231,8 @@ fn both(a: &ContactFilter, b: &ContactFilter) -> ContactFilter {
         pipeline_id: a.pipeline_id.or(b.pipeline_id),
         tag: a.tag.clone().or(b.tag.clone()),
         assigned_to: a.assigned_to.or(b.assigned_to),
+        team_id: a.team_id.or(b.team_id),
+        shared_with: a.shared_with.clone().or(b.shared_with.clone()),
         source: a.source.clone().or(b.source.clone()),
         email: a.email.clone().or(b.email.clone()),
         phone: a.phone.clone().or(b.phone.clone()),

@@ -7,10 +7,9 @@ use dealwright::{
     Error, Result,
     domain::{
         fact_path::FactPath,
-        rule::{Action, RuleSubject},
+        rule::{Action, Assignee, RuleSubject},
         template::{self, TemplateError},
     },
-    id::UserId,
 };
 use serde_json::{Map, Value};
 
@@ -162,22 +161,46 @@ impl Reader<'_> {
         }
     }
 
-    fn assignee(&self, value: &Value, at: &str) -> Result<UserId> {
-        let absent = |what: &str| Err(not_available(at, &format!("assigning to {what}")));
-        match value {
-            Value::String(word) if word == "round_robin" || word == "least_busy" => absent(word),
-            Value::String(user) => self.names.user(user, at),
-            Value::Object(members) if members.contains_key("team") => absent("a team"),
-            Value::Object(members) => {
-                only(members, at, &["user"])?;
-                let at = child(at, "user");
-                match members.get("user") {
-                    Some(Value::String(user)) => self.names.user(user, &at),
-                    Some(other) => Err(expected(&at, "the e-mail address, name or id of a user", other)),
-                    None => Err(required(&at, "name the user")),
-                }
+    /// A text is a strategy, a user or a team; an object says which.
+    fn assignee(&self, value: &Value, at: &str) -> Result<Assignee> {
+        const FORMS: &str = "a user, a team, round_robin or least_busy";
+        let members = match value {
+            Value::String(word) if word == "round_robin" => return Ok(Assignee::RoundRobin(None)),
+            Value::String(word) if word == "least_busy" => return Ok(Assignee::LeastBusy(None)),
+            Value::String(given) => {
+                return match (self.names.user(given, at), self.names.team(given, at)) {
+                    (Ok(user), Err(_)) => Ok(Assignee::User(user)),
+                    (Err(_), Ok(team)) => Ok(Assignee::Team(team)),
+                    (Ok(_), Ok(_)) => {
+                        let given = quoted(given);
+                        let detail =
+                            format!("a user and a team are called {given}; give {{\"user\": …}} or {{\"team\": …}}");
+                        Err(invalid(at, detail))
+                    }
+                    (Err(error), Err(_)) => Err(error),
+                };
             }
-            other => Err(expected(at, "the e-mail address, name or id of a user", other)),
+            Value::Object(members) => members,
+            other => return Err(expected(at, FORMS, other)),
+        };
+        only(members, at, &["user", "team", "strategy"])?;
+        let text = |name: &str, what: &str| match members.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some((text.as_str(), child(at, name)))),
+            Some(other) => Err(expected(&child(at, name), what, other)),
+        };
+        let user = text("user", "the e-mail address, name or id of a user")?;
+        let team = text("team", "the name or id of a team")?;
+        let strategy = text("strategy", "round_robin or least_busy")?;
+        let team = team.map(|(team, at)| self.names.team(team, &at)).transpose()?;
+        match (user, team, strategy) {
+            (Some((user, at)), None, None) => Ok(Assignee::User(self.names.user(user, &at)?)),
+            (None, Some(team), None) => Ok(Assignee::Team(team)),
+            (None, team, Some(("round_robin", _))) => Ok(Assignee::RoundRobin(team)),
+            (None, team, Some(("least_busy", _))) => Ok(Assignee::LeastBusy(team)),
+            (None, _, Some((other, at))) => Err(unknown(&at, "strategy", other, ["round_robin", "least_busy"])),
+            (Some(_), ..) => Err(invalid(at, "give a user alone, or a team, a strategy or both")),
+            (None, None, None) => Err(required(&child(at, "user"), "name the user, the team or the strategy")),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use dealwright::{
     Error, Result,
-    id::{Id, PipelineId, StageId, UserId},
+    id::{Id, PipelineId, StageId, TeamId, UserId},
     ports::rule_engine::Directory,
 };
 use uuid::Uuid;
@@ -84,6 +84,19 @@ impl Names<'_> {
         match self.users(given, at)?.as_slice() {
             [only] => Ok(*only),
             several => Err(ambiguous(at, "users", given, several.len(), "the e-mail address or id")),
+        }
+    }
+
+    /// The team of that name or with that id.
+    pub(super) fn team(self, given: &str, at: &str) -> Result<TeamId> {
+        let teams = &self.0.teams;
+        if let Some(team) = teams.iter().map(|(team, _)| *team).find(|team| id(given) == Some(*team)) {
+            return Ok(team);
+        }
+        match named(given, teams.iter().map(|(team, name)| (*team, name.as_str()))).as_slice() {
+            [] => Err(unknown(at, "team", given, teams.iter().map(|(_, name)| name.as_str()))),
+            [only] => Ok(*only),
+            several => Err(ambiguous(at, "teams", given, several.len(), "its id")),
         }
     }
 

@@ -37,12 +37,25 @@ pub struct Config {
     pub public_hosts_only: bool,
     /// Whether mail servers without TLS are accepted.
     pub allow_plaintext_mail: bool,
+    /// Where our own mails go out.
+    pub smtp: Option<Smtp>,
+    /// Where people reach the server.
+    pub public_url: Option<String>,
     /// Where files lie, if not in the data folder.
     pub s3: Option<S3>,
     /// What is logged.
     pub log_level: String,
     /// Whether logs are JSON.
     pub log_json: bool,
+}
+
+/// A mail server for our own mails.
+#[derive(Clone)]
+pub struct Smtp {
+    /// Its address, with the password in it.
+    pub url: String,
+    /// Whom mails come from.
+    pub from: String,
 }
 
 /// An object store.
@@ -91,11 +104,28 @@ impl Config {
             extra_ca: texts.all("extra_ca").iter().map(PathBuf::from).collect(),
             public_hosts_only: texts.on("public_hosts_only")?,
             allow_plaintext_mail: texts.on("allow_plaintext_mail")?,
+            smtp: smtp(texts)?,
+            public_url: public_url(texts)?,
             s3: s3(texts)?,
             log_level: texts.one("log_level").unwrap_or("info").to_owned(),
             log_json,
             data_dir,
         })
+    }
+}
+
+fn smtp(texts: &Texts) -> Result<Option<Smtp>> {
+    let Some(url) = texts.one("smtp_url") else { return Ok(None) };
+    let from = texts.one("mail_from").context("smtp_url is set, so mail_from must be set too")?;
+    Ok(Some(Smtp { url: url.to_owned(), from: from.to_owned() }))
+}
+
+fn public_url(texts: &Texts) -> Result<Option<String>> {
+    match texts.one("public_url") {
+        Some(url) if !(url.starts_with("https://") || url.starts_with("http://")) => {
+            bail!("public_url is {url:?}: https://HOST is expected")
+        }
+        url => Ok(url.map(str::to_owned)),
     }
 }
 
@@ -156,6 +186,8 @@ mod tests {
             (&["--listen", "here"][..], "ADDRESS:PORT"),
             (&["--log-format", "xml"], "json or text"),
             (&["--s3-bucket", "b"], "s3_access_key"),
+            (&["--smtp-url", "smtp://u:secret@mx.example"], "mail_from"),
+            (&["--public-url", "crm.acme.example"], "https://HOST"),
             (&["--config", "/nowhere.toml"], "/nowhere.toml"),
         ] {
             let error = config(arguments, &[]).err().unwrap();

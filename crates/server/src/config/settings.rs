@@ -74,6 +74,14 @@ pub const SETTINGS: &[Setting] = &[
     setting("extra_ca", "FILE", "Certificates (PEM) of authorities to trust beside the public ones").many(),
     switch("public_hosts_only", "Refuse mail servers with private addresses"),
     switch("allow_plaintext_mail", "Let people connect mail servers without TLS"),
+    setting(
+        "smtp_url",
+        "URL",
+        "The mail server for invitations and notifications: smtps://USER:PASSWORD@HOST, smtp://USER:PASSWORD@HOST \
+         (STARTTLS), or smtp://HOST:25?tls=none; better as a variable than as a flag. Without one mails are only logged",
+    ),
+    setting("mail_from", "ADDRESS", "Whom these mails come from: crm@acme.example or Acme CRM <crm@acme.example>"),
+    setting("public_url", "URL", "Where people reach this server, for links in mails: https://crm.acme.example"),
     setting("s3_bucket", "NAME", "Keep files in this bucket instead of the data folder"),
     setting("s3_endpoint", "URL", "The object store's address, for those that are not AWS"),
     setting("s3_region", "NAME", "The bucket's region").or("us-east-1"),

@@ -158,7 +158,7 @@ fn operation(catalogue: &Catalogue, bound: &Bound) -> Value {
     }
     let (summary, description) = operation.doc.trim().split_once('\n').unwrap_or((operation.doc.trim(), ""));
     let mut document = json!({
-        "operationId": operation.name,
+        "operationId": route.also.unwrap_or(operation.name),
         "tags": [operation.name.split('.').next()],
         "summary": summary.trim(),
         "description": format!("{}\n\nNeeds the permission `{}`.", description.trim(), operation.permission).trim(),
@@ -212,7 +212,7 @@ fn whole_body(bound: &Bound, input: &Value, schemas: Schemas<'_>) -> (Value, boo
     let elsewhere = |name: &str| {
         (route.if_match && name == IF_VERSION)
             || route.path_members().any(|it| it == name)
-            || route.in_query.contains(&name)
+            || (route.in_query.contains(&name) && !route.anywhere)
     };
     let object = schemas.resolve(input);
     let required: Vec<&str> = object

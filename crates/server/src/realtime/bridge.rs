@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 use dealwright::{
     Crm, ErrorKind, Handle,
     domain::event::{Event, EventKind},
-    id::{AccountId, Id, UserId},
+    id::{AccountId, Id, TeamId, UserId},
 };
 use serde_json::{Map, Value, json};
 use socketioxide::{SocketIo, extract::SocketRef};
@@ -42,12 +42,14 @@ pub async fn run(crm: Crm, io: SocketIo, stop: CancellationToken) {
 async fn say(crm: &Crm, io: &SocketIo, event: &Arc<Event>) {
     let organization = rooms::organization(event.organization_id);
     match event.kind {
-        EventKind::StageChanged => emit(io, &[organization], "stage-changed", &stage_changed(event)).await,
+        EventKind::StageChanged => {
+            emit(io, &with_teams(organization, event), "stage-changed", &stage_changed(event)).await;
+        }
         EventKind::ContactUpdated => {
             let changes: Map<String, Value> =
                 event.changes.iter().map(|(name, change)| (name.clone(), change.after.clone())).collect();
             let payload = json!({"clientId": event.subject.id, "changes": changes, "seq": event.subject_seq});
-            emit(io, &[organization], "client-updated", &payload).await;
+            emit(io, &with_teams(organization, event), "client-updated", &payload).await;
         }
         EventKind::MessageReceived | EventKind::MessageQueued => message(crm, io, event, "new-message").await,
         EventKind::MessageSent | EventKind::MessageUpdated => message(crm, io, event, "message-updated").await,
@@ -65,6 +67,14 @@ async fn emit(io: &SocketIo, to: &[String], name: &'static str, payload: &Value)
     if let Err(error) = io.to(to.to_vec()).emit(name, payload).await {
         debug!(%error, name, "some clients did not hear it");
     }
+}
+
+/// The organisation's room and those of the contact's team, and of the team that it has just left.
+fn with_teams(organization: String, event: &Event) -> Vec<String> {
+    let left = event.changes.get("team_id").map(|change| &change.before);
+    let teams = [event.data.get("team_id"), left].into_iter().flatten();
+    let room = |id: &Value| id.as_str()?.parse::<TeamId>().ok().map(rooms::team);
+    std::iter::once(organization).chain(teams.filter_map(room)).collect()
 }
 
 fn datum(event: &Event, name: &str) -> Value {

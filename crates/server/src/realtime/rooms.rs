@@ -2,7 +2,7 @@
 
 use dealwright::{
     Error,
-    id::{AccountId, OrganizationId, UserId},
+    id::{AccountId, OrganizationId, TeamId, UserId},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,7 +27,13 @@ pub fn account(id: AccountId) -> String {
     format!("{ACCOUNT}{id}")
 }
 
+/// Who listens to a team.
+pub fn team(id: TeamId) -> String {
+    format!("{TEAM}{id}")
+}
+
 const ACCOUNT: &str = "bd-account-";
+const TEAM: &str = "team-";
 
 /// A room that a client names.
 #[derive(Debug, Clone, Deserialize)]
@@ -68,8 +74,8 @@ pub fn greet(shared: Shared, socket: &SocketRef) {
         let answer = match named {
             Ok(named) => {
                 let room = named.room();
-                // One's own rooms are not left; an account's room that was never entered is left all the same.
-                match room.starts_with(ACCOUNT) {
+                // One's own rooms are not left; one that was never entered is left all the same.
+                match room.starts_with(ACCOUNT) || room.starts_with(TEAM) {
                     true => {
                         socket.leave(room);
                         Ok(())
@@ -94,14 +100,20 @@ pub fn greet(shared: Shared, socket: &SocketRef) {
 }
 
 async fn enter(shared: &Shared, socket: &SocketRef, room: &str) -> Result<(), Problem> {
-    let id: AccountId = room.strip_prefix(ACCOUNT).and_then(|id| id.parse().ok()).ok_or_else(|| unknown(room))?;
     let client = socket.extensions.get::<Client>().ok_or_else(|| unknown(room))?;
-    // Whoever may see the account may listen to it: another organisation's is not found.
     let handle = shared.crm().with_scope(client.scope());
-    handle.call("accounts.get", json!(id)).await.map_err(|error: Error| match error.kind() {
+    let refused = |error: Error| match error.kind() {
         dealwright::ErrorKind::NotFound => unknown(room),
         _ => error.into(),
-    })?;
+    };
+    if let Some(id) = room.strip_prefix(TEAM).and_then(|id| id.parse::<TeamId>().ok()) {
+        handle.teams().listen(id).await.map_err(refused)?;
+        socket.join(team(id));
+        return Ok(());
+    }
+    let id: AccountId = room.strip_prefix(ACCOUNT).and_then(|id| id.parse().ok()).ok_or_else(|| unknown(room))?;
+    // Whoever may see the account may listen to it: another organisation's is not found.
+    handle.call("accounts.get", json!(id)).await.map_err(refused)?;
     // The room of the account as it is named by us, whatever form of the id was sent.
     socket.join(account(id));
     Ok(())

@@ -7,7 +7,10 @@ use axum::{
 };
 use dealwright::{
     read_input,
-    services::identity::{Refresh, SignIn, SignUp, SignedIn, TokenState},
+    services::{
+        identity::{AcceptInvitation, Refresh, SignIn, SignUp, SignedIn, Switch, TokenState},
+        organization::Belonging,
+    },
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -53,7 +56,8 @@ const fn auth(path: &'static str, name: &'static str) -> ShellRoute {
 }
 
 pub(super) const SIGN_UP: ShellRoute = ShellRoute {
-    doc: "Makes a user and their organisation with its default pipeline, and signs them in.",
+    doc: "Makes a user and signs them in: with an organisation of their own and its default pipeline, or by `invite_token` in \
+          the one that has invited them.",
     status: 201,
     input: schema!(SignUp),
     output: schema!(SignedIn),
@@ -121,6 +125,38 @@ pub(super) const SIGN_OUT: ShellRoute = ShellRoute {
         })
     },
     ..auth("/api/auth/signout", "auth.sign_out")
+};
+
+pub(super) const SWITCH: ShellRoute = ShellRoute {
+    doc: "Answers a new pair of tokens for another organisation that the caller belongs to.",
+    signed_in: true,
+    input: schema!(Switch),
+    output: schema!(SignedIn),
+    problems: &[400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503],
+    handler: |shared, request| {
+        Box::pin(async move {
+            let scope = shared.scope(request.headers()).await?;
+            let answer = shared.crm().identity().switch(&scope, read::<Switch>(request).await?).await?;
+            Ok(json(StatusCode::OK, &answer))
+        })
+    },
+    ..auth("/api/auth/switch", "auth.switch")
+};
+
+pub(super) const ACCEPT: ShellRoute = ShellRoute {
+    doc: "Makes the caller a member of the organisation that has invited their address.",
+    signed_in: true,
+    input: schema!(AcceptInvitation),
+    output: schema!(Belonging),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let scope = shared.scope(request.headers()).await?;
+            let given = read::<AcceptInvitation>(request).await?;
+            let answer = shared.crm().identity().accept_invitation(&scope, given).await?;
+            Ok(json(StatusCode::OK, &answer))
+        })
+    },
+    ..auth("/api/team/invitations/accept", "invitations.accept")
 };
 
 async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {

@@ -57,6 +57,8 @@ pub const SHELL_ROUTES: &[ShellRoute] = &[
     auth::REFRESH,
     auth::VERIFY,
     auth::SIGN_OUT,
+    auth::SWITCH,
+    auth::ACCEPT,
     media::UPLOAD,
     media::DOWNLOAD,
     public::HEALTH,

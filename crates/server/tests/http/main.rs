@@ -11,3 +11,4 @@ mod lists;
 mod media;
 mod server;
 mod tables;
+mod team;

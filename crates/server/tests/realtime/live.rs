@@ -40,7 +40,8 @@ impl Live {
             email: format!("{name}@acme.example"),
             password: "correct horse".to_owned(),
             name: name.to_owned(),
-            organization_name: format!("{name}'s"),
+            organization_name: Some(format!("{name}'s")),
+            invite_token: None,
         };
         self.crm.identity().sign_up(new).await.unwrap()
     }

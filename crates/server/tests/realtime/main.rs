@@ -102,6 +102,40 @@ async fn messages_reach_who_listens_to_the_account_and_bodies_who_may_read_them(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_teams_room_is_its_members_and_admins_and_is_heard_once() {
+    let live = Live::start().await;
+    let una = live.sign_up("una").await;
+    let (max, eve) = (live.join(&una, "max").await, live.join(&una, "eve").await);
+    let team = live.call(&una, "teams.create", json!({"name": "Closers"})).await["id"].clone();
+    live.call(&una, "teams.add_member", json!({"id": team, "user_id": max.user.id})).await;
+    let room = format!("team-{}", team.as_str().unwrap());
+    let stranger = live.sign_up("bob").await;
+    let (node, python) = (SocketIoClient::node().unwrap(), SocketIoClient::python().unwrap());
+    for other in [&eve, &stranger] {
+        let heard = node.listen(&live.url, &other.access_token, &[&room], None).unwrap();
+        assert_eq!(hear(&heard, "subscribed")["ack"]["error"]["code"], "not_found");
+    }
+    // The owner may listen to every team.
+    let unas = node.listen(&live.url, &una.access_token, &[&room], None).unwrap();
+    let maxs = python.listen(&live.url, &max.access_token, &[&room], None).unwrap();
+    for heard in [&unas, &maxs] {
+        assert_eq!(hear(heard, "subscribed")["ack"], json!({"ok": true}));
+    }
+    let ada = live.call(&una, "contacts.create", json!({"name": "Ada", "team_id": team})).await["id"].clone();
+    let stages = live.call(&una, "stages.list", json!({})).await;
+    live.call(&una, "contacts.move", json!({"contact_id": ada, "stage_id": stages["data"][1]["id"]})).await;
+    live.call(&una, "contacts.update", json!({"id": ada, "patch": {"team_id": null}})).await;
+    live.call(&una, "contacts.update", json!({"id": ada, "patch": {"source": "last"}})).await;
+    for heard in [&unas, &maxs] {
+        // In the organisation's room and in the team's, each socket hears each event once.
+        for expected in ["stage-changed", "team_id", "last"] {
+            let line = heard.await_line(|line| line.contains("stage-") || line.contains("client-")).unwrap();
+            assert!(line.contains(expected), "{expected} is expected: {line}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statuses_and_notifications_reach_whom_they_concern() {
     let live = Live::start().await;
     let una = live.sign_up("una").await;

@@ -214,6 +214,7 @@ pub enum WorkEnd {
 
 /// Tables that may change without an event: book-keeping, not facts.
 const NOTED: &[&str] = &[
+    "assignment_turns",
     "account_cursors",
     "credentials",
     "idempotency_keys",

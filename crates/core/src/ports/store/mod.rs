@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod idempotency;
 pub mod listing;
+pub mod people;
 pub mod reads;
 pub mod record;
 pub mod value;
@@ -12,6 +13,7 @@ use async_trait::async_trait;
 pub use self::{
     batch::{Batch, Guard, Must, Update, WorkEnd, WorkItem, Write},
     listing::{Bounds, Field, FieldKind, Filter, Is, Place, SortBy, field_named, fields},
+    people::{MemberReads, TeamReads},
     reads::*,
     record::{Record, Row, RuleVersion, TABLES, Table},
     value::{Column, Value},
@@ -30,6 +32,8 @@ pub trait Store:
     + AutomationReads
     + JobReads
     + IdentityReads
+    + MemberReads
+    + TeamReads
     + WorkQueue
     + Send
     + Sync

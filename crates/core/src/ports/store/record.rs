@@ -14,10 +14,11 @@ use crate::{
         media::Media,
         message::Message,
         notification::Notification,
-        organization::{Credential, Membership, Organization, SignInSession, User},
+        organization::{Credential, Invitation, Membership, Organization, SignInSession, User},
         pipeline::{Pipeline, Stage, StageMove},
         rule::Rule,
         run::{Run, Timer},
+        team::{AssignmentTurn, Team, TeamMember},
     },
     error::{Error, Result},
     ports::store::{
@@ -103,11 +104,15 @@ macro_rules! records {
 }
 
 records! {
-    Organization = "organizations" (global) key [id] { id, name, time_zone, created_at, updated_at, version }
-    User = "users" (global) key [id] { id, email, name, created_at }
+    Organization = "organizations" (global) key [id] { id, name, time_zone, locale, currency, created_at, updated_at, version }
+    User = "users" (global) key [id] { id, email, name, avatar_url, time_zone, locale, preferences, created_at }
     Credential = "credentials" (global) key [user_id] { user_id, password_hash, updated_at }
     Membership = "memberships" (global) key [organization_id, user_id] { organization_id, user_id, role, created_at }
     SignInSession = "sessions" (global) key [id] { id, user_id, organization_id, refresh_hash, previous_hash, refreshed_at, expires_at, revoked_at, created_at }
+    Invitation = "invitations" (global) key [id] { id, organization_id, email, role, team_id, invited_by, token_hash, status, expires_at, created_at }
+    Team = "teams" key [organization_id, id] { id, organization_id, name, name_key, created_at, updated_at, version }
+    TeamMember = "team_members" key [organization_id, team_id, user_id] { organization_id, team_id, user_id, created_at }
+    AssignmentTurn = "assignment_turns" key [organization_id, pool_id, user_id] { organization_id, pool_id, user_id, last_at, version }
     Pipeline = "pipelines" key [organization_id, id] { id, organization_id, name, is_default, created_at, updated_at, version }
     Stage = "stages" key [organization_id, id] { id, organization_id, pipeline_id, name, order_index, color, kind, probability, automation_rules, created_at, updated_at, version }
     Contact = "contacts" key [organization_id, id] {

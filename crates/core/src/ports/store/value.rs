@@ -10,10 +10,13 @@ use crate::{
         account::{AccountSource, AccountStatus, Visibility},
         chat::{ChatState, LastMessage},
         contact::{Handles, IdentityKind},
+        currency::Currency,
         custom_field::{CustomKind, Noun},
         event::{Change, EventKind, SubjectKind},
         job::{JobKind, JobState, Lane},
         message::{Content, Direction, MessageStatus, Sender},
+        notification::Preferences,
+        organization::InvitationStatus,
         pipeline::StageKind,
         rule::RulePlan,
         run::RunOutcome,
@@ -99,6 +102,7 @@ id_columns!(
     OrganizationId,
     UserId,
     TeamId,
+    InvitationId,
     SessionId,
     ContactId,
     CompanyId,
@@ -145,7 +149,9 @@ word_columns!(
     MessageStatus,
     StageKind,
     RunOutcome,
-    Role
+    Role,
+    InvitationStatus,
+    Currency
 );
 
 fn to_json<T: Serialize>(value: &T) -> Value {
@@ -178,6 +184,7 @@ json_columns!(
     Sender,
     Content,
     RulePlan,
+    Preferences,
     Actor,
     Cause,
 );

@@ -5,13 +5,19 @@ use serde_json::{Value, json};
 use crate::{
     domain::{
         contact::Contact,
-        rule::{Action, Facts},
+        notification::NotificationKind,
+        organization::Member,
+        rule::{Action, Assignee, Facts},
         template,
     },
     error::{Error, Result},
-    id::{ContactId, RuleId, StageId},
+    id::{ContactId, RuleId, StageId, UserId},
     scope::Role,
-    services::{contacts, messaging, notifications, pipeline, unit::Unit},
+    services::{
+        contacts, messaging, notifications, pipeline,
+        team::{self, Strategy},
+        unit::Unit,
+    },
 };
 
 /// Applies the actions of one run, in order. Answers whether one of them was `stop`.
@@ -37,14 +43,7 @@ pub(crate) async fn apply(
                 move_to_stage(unit, rule.1, needed()?, name, stages, pipeline_id.as_ref()).await?
             }
             Action::NotifyTeam { text } => notify_team(unit, rule, contact, facts, text.as_deref()).await?,
-            Action::AssignTo(user) => {
-                let user = *user;
-                contacts::change(unit, needed()?, |contact| {
-                    contact.assigned_to = Some(user);
-                    Ok(())
-                })
-                .await?;
-            }
+            Action::AssignTo(assignee) => assign_to(unit, needed()?, assignee).await?,
             Action::AddTag(tag) => {
                 contacts::change(unit, needed()?, |contact| {
                     contact.tags.push(tag.clone());
@@ -88,7 +87,35 @@ async fn move_to_stage(
     Ok(())
 }
 
-/// Tells the contact's assignee and the owners and admins, each once.
+async fn assign_to(unit: &mut Unit, contact: ContactId, assignee: &Assignee) -> Result<()> {
+    let (strategy, team) = match assignee {
+        Assignee::User(user) => {
+            let user = *user;
+            return give(unit, contact, |contact| contact.assigned_to = Some(user)).await;
+        }
+        Assignee::Team(team) => {
+            let team = *team;
+            return give(unit, contact, |contact| contact.team_id = Some(team)).await;
+        }
+        Assignee::RoundRobin(team) => (Strategy::RoundRobin, *team),
+        Assignee::LeastBusy(team) => (Strategy::LeastBusy, *team),
+    };
+    let own = contacts::contact(unit, contact).await?.team_id;
+    let pool = team::candidates(unit, team.or(own)).await?;
+    let chosen = team::choose(unit, &pool, strategy, 1).await?.into_iter().next();
+    give(unit, contact, |contact| contact.assigned_to = chosen).await
+}
+
+async fn give(unit: &mut Unit, contact: ContactId, change: impl FnOnce(&mut Contact)) -> Result<()> {
+    contacts::change(unit, contact, |contact| {
+        change(contact);
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+/// Tells the contact's team; without one its assignee and the owners and admins, each once.
 async fn notify_team(
     unit: &mut Unit,
     rule: (RuleId, &str),
@@ -96,27 +123,40 @@ async fn notify_team(
     facts: &Facts,
     text: Option<&str>,
 ) -> Result<()> {
-    let members = unit.store().members(unit.organization_id()).await?;
     let title = match (text, contact) {
         (Some(text), _) => template::render(text, facts),
         (None, Some(contact)) => format!("{}: rule {} asks for your attention", contact.name, rule.1),
         (None, None) => format!("Rule {} asks for your attention", rule.1),
     };
-    for member in members {
-        let assigned = contact.is_some_and(|contact| contact.assigned_to == Some(member.user_id));
-        if assigned || matches!(member.role, Role::Owner | Role::Admin) {
-            notifications::notify(
-                unit,
-                notifications::NewNotification {
-                    user_id: member.user_id,
-                    kind: "rule.notify_team",
-                    title: title.clone(),
-                    body: None,
-                    contact_id: contact.map(|contact| contact.id),
-                    rule_id: Some(rule.0),
-                },
-            )?;
-        }
+    // As the run's earlier actions leave it: a rule that gives it to a team tells that team.
+    let present = match contact {
+        Some(contact) => contacts::find(unit, contact.id).await?,
+        None => None,
+    };
+    let organization = unit.organization_id();
+    let of_team = match present.as_ref().and_then(|contact| contact.team_id) {
+        Some(team) => unit.store().all_team_members(organization, team).await?,
+        None => Vec::new(),
+    };
+    let told: Vec<UserId> = if of_team.is_empty() {
+        let assignee = present.as_ref().and_then(|contact| contact.assigned_to);
+        let members = unit.store().members(organization).await?;
+        let concerned = |it: &Member| assignee == Some(it.user_id) || matches!(it.role, Role::Owner | Role::Admin);
+        members.into_iter().filter(concerned).map(|it| it.user_id).collect()
+    } else {
+        of_team.into_iter().map(|it| it.user_id).collect()
+    };
+    notifications::meet_users(unit, &told).await?;
+    for user_id in told {
+        let new = notifications::NewNotification {
+            user_id,
+            kind: NotificationKind::RuleNotifyTeam,
+            title: title.clone(),
+            body: None,
+            contact_id: contact.map(|contact| contact.id),
+            rule_id: Some(rule.0),
+        };
+        notifications::notify(unit, new).await?;
     }
     Ok(())
 }

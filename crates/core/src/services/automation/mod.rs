@@ -12,7 +12,7 @@ pub(crate) use self::{
     actions::apply,
     cache::{LoadedRule, RuleCache, RuleSet},
     facts::{Circumstances, Surroundings, gather, would_hold},
-    rules::{create, delete, get, list, pause, update, versions},
+    rules::{create, delete, get, list, pause, replan_schedules, update, versions},
     runs::{explain, list_runs},
     timers::{next_schedule, plant, replant, tend},
 };

@@ -8,6 +8,7 @@ use crate::{
     domain::{
         event::{EventKind, Subject},
         job::{JobKind, Lane},
+        notification::NotificationKind,
         rule::{Rule, Trigger},
     },
     error::{Error, ErrorKind, Result},
@@ -231,6 +232,7 @@ async fn directory(unit: &Unit) -> Result<Directory> {
     Ok(Directory {
         pipelines: store.pipelines(organization).await?.into_iter().map(|it| (it.id, it.name)).collect(),
         stages: store.stages(organization).await?.into_iter().map(|it| (it.id, it.pipeline_id, it.name)).collect(),
+        teams: store.all_teams(organization).await?.into_iter().map(|it| (it.id, it.name)).collect(),
         users: store.members(organization).await?.into_iter().map(|it| (it.user_id, it.email, it.name)).collect(),
     })
 }
@@ -378,6 +380,18 @@ async fn begin(unit: &mut Unit, rule: &Rule) -> Result<()> {
     Ok(())
 }
 
+/// Plants anew the schedules that go by the organisation's time zone, which has changed.
+pub(crate) async fn replan_schedules(unit: &mut Unit) -> Result<()> {
+    for rule in unit.store().rules(unit.organization_id()).await? {
+        let zoneless = rule.plan.schedule.as_ref().is_some_and(|schedule| schedule.time_zone.is_none());
+        if rule.enabled && zoneless {
+            unit.batch.uproot(Lane::Schedule, rule.id.uuid());
+            begin(unit, &rule).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Forgets what a rule waited for. Work items whose timer is gone are dropped when they come due.
 fn end(unit: &mut Unit, rule: &Rule) -> Result<()> {
     use crate::ports::store::{Column, Record};
@@ -473,13 +487,14 @@ pub(crate) async fn pause(unit: &mut Unit, id: RuleId, reason: String) -> Result
                 unit,
                 notifications::NewNotification {
                     user_id: member.user_id,
-                    kind: "rule.paused",
+                    kind: NotificationKind::RulePaused,
                     title: format!("Rule {} was paused", after.name),
                     body: Some(reason.clone()),
                     contact_id: None,
                     rule_id: Some(id),
                 },
-            )?;
+            )
+            .await?;
         }
     }
     Ok(())

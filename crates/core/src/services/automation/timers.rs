@@ -79,14 +79,16 @@ pub(crate) fn replant(unit: &mut Unit, again: Option<Duration>, timer: &Timer) -
 
 /// When a schedule rule comes due next after `after`, in its own time zone or the organisation's. Instants that a clock
 /// change skips move to the next that exists; those that it repeats happen once (croner's rule).
-pub(crate) async fn next_schedule(unit: &Unit, plan: &RulePlan, after: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+pub(crate) async fn next_schedule(
+    unit: &mut Unit,
+    plan: &RulePlan,
+    after: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>> {
     let Some(schedule) = &plan.schedule else { return Ok(None) };
     let zone = match &schedule.time_zone {
         Some(zone) => zone.clone(),
-        None => {
-            let organization = unit.store().organization(unit.organization_id()).await?;
-            organization.map_or_else(|| "UTC".to_owned(), |it| it.time_zone)
-        }
+        // As this unit leaves it.
+        None => unit.organization().await?.time_zone,
     };
     let zone: chrono_tz::Tz = zone.parse().map_err(|_| Error::internal(format!("{zone:?} is no time zone")))?;
     let cron: croner::Cron = schedule.cron.parse().map_err(|e: croner::errors::CronError| {

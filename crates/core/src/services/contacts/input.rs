@@ -46,7 +46,7 @@ pub struct NewContact {
     /// Who looks after them: a member.
     #[serde(default)]
     pub assigned_to: Option<UserId>,
-    /// The team that does. This build keeps no teams.
+    /// The team that does.
     #[serde(default)]
     pub team_id: Option<TeamId>,
     /// Where they came from, at most 100 characters.
@@ -184,7 +184,7 @@ pub struct ListContacts {
     pub assigned_to: Option<UserId>,
     /// Working there.
     pub company_id: Option<CompanyId>,
-    /// Looked after by this team.
+    /// Of this team.
     pub team_id: Option<TeamId>,
     /// From this source.
     pub source: Option<String>,

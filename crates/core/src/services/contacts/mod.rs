@@ -16,7 +16,7 @@ pub use self::input::{
     BatchContact, ContactBatch, ContactPatch, DeleteContact, HandlesPatch, ListContacts, ListHistory, MoveContact,
     NewContact, UpdateContact, UpsertContact,
 };
-pub(crate) use self::write::{change, set_score};
+pub(crate) use self::write::{change, give, set_score, tell_assignee};
 use crate::{
     domain::{
         contact::{Contact, Handles, identities},
@@ -26,9 +26,12 @@ use crate::{
         text,
     },
     error::{Error, Result},
-    id::{ContactId, EventId, Id},
+    id::{ContactId, EventId, Id, TeamId, UserId},
     page::{Page, PageRequest},
-    ports::{connector::Address, store::Holder},
+    ports::{
+        connector::Address,
+        store::{Column, Filter, Holder, Is, Place, field_named},
+    },
     services::{
         batch::{BatchOutcome, Outcomes, read_item},
         fields,
@@ -50,6 +53,13 @@ pub(crate) async fn contact(unit: &mut Unit, id: ContactId) -> Result<Contact> {
 }
 
 pub(crate) async fn create(unit: &mut Unit, input: NewContact) -> Result<Contact> {
+    let contact = make(unit, input).await?;
+    tell_assignee(unit, contact.assigned_to, std::slice::from_ref(&contact)).await?;
+    Ok(contact)
+}
+
+/// Makes a contact; that it was assigned to somebody is still to be told.
+async fn make(unit: &mut Unit, input: NewContact) -> Result<Contact> {
     let draft = Contact {
         name: input.name,
         emails: input.emails,
@@ -144,12 +154,21 @@ pub(crate) async fn create_batch(unit: &mut Unit, input: ContactBatch) -> Result
     let items: Vec<_> =
         input.items.into_iter().map(|item| (item.reference, read_item::<NewContact>(item.contact))).collect();
     look_up(unit, items.iter().filter_map(|(_, new)| new.as_ref().ok())).await?;
+    let mut assigned: BTreeMap<UserId, Vec<Contact>> = BTreeMap::new();
     for (reference, new) in items {
         let made = match new {
-            Ok(new) => create(unit, new).await.map(|contact| contact.id.uuid()),
+            Ok(new) => make(unit, new).await,
             Err(error) => Err(error),
         };
-        outcome.add(reference, made)?;
+        if let Ok(contact) = &made
+            && let Some(user) = contact.assigned_to
+        {
+            assigned.entry(user).or_default().push(contact.clone());
+        }
+        outcome.add(reference, made.map(|contact| contact.id.uuid()))?;
+    }
+    for (user, contacts) in assigned {
+        tell_assignee(unit, Some(user), &contacts).await?;
     }
     Ok(outcome.end())
 }
@@ -192,7 +211,29 @@ pub(crate) async fn upsert(unit: &mut Unit, input: UpsertContact) -> Result<Cont
     let contact = write::checked(unit, None, draft).await?;
     let holders = index::holders(unit, &contact.identities()).await?;
     refuse_duplicate(&holders)?;
-    write::insert(unit, contact, &holders).await.map_err(|error| fields::raced(error, &system))
+    let contact = write::insert(unit, contact, &holders).await.map_err(|error| fields::raced(error, &system))?;
+    tell_assignee(unit, contact.assigned_to, std::slice::from_ref(&contact)).await?;
+    Ok(contact)
+}
+
+/// Of one of these teams, or of none. Most contacts are: a test of each row, never a way to find them.
+fn shared_with(teams: impl Iterator<Item = TeamId>) -> Result<Filter> {
+    let field = field_named(Noun::Contact, "team_id").ok_or_else(|| Error::internal("contacts have no team"))?;
+    let teams: Vec<_> = teams.map(|team| team.to_value()).collect();
+    let mut any = vec![Filter::Test(Place::Field(field), Is::Exists(false))];
+    if !teams.is_empty() {
+        any.push(Filter::Test(Place::Field(field), Is::AnyOf(teams)));
+    }
+    Ok(Filter::Any(any))
+}
+
+/// The contacts of the caller's teams, and those of no team.
+pub(crate) async fn list_shared(unit: &mut Unit, input: ListContacts) -> Result<Page<Contact>> {
+    let (organization, user) = (unit.organization_id(), unit.scope().require_user()?);
+    let (filter, sort, page) = input.parts(unit).await?;
+    let teams = unit.store().teams_of(organization, &[user]).await?;
+    let filter = Filter::All(vec![filter, shared_with(teams.into_iter().map(|(_, team)| team))?]);
+    unit.store().contacts(organization, &filter, &sort, &page).await
 }
 
 pub(crate) async fn update(unit: &mut Unit, input: UpdateContact) -> Result<Contact> {
@@ -226,7 +267,8 @@ pub(crate) async fn restore(unit: &mut Unit, id: ContactId) -> Result<Contact> {
     if before.deleted_at.is_none() {
         return Ok(before);
     }
-    let after = Contact { deleted_at: None, ..before.clone() };
+    let mut after = Contact { deleted_at: None, ..before.clone() };
+    write::drop_gone(unit, &mut after).await?;
     write::replace(unit, EventKind::ContactRestored, &before, after).await
 }
 

@@ -1,14 +1,15 @@
 //! Writing contacts: every change of a contact goes through here, with its event and the rows by which it is found.
 
 use crate::{
-    domain::{contact::Contact, custom_field::Noun, event::EventKind},
+    domain::{contact::Contact, custom_field::Noun, event::EventKind, notification::NotificationKind},
     error::Result,
-    id::{ContactId, Id},
+    id::{ContactId, Id, UserId},
     ports::store::{Holder, Update},
     services::{
         companies, contacts,
         contacts::index::Index,
         fields::{self, Rows, Side},
+        notifications::{self, NewNotification},
         pipeline,
         unit::Unit,
     },
@@ -30,6 +31,12 @@ pub(super) async fn checked(unit: &mut Unit, before: Option<&Contact>, mut conta
         && !unit.is_member(user).await?
     {
         flaws.add("/assigned_to", "unknown", format!("{user} is no member of the organisation"));
+    }
+    if let Some(team) = contact.team_id
+        && before.is_none_or(|before| before.team_id != Some(team))
+        && unit.store().team(unit.organization_id(), team).await?.is_none()
+    {
+        flaws.add("/team_id", "unknown", format!("team {team} does not exist"));
     }
     flaws.end()?;
     Ok(contact)
@@ -68,6 +75,7 @@ pub(super) async fn replace(unit: &mut Unit, kind: EventKind, before: &Contact, 
     let index = Index::between(unit, before, &after).await?;
     let rows = Rows::between(unit, Noun::Contact, side(before), side(&after)).await?;
     let (fact, after) = unit.fact(kind, after.id)?.edit(before, &after)?;
+    let fact = pipeline::of_team(fact, after.team_id);
     rows.write(index.write(fact.changes(Some(before), &after)));
     Ok(after)
 }
@@ -85,7 +93,52 @@ pub(crate) async fn change(
     if after == before {
         return Ok(before);
     }
-    replace(unit, EventKind::ContactUpdated, &before, after).await
+    let after = replace(unit, EventKind::ContactUpdated, &before, after).await?;
+    if after.assigned_to != before.assigned_to {
+        tell_assignee(unit, after.assigned_to, std::slice::from_ref(&after)).await?;
+    }
+    Ok(after)
+}
+
+/// Changes who looks after contacts. Those whom nothing changes for are not written.
+pub(crate) async fn give(unit: &mut Unit, contacts: Vec<Contact>, change: impl Fn(&mut Contact)) -> Result<()> {
+    for contact in contacts {
+        let Some(before) = unit.meet(contact)? else { continue };
+        let mut after = before.clone();
+        change(&mut after);
+        if after != before {
+            replace(unit, EventKind::ContactUpdated, &before, after).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells somebody that contacts were assigned to them, unless they did it themselves: once, however many there are.
+pub(crate) async fn tell_assignee(unit: &mut Unit, user: Option<UserId>, contacts: &[Contact]) -> Result<()> {
+    let Some(user_id) = user.filter(|user| unit.scope().user_id() != Some(*user)) else { return Ok(()) };
+    let (title, contact_id) = match contacts {
+        [] => return Ok(()),
+        [one] => (format!("{} was assigned to you", one.name), Some(one.id)),
+        several => (format!("{} contacts were assigned to you", several.len()), None),
+    };
+    let kind = NotificationKind::Assigned;
+    notifications::notify(unit, NewNotification { user_id, kind, title, body: None, contact_id, rule_id: None }).await
+}
+
+/// Takes away a member and a team that are gone, of a contact that nobody saw meanwhile.
+pub(super) async fn drop_gone(unit: &Unit, contact: &mut Contact) -> Result<()> {
+    let organization = unit.organization_id();
+    if let Some(user) = contact.assigned_to
+        && unit.store().membership(organization, user).await?.is_none()
+    {
+        contact.assigned_to = None;
+    }
+    if let Some(team) = contact.team_id
+        && unit.store().team(organization, team).await?.is_none()
+    {
+        contact.team_id = None;
+    }
+    Ok(())
 }
 
 /// Sets what rules think of a contact. Activity: changes no version.
@@ -95,6 +148,7 @@ pub(crate) async fn set_score(unit: &mut Unit, id: ContactId, score: i64) -> Res
         return Ok(());
     }
     let update = Update::of(&before).set("score", &score).expect("score", &before.score);
-    unit.fact(EventKind::ContactUpdated, id)?.change("score", before.score, score).touch(update);
+    let fact = unit.fact(EventKind::ContactUpdated, id)?.change("score", before.score, score).touch(update);
+    pipeline::of_team(fact, before.team_id);
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod access;
 mod check;
+mod invitations;
 mod organizations;
 mod passwords;
 mod refresh_token;
@@ -12,11 +13,15 @@ mod token_keys;
 
 use std::fmt;
 
+pub(crate) use self::invitations::{
+    create as invite, get as get_invitation, list as list_invitations, revoke as revoke_invitation,
+};
 pub use self::{
     access::TokenState,
+    invitations::{AcceptInvitation, InvitationView, ListInvitations, NewInvitation},
     organizations::{NewOrganization, NewUser, OrganizationWithOwner},
     sessions::Refresh,
-    sign_in::{SignIn, SignUp, SignedIn},
+    sign_in::{SignIn, SignUp, SignedIn, Switch},
     token_keys::TokenKeys,
 };
 use self::{access::VerifiedTokens, passwords::Passwords};

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{
+        currency::Currency,
         event::EventKind,
+        notification::Preferences,
         organization::{Credential, Member, Membership, Organization, User},
         text::{self, Flaws},
     },
@@ -25,6 +27,8 @@ use crate::{
 
 /// The time zone of a new organisation.
 const TIME_ZONE: &str = "UTC";
+/// Its language.
+const LOCALE: &str = "en";
 
 /// An organisation to be made.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -81,12 +85,21 @@ impl Person {
             Some(password) => Some(engine.identity.passwords.hash(&engine.env, password).await?),
             None => None,
         };
-        let user = User { id: engine.env.id()?, email, name, created_at: engine.env.now() };
+        let user = User {
+            id: engine.env.id()?,
+            email,
+            name,
+            avatar_url: None,
+            time_zone: None,
+            locale: None,
+            preferences: Preferences::default(),
+            created_at: engine.env.now(),
+        };
         Ok(Self { user, password_hash })
     }
 }
 
-fn email_taken(email: &str) -> Error {
+pub(super) fn email_taken(email: &str) -> Error {
     Error::conflict("email_taken", format!("{email} has signed up already: sign in instead"))
 }
 
@@ -105,10 +118,16 @@ pub(super) async fn join(
     let fact = unit.fact(EventKind::OrganizationUpdated, organization.id)?;
     let fact = if is_new { fact.changes(None, organization).insert(organization) } else { fact };
     fact.change("members", None::<UserId>, person.user.id)
+        .data("what", "member.added")
         .data("user_id", person.user.id)
         .data("role", role)
         .insert(&person.user);
     membership(unit, organization.id, person.user.id, role)?;
+    credential(unit, person)
+}
+
+/// Writes a new person's password, if they have one.
+pub(super) fn credential(unit: &mut Unit, person: &Person) -> Result<()> {
     if let Some(password_hash) = person.password_hash.clone() {
         let credential = Credential { user_id: person.user.id, password_hash, updated_at: unit.now() };
         unit.note(Write::insert(&credential))?;
@@ -116,7 +135,7 @@ pub(super) async fn join(
     Ok(())
 }
 
-fn membership(unit: &mut Unit, organization: OrganizationId, user: UserId, role: Role) -> Result<()> {
+pub(super) fn membership(unit: &mut Unit, organization: OrganizationId, user: UserId, role: Role) -> Result<()> {
     let membership = Membership { organization_id: organization, user_id: user, role, created_at: unit.now() };
     unit.note(Write::insert(&membership))
 }
@@ -128,6 +147,8 @@ pub(super) async fn found(unit: &mut Unit, name: String, owner: &Person) -> Resu
         id: unit.organization_id(),
         name,
         time_zone: TIME_ZONE.to_owned(),
+        locale: LOCALE.to_owned(),
+        currency: Currency::default(),
         created_at: now,
         updated_at: now,
         version: 1,
@@ -234,6 +255,7 @@ async fn admit(unit: &mut Unit, user: User, role: Role) -> Result<Member> {
     }
     unit.fact(EventKind::OrganizationUpdated, organization)?
         .change("members", None::<UserId>, user.id)
+        .data("what", "member.added")
         .data("user_id", user.id)
         .data("role", role);
     membership(unit, organization, user.id, role)?;

@@ -1,6 +1,6 @@
 //! Signing up and signing in by e-mail address and password.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,8 @@ use crate::{
         identity::{
             Identity, access,
             check::{self, comparable},
-            organizations::{Person, found},
+            invitations::{redeem, redeemable},
+            organizations::{Person, credential, email_taken, found},
             refresh_token::RefreshToken,
             sessions::KEPT,
         },
@@ -28,7 +29,7 @@ use crate::{
     },
 };
 
-/// Somebody who signs up and founds an organisation.
+/// Somebody who signs up: to found an organisation, or to join the one that has invited them.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignUp {
@@ -41,9 +42,13 @@ pub struct SignUp {
     /// What people call them.
     #[schemars(example = &"Una", length(min = 1, max = 200))]
     pub name: String,
-    /// What people call the organisation.
+    /// What people call the organisation that they found. Either this or `invite_token` is needed.
+    #[serde(default)]
     #[schemars(example = &"Acme", length(min = 1, max = 200))]
-    pub organization_name: String,
+    pub organization_name: Option<String>,
+    /// The token of the invitation that they accept; its address must be theirs.
+    #[serde(default)]
+    pub invite_token: Option<String>,
 }
 
 /// Somebody who signs in.
@@ -56,6 +61,14 @@ pub struct SignIn {
     /// Their password.
     #[schemars(example = "correct horse battery")]
     pub password: String,
+}
+
+/// Where to go on.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Switch {
+    /// An organisation that one belongs to.
+    pub organization_id: OrganizationId,
 }
 
 macro_rules! secretive {
@@ -132,19 +145,36 @@ fn begin_session(unit: &mut Unit, user: UserId, organization: OrganizationId) ->
 }
 
 impl Identity<'_> {
-    /// Makes a user, their organisation with its default pipeline, and a session, in one commit.
+    /// Makes a user and a session, in one commit, and with them an organisation with its default pipeline, or a place in
+    /// the one that has invited them.
     ///
     /// # Errors
-    /// `email_taken`; `validation_failed` with pointers.
+    /// `email_taken`; `validation_failed` with pointers; with a token what
+    /// [`Identity::accept_invitation`] says of it.
     pub async fn sign_up(&self, new: SignUp) -> Result<SignedIn> {
         let engine = &self.0;
         let mut flaws = Flaws::default();
         let email = flaws.take("/email", text::email(&new.email)).unwrap_or_default();
         flaws.take("/password", check::password(&new.password));
         let name = flaws.take("/name", text::name(&new.name)).unwrap_or_default();
-        let organization_name =
-            flaws.take("/organization_name", text::name(&new.organization_name)).unwrap_or_default();
+        let organization_name = match (&new.organization_name, &new.invite_token) {
+            (Some(name), None) => flaws.take("/organization_name", text::name(name)),
+            (None, Some(_)) => None,
+            (None, None) => {
+                flaws.add("/organization_name", "required", "name the organisation to found, or send an invite_token");
+                None
+            }
+            (Some(_), Some(_)) => {
+                let detail = "who is invited joins that organisation: leave organization_name or invite_token out";
+                flaws.add("/organization_name", "invalid", detail);
+                None
+            }
+        };
         flaws.end()?;
+        if let Some(token) = new.invite_token {
+            return self.join_by(token, email, name, &new.password).await;
+        }
+        let organization_name = organization_name.unwrap_or_default();
 
         let owner = Person::new(engine, email, name, Some(&new.password)).await?;
         let scope = Scope::user(engine.env.id()?, owner.user.id, Role::Owner);
@@ -158,6 +188,55 @@ impl Identity<'_> {
             })
         })
         .await?;
+        SignedIn::new(engine, user, organization, &session, &token)
+    }
+
+    /// Signs up by an invitation.
+    async fn join_by(&self, token: String, email: String, name: String, password: &str) -> Result<SignedIn> {
+        let engine = &self.0;
+        // Before the costly hash, and to know whose organisation it is; everything is looked at again in the unit.
+        let probe = Unit::new(Arc::clone(engine), Scope::system(engine.env.id()?));
+        let invitation = redeemable(&probe, "/invite_token", &token, &email).await?;
+        let person = Person::new(engine, email, name, Some(password)).await?;
+        let scope = Scope::user(invitation.organization_id, person.user.id, invitation.role);
+        let user = person.user.clone();
+        let (organization, session, refresh) = commit(engine, &scope, move |unit| {
+            let (token, person) = (token.clone(), person.clone());
+            Box::pin(async move {
+                let invitation = redeemable(unit, "/invite_token", &token, &person.user.email).await?;
+                // Somebody may have signed up since. The unique index has the last word.
+                if unit.store().user_by_email(&person.user.email).await?.is_some() {
+                    return Err(email_taken(&person.user.email));
+                }
+                redeem(unit, &invitation, &person.user, true).await?;
+                credential(unit, &person)?;
+                let organization = unit.organization().await?;
+                let (session, refresh) = begin_session(unit, person.user.id, organization.id)?;
+                Ok((organization, session, refresh))
+            })
+        })
+        .await?;
+        SignedIn::new(engine, user, organization, &session, &refresh)
+    }
+
+    /// Begins a session of the caller in another organisation that they belong to. The one they have goes on.
+    ///
+    /// # Errors
+    /// `not_found` if they are no member of it.
+    pub async fn switch(&self, caller: &Scope, to: Switch) -> Result<SignedIn> {
+        let engine = &self.0;
+        let (user_id, id) = (caller.require_user()?, to.organization_id);
+        let (user, membership, organization) = futures::try_join!(
+            engine.store.user(user_id),
+            engine.store.membership(id, user_id),
+            engine.store.organization(id)
+        )?;
+        let (Some(user), Some(membership), Some(organization)) = (user, membership, organization) else {
+            return Err(Error::not_found("organization", id));
+        };
+        let scope = Scope::user(id, user_id, membership.role);
+        let (session, token) =
+            commit(engine, &scope, move |unit| Box::pin(async move { begin_session(unit, user_id, id) })).await?;
         SignedIn::new(engine, user, organization, &session, &token)
     }
 

@@ -246,6 +246,15 @@ impl<'c> From<&'c Chat> for Edited<'c> {
     }
 }
 
+/// Gives a chat to somebody, or to nobody.
+pub(crate) fn give(unit: &mut Unit, before: &Chat, to: Option<UserId>) -> Result<()> {
+    let after = Chat { assigned_to: to, ..before.clone() };
+    if after != *before {
+        edit(unit, before, &after)?;
+    }
+    Ok(())
+}
+
 /// Writes an edited chat. The changes stand in the event's data: its subject is the contact.
 pub(super) fn edit(unit: &mut Unit, before: &Chat, after: &Chat) -> Result<Chat> {
     let subject = after.contact_id.map_or_else(|| after.id.into(), Subject::from);

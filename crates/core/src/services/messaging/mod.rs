@@ -15,7 +15,7 @@ pub use self::{
     send::{MediaRef, SendMessage},
 };
 pub(crate) use self::{
-    chats::{get as get_chat, list as list_chats, update as update_chat},
+    chats::{get as get_chat, give as give_chat, list as list_chats, update as update_chat},
     clean::clean,
     delivery::{Begun, begin, doubtful, fail, postpone, sent, unsettled},
     ingest::{Arrival, ingest, is_quiet},

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 pub(crate) use self::{
     board::board,
-    moves::{entry, move_contact},
+    moves::{entry, move_contact, of_team},
     pipelines::{create, create_default, delete, get, list, update},
     stages::{create as create_stage, delete as delete_stage, list as list_stages, update as update_stage},
 };

@@ -9,10 +9,13 @@ use crate::{
         text,
     },
     error::{Error, Result},
-    id::{ContactId, StageId},
+    id::{ContactId, StageId, TeamId},
     ports::store::{Column, Record, Update},
     scope::{Actor, Scope},
-    services::{pipeline::referred_stage, unit::Unit},
+    services::{
+        pipeline::referred_stage,
+        unit::{Fact, Unit},
+    },
 };
 
 /// The history's row of a contact's present entry into its stage, made by whoever `scope` is.
@@ -81,7 +84,8 @@ pub(super) fn place(unit: &mut Unit, before: &Contact, stage: &Stage, reason: Op
         expect: Vec::new(),
     };
     let (fact, after) = fact.edit(before, &after)?;
-    fact.changes(Some(before), &after)
+    of_team(fact, after.team_id)
+        .changes(Some(before), &after)
         .data("from_stage_id", before.stage_id)
         .data("to_stage_id", stage.id)
         .data("pipeline_id", stage.pipeline_id)
@@ -92,6 +96,14 @@ pub(super) fn place(unit: &mut Unit, before: &Contact, stage: &Stage, reason: Op
         .insert(&entry)
         .touch(left);
     Ok(after)
+}
+
+/// Stamps the team that a contact belongs to into a fact: its members hear of it.
+pub(crate) fn of_team(fact: Fact<'_>, team: Option<TeamId>) -> Fact<'_> {
+    match team {
+        Some(team) => fact.data("team_id", team),
+        None => fact,
+    }
 }
 
 /// The most contacts that are moved in one unit, when their stage is removed.

@@ -16,8 +16,18 @@ use crate::{
 };
 
 /// Tables that foreign keys of others point at. Their rows go last, after what pointed at them.
-pub(crate) const REFERENCED: &[&str] =
-    &["organizations", "users", "pipelines", "stages", "contacts", "companies", "custom_fields", "accounts", "chats"];
+pub(crate) const REFERENCED: &[&str] = &[
+    "organizations",
+    "users",
+    "teams",
+    "pipelines",
+    "stages",
+    "contacts",
+    "companies",
+    "custom_fields",
+    "accounts",
+    "chats",
+];
 
 /// The script of a batch.
 ///

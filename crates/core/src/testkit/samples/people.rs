@@ -6,8 +6,11 @@ use super::Samples;
 use crate::{
     domain::{
         company::Company,
+        currency::Currency,
         custom_field::{CustomField, CustomKind, Noun},
-        organization::{Credential, Membership, Organization, SignInSession, User},
+        notification::Preferences,
+        organization::{Credential, Invitation, InvitationStatus, Membership, Organization, SignInSession, User},
+        team::{AssignmentTurn, Team, TeamMember, pool},
     },
     id::UserId,
     scope::Role,
@@ -20,6 +23,8 @@ impl Samples {
             id: self.organization_id,
             name: "Acme".to_owned(),
             time_zone: "Europe/Berlin".to_owned(),
+            locale: "de".to_owned(),
+            currency: Currency::default(),
             created_at: Self::epoch(),
             updated_at: Self::epoch(),
             version: 1,
@@ -33,6 +38,10 @@ impl Samples {
             id,
             email: format!("user{number}-{id}@acme.example"),
             name: format!("User {number}"),
+            avatar_url: None,
+            time_zone: None,
+            locale: None,
+            preferences: Preferences::default(),
             created_at: self.hour(99),
         }
     }
@@ -49,6 +58,53 @@ impl Samples {
             user_id: user.id,
             role: self.choose(Role::ALL),
             created_at: self.hour(99),
+        }
+    }
+
+    /// An invitation that can be accepted for a week.
+    pub fn invitation(&mut self) -> Invitation {
+        let created_at = self.hour(99);
+        Invitation {
+            id: self.id(),
+            organization_id: self.organization_id,
+            email: format!("guest{}@acme.example", self.number()),
+            role: self.choose(Role::ALL),
+            team_id: None,
+            invited_by: None,
+            token_hash: self.next().to_be_bytes().to_vec(),
+            status: InvitationStatus::Pending,
+            expires_at: created_at + Duration::days(7),
+            created_at,
+        }
+    }
+
+    /// A team.
+    pub fn team(&mut self) -> Team {
+        let (name, created_at) = (format!("Team {}", self.number()), self.hour(99));
+        Team {
+            id: self.id(),
+            organization_id: self.organization_id,
+            name_key: name.to_lowercase(),
+            name,
+            created_at,
+            updated_at: created_at,
+            version: 1,
+        }
+    }
+
+    /// Somebody's place in it.
+    pub fn team_member(&mut self, team: &Team, user_id: UserId) -> TeamMember {
+        TeamMember { organization_id: self.organization_id, team_id: team.id, user_id, created_at: self.hour(99) }
+    }
+
+    /// Their last turn in it.
+    pub fn turn(&mut self, team: &Team, user_id: UserId) -> AssignmentTurn {
+        AssignmentTurn {
+            organization_id: self.organization_id,
+            pool_id: pool(Some(team.id)),
+            user_id,
+            last_at: self.hour(99),
+            version: 1,
         }
     }
 

@@ -59,6 +59,8 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
     let account = samples.account();
     let chat = samples.chat(&account, Some(&contact));
     let rule = samples.rule();
+    let team = samples.team();
+    let (place, turn) = (samples.team_member(&team, ground.user.id), samples.turn(&team, ground.user.id));
     let event = crate::domain::event::Event { subject_seq: 77, ..samples.event(EventKind::ContactCreated, contact.id) };
     let key = IdempotencyRecord {
         organization_id: id,
@@ -70,6 +72,9 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
         created_at: Samples::epoch(),
     };
     vec![
+        sample(&place),
+        sample(&team),
+        sample(&turn),
         sample(&samples.pipeline()),
         sample(&stage),
         sample(&contact),

@@ -11,6 +11,7 @@ mod jobs;
 mod list;
 mod listing;
 mod messages;
+mod people;
 mod pipelines;
 #[cfg(test)]
 mod plans;

@@ -10,7 +10,7 @@ use super::{
     automation, contacts, fields, identity, jobs,
     list::Order,
     listing::{Listed, Listing},
-    messages, pipelines,
+    messages, people, pipelines,
 };
 use crate::{
     domain::{
@@ -20,6 +20,7 @@ use crate::{
         custom_field::{CustomKind, Noun},
         event::Subject,
         job::JobState,
+        organization::InvitationStatus,
         run::RunOutcome,
     },
     id::*,
@@ -92,6 +93,13 @@ INSERT INTO events SELECT pg_temp.n(i), pg_temp.n(o), 'contact.updated', 'contac
 INSERT INTO subjects SELECT pg_temp.n(o), pg_temp.n(i), 'contact', 100, 90 FROM generate_series(1, 2) o, generate_series(0, 199) i;
 INSERT INTO sessions SELECT pg_temp.n(i), pg_temp.n(i), pg_temp.n(1), uuid_send(pg_temp.n(i)), uuid_send(pg_temp.n(i + 1)), i, i, NULL, i
     FROM generate_series(1, 20000) i;
+INSERT INTO users SELECT pg_temp.n(i), i || '@example.org', 'U', NULL, NULL, NULL, '{}', i FROM generate_series(1, 5000) i;
+INSERT INTO memberships SELECT pg_temp.n(o), pg_temp.n(i), 'member', i FROM generate_series(1, 2) o, generate_series(1, 5000) i;
+INSERT INTO invitations SELECT pg_temp.n(o * 100000 + i), pg_temp.n(o), i || '@example.org', 'member', NULL, NULL,
+    uuid_send(pg_temp.n(o * 100000 + i)), CASE WHEN i % 20 = 0 THEN 'pending' ELSE 'accepted' END, i, i
+    FROM generate_series(1, 2) o, generate_series(1, 5000) i;
+INSERT INTO teams SELECT pg_temp.n(i), pg_temp.n(o), 'T' || i, 't' || i, i, i, 1 FROM generate_series(1, 2) o, generate_series(1, 1000) i;
+INSERT INTO team_members SELECT pg_temp.n(o), pg_temp.n(1 + i % 50), pg_temp.n(i), i FROM generate_series(1, 2) o, generate_series(1, 5000) i;
 ANALYZE;
 ";
 
@@ -172,6 +180,8 @@ fn key_of(statement: &Statement) -> Option<&str> {
 /// Whether the place after a cursor is found by the index: key and id are conditions on it, not tests of each row.
 fn seeks(db: Db, plan: &str, key: &str) -> bool {
     let plan = plan.replace("t.", "").replace('"', "");
+    // Members have no id of their own.
+    let plan = plan.replace(",user_id)", ",id)").replace(", user_id)", ", id)");
     ["<", ">"].iter().any(|than| match db {
         Db::Sqlite => {
             plan.contains(&format!(" AND ({key},id){than}(?,?)")) || plan.contains(&format!(" AND {key}{than}?"))
@@ -234,6 +244,11 @@ async fn lists_walk_an_index() {
         ("jobs", jobs::jobs(n(1), None), "jobs_created"),
         ("queued jobs", jobs::jobs(n(1), Some(JobState::Queued)), "jobs_state"),
         ("notifications", jobs::notifications(n(1), n(3)), "notifications_user"),
+        ("members", people::members(n(1)), "memberships_created"),
+        ("members of team", people::team_members(n(1), n(3)), "team_members_created"),
+        ("invitations", people::invitations(n(1), None, at(2_500)), "invitations_created"),
+        ("open ones", people::invitations(n(1), Some(InvitationStatus::Pending), at(2_500)), "invitations_status"),
+        ("late ones", people::invitations(n(1), Some(InvitationStatus::Expired), at(2_500)), "invitations_status"),
     ];
     for (what, list, index) in lists {
         for statement in pages(list) {
@@ -250,6 +265,9 @@ async fn lists_walk_an_index() {
         ("pending events", automation::pending(n(1), Uuid::from_u128(3), 10), "events_subject"),
         ("unread messages", messages::unread(n(1), n(3), at(20_000)), "messages_unread"),
         ("references", messages::references(n(1), n(3), 20), "messages_chat"),
+        ("contacts of user", people::contacts_by(n(1), "assigned_to", n::<UserId>(6), 200), "contacts_assigned"),
+        ("chats of user", people::chats_assigned_to(n(1), n(3), 200), "chats_assigned"),
+        ("open invitation", people::open_invitation(n(1), "20@example.org"), "invitations_pending"),
         ("session", identity::by_refresh_hash(&[1]), "sessions_previous_hash"),
         ("session", identity::by_refresh_hash(&[1]), "sessions_refresh_hash"),
     ];
@@ -455,6 +473,9 @@ async fn boards_conversion_and_lookups_by_many_keys_use_their_indexes() {
         ),
         ("holders", contacts::holders(n(1), &identities), &["contact_identities", "SEARCH i USING PRIMARY KEY"]),
         ("references", messages::by_references(n(1), n(3), &texts("r")), &["messages_reference"]),
+        ("load", people::load(n(1), &[n(6), n(7)]), &["contacts_assigned_stage", "contacts_assigned"]),
+        ("teams of", people::teams_of(n(1), &[n(3), n(4)]), &["team_members_user"]),
+        ("belongings", people::belongings(n(3)), &["memberships_user"]),
         ("preceding", messages::preceding(n(1), n(3), n(4), at(1)), &["messages_going"]),
         ("sent since", messages::sent_since(n(1), &[n(3), n(4)], at(39_000)), &["messages_sent"]),
     ] {

@@ -1,0 +1,214 @@
+//! Members: who they are, what they may do, and leaving. An organisation always has an owner.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::{
+        event::EventKind,
+        notification::NotificationKind,
+        organization::{Member, Membership, SignInSession},
+        team::{AssignmentTurn, TeamMember},
+    },
+    error::{Error, Result},
+    id::{TeamId, UserId},
+    page::{Page, PageRequest},
+    ports::store::{Column, Guard, Must, Record, Update, Write},
+    scope::Role,
+    services::{
+        notifications::{self, NewNotification},
+        team::hand_over::{self, HandOver},
+        unit::Unit,
+    },
+};
+
+/// A member as clients see them.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct MemberView {
+    /// Who.
+    pub user_id: UserId,
+    /// Their e-mail address.
+    pub email: String,
+    /// Their name.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// The teams they are in.
+    pub team_ids: Vec<TeamId>,
+    /// Since when they are a member.
+    pub created_at: chrono::DateTime<chrono::Utc>,
+}
+
+/// Whose role, and what it becomes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetRole {
+    /// The member.
+    pub id: UserId,
+    /// The new role.
+    pub role: Role,
+}
+
+/// Who leaves, and who takes over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveMember {
+    /// The member.
+    pub id: UserId,
+    /// The member who is given their contacts and chats; nobody if left out.
+    #[serde(default)]
+    pub reassign_to: Option<UserId>,
+}
+
+/// Members with their teams: one read more for all of them.
+pub(super) async fn views(unit: &Unit, members: Vec<Member>) -> Result<Vec<MemberView>> {
+    let ids: Vec<_> = members.iter().map(|member| member.user_id).collect();
+    let places = unit.store().teams_of(unit.organization_id(), &ids).await?;
+    let view = |member: Member| MemberView {
+        team_ids: places.iter().filter(|(user, _)| *user == member.user_id).map(|(_, team)| *team).collect(),
+        user_id: member.user_id,
+        email: member.email,
+        name: member.name,
+        role: member.role,
+        created_at: member.created_at,
+    };
+    Ok(members.into_iter().map(view).collect())
+}
+
+async fn view(unit: &Unit, member: Member) -> Result<MemberView> {
+    let id = member.user_id;
+    views(unit, vec![member]).await?.pop().ok_or_else(|| Error::not_found("member", id))
+}
+
+async fn find(unit: &Unit, id: UserId) -> Result<Member> {
+    unit.store().member(unit.organization_id(), id).await?.ok_or_else(|| Error::not_found("member", id))
+}
+
+pub(crate) async fn list(unit: &mut Unit, page: PageRequest) -> Result<Page<MemberView>> {
+    let Page { data, next_cursor } = unit.store().members_page(unit.organization_id(), &page).await?;
+    Ok(Page { data: views(unit, data).await?, next_cursor })
+}
+
+pub(crate) async fn get(unit: &mut Unit, id: UserId) -> Result<MemberView> {
+    let member = find(unit, id).await?;
+    view(unit, member).await
+}
+
+/// Fails unless the caller may make a member of role `from` one of role `to`; `None`: no member any more.
+fn require_rank(unit: &Unit, member: UserId, from: Role, to: Option<Role>) -> Result<()> {
+    // The engine itself has no role and may do everything.
+    let Some(own) = unit.scope().role else { return Ok(()) };
+    if own != Role::Owner && (from == Role::Owner || to == Some(Role::Owner)) {
+        return Err(Error::forbidden("only owners make or unmake owners: ask one of them"));
+    }
+    if unit.scope().user_id() == Some(member) && to.is_some_and(|to| to > own) {
+        return Err(Error::forbidden("nobody raises themselves: ask somebody of that role"));
+    }
+    Ok(())
+}
+
+/// Sees to it that an owner stays when this one goes. Two who go at once each lock the other's place, and the one who
+/// comes second finds it changed.
+async fn keep_owner(unit: &mut Unit, leaving: UserId) -> Result<()> {
+    let organization = unit.organization_id();
+    let members = unit.store().members(organization).await?;
+    let other = members.iter().find(|it| it.role == Role::Owner && it.user_id != leaving).ok_or_else(|| {
+        Error::conflict("last_owner", "this is the last owner of the organisation: make somebody else an owner first")
+    })?;
+    unit.batch.guard(Guard {
+        table: Membership::TABLE,
+        filter: vec![
+            ("organization_id", organization.to_value()),
+            ("user_id", other.user_id.to_value()),
+            ("role", Role::Owner.to_value()),
+        ],
+        must: Must::BeLocked,
+        otherwise: ("write_conflict", "another owner went meanwhile".to_owned()),
+    });
+    Ok(())
+}
+
+/// A member's row, as it was read.
+fn place(unit: &Unit, member: &Member) -> Membership {
+    Membership {
+        organization_id: unit.organization_id(),
+        user_id: member.user_id,
+        role: member.role,
+        created_at: member.created_at,
+    }
+}
+
+pub(crate) async fn set_role(unit: &mut Unit, input: SetRole) -> Result<MemberView> {
+    let mut member = find(unit, input.id).await?;
+    require_rank(unit, member.user_id, member.role, Some(input.role))?;
+    if member.role != input.role {
+        if member.role == Role::Owner {
+            keep_owner(unit, member.user_id).await?;
+        }
+        let before = place(unit, &member);
+        let update = Update::of(&before).set("role", &input.role).expect("role", &before.role);
+        unit.fact(EventKind::OrganizationUpdated, before.organization_id)?
+            .change("role", before.role, input.role)
+            .data("what", "member.role_changed")
+            .data("user_id", member.user_id)
+            .write(Write::Update(update));
+        member.role = input.role;
+    }
+    view(unit, member).await
+}
+
+pub(crate) async fn remove(unit: &mut Unit, input: RemoveMember) -> Result<()> {
+    let member = find(unit, input.id).await?;
+    require_rank(unit, member.user_id, member.role, None)?;
+    let organization = unit.organization_id();
+    if let Some(heir) = input.reassign_to {
+        if heir == member.user_id {
+            let detail = "this is the member who leaves: name another one";
+            return Err(Error::invalid("/reassign_to", "invalid", detail));
+        }
+        if unit.store().membership(organization, heir).await?.is_none() {
+            let detail = format!("{heir} is no member of the organisation");
+            return Err(Error::invalid("/reassign_to", "unknown", detail));
+        }
+    }
+    if member.role == Role::Owner {
+        keep_owner(unit, member.user_id).await?;
+    }
+    // A role that somebody changed meanwhile would be removed unseen.
+    let before = place(unit, &member);
+    unit.batch.guard(Guard {
+        table: Membership::TABLE,
+        filter: vec![
+            ("organization_id", organization.to_value()),
+            ("user_id", member.user_id.to_value()),
+            ("role", member.role.to_value()),
+        ],
+        must: Must::BeLocked,
+        otherwise: ("write_conflict", "the member was changed meanwhile".to_owned()),
+    });
+    let of_member = || vec![("organization_id", organization.to_value()), ("user_id", member.user_id.to_value())];
+    unit.fact(EventKind::OrganizationUpdated, organization)?
+        .change("members", member.user_id, None::<UserId>)
+        .data("what", "member.removed")
+        .data("user_id", member.user_id)
+        .data("role", member.role)
+        .data("reassign_to", input.reassign_to)
+        .write(Write::delete(&before))
+        // Their sign-ins to this organisation end; those to others stay.
+        .write(Write::Delete { table: SignInSession::TABLE, filter: of_member() })
+        .write(Write::Delete { table: TeamMember::TABLE, filter: of_member() })
+        .write(Write::Delete { table: AssignmentTurn::TABLE, filter: of_member() });
+    hand_over::begin(unit, HandOver::OfMember { user_id: member.user_id, to: input.reassign_to }).await?;
+    if let Some(heir) = input.reassign_to.filter(|heir| unit.scope().user_id() != Some(*heir)) {
+        let new = NewNotification {
+            user_id: heir,
+            kind: NotificationKind::Assigned,
+            title: format!("The contacts and chats of {} were assigned to you", member.name),
+            body: None,
+            contact_id: None,
+            rule_id: None,
+        };
+        notifications::notify(unit, new).await?;
+    }
+    Ok(())
+}
