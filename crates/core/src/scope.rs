@@ -28,6 +28,8 @@ macro_rules! resources {
 resources! {
     /// Contacts.
     Contacts = "contacts",
+    /// Deals.
+    Deals = "deals",
     /// Pipelines, stages, moves, history, board.
     Pipeline = "pipeline",
     /// Messenger accounts.
@@ -167,6 +169,7 @@ impl Role {
         };
         const MEMBER: Permissions = VIEWER
             .with(Permission::write(Resource::Contacts))
+            .with(Permission::write(Resource::Deals))
             .with(Permission::write(Resource::Messages))
             .with(Permission::write(Resource::Accounts));
         const MANAGER: Permissions = MEMBER

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::word::words,
-    id::{AccountId, ChatId, ContactId, EventId, Id, OrganizationId, PipelineId},
+    id::{AccountId, ChatId, ContactId, DealId, EventId, Id, OrganizationId, PipelineId},
     scope::{Actor, Cause},
 };
 
@@ -24,7 +24,19 @@ words! {
         ContactDeleted = "contact.deleted",
         /// A deleted contact came back.
         ContactRestored = "contact.restored",
-        /// A contact entered a stage.
+        /// A deal was made.
+        DealCreated = "deal.created",
+        /// A deal was edited.
+        DealUpdated = "deal.updated",
+        /// A deal was deleted; it may be restored.
+        DealDeleted = "deal.deleted",
+        /// A deleted deal came back.
+        DealRestored = "deal.restored",
+        /// A deal was won: it entered a stage of that kind.
+        DealWon = "deal.won",
+        /// A deal was lost.
+        DealLost = "deal.lost",
+        /// A contact or a deal entered a stage.
         StageChanged = "stage.changed",
         /// A message came in.
         MessageReceived = "message.received",
@@ -67,6 +79,8 @@ words! {
     SubjectKind {
         /// A contact.
         Contact = "contact",
+        /// A deal.
+        Deal = "deal",
         /// A chat without a contact.
         Chat = "chat",
         /// An account.
@@ -96,6 +110,7 @@ macro_rules! subjects {
 }
 subjects! {
     ContactId => Contact,
+    DealId => Deal,
     ChatId => Chat,
     AccountId => Account,
     PipelineId => Pipeline,
@@ -106,6 +121,11 @@ impl Subject {
     /// The contact, if it is one.
     pub fn contact(self) -> Option<ContactId> {
         (self.kind == SubjectKind::Contact).then(|| ContactId::from_uuid(self.id))
+    }
+
+    /// The deal, if it is one.
+    pub fn deal(self) -> Option<DealId> {
+        (self.kind == SubjectKind::Deal).then(|| DealId::from_uuid(self.id))
     }
 }
 

@@ -3,11 +3,14 @@
 pub mod account;
 pub mod chat;
 pub mod contact;
+pub mod currency;
+pub mod deal;
 pub mod event;
 pub mod fact_path;
 pub mod job;
 pub mod media;
 pub mod message;
+pub mod money;
 pub mod notification;
 pub mod organization;
 pub mod pipeline;

@@ -5,6 +5,7 @@ pub mod analytics;
 pub mod automation;
 pub(crate) mod commit;
 pub mod contacts;
+pub mod deals;
 pub mod identity;
 pub mod jobs;
 pub mod media;

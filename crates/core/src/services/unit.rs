@@ -14,6 +14,7 @@ use serde_json::{Map, json};
 use crate::{
     domain::{
         contact::Contact,
+        deal::Deal,
         event::{Change, Event, EventKind, Subject, changes},
         job::{Job, JobKind, JobState, Lane},
     },
@@ -158,6 +159,18 @@ impl Unit {
             },
         };
         Ok(contact.filter(|contact| contact.deleted_at.is_none()))
+    }
+
+    /// A deal that is not deleted.
+    pub(crate) async fn deal(&mut self, id: DealId) -> Result<Option<Deal>> {
+        let deal = match self.known::<Deal>(&keyed(self.organization_id(), id))? {
+            Some(known) => known,
+            None => match self.store().deal(self.organization_id(), id).await? {
+                Some(found) => self.meet(found)?,
+                None => None,
+            },
+        };
+        Ok(deal.filter(|deal| deal.deleted_at.is_none()))
     }
 
     /// Begins a fact: an event, to which the writes that it states are added.

@@ -20,6 +20,7 @@ use crate::{error::Result, id::OrganizationId};
 #[async_trait]
 pub trait Store:
     ContactReads
+    + DealReads
     + PipelineReads
     + AccountReads
     + MessageReads

@@ -1,7 +1,7 @@
 //! Writing contacts: every change of a contact goes through here, with its event and the rows by which it is found.
 
 use crate::{
-    domain::{contact::Contact, event::EventKind},
+    domain::{contact::Contact, event::EventKind, pipeline::Staged},
     error::Result,
     id::ContactId,
     ports::store::{Holder, Update},
@@ -27,7 +27,7 @@ pub(super) fn insert(unit: &mut Unit, mut contact: Contact, holders: &[Holder]) 
     let scope = unit.scope().clone();
     let mut fact = unit.fact(EventKind::ContactCreated, contact.id)?.at(contact.created_at);
     contact.stage_entry_id = fact.id();
-    let entry = pipeline::entry(&scope, &contact, None, None);
+    let entry = pipeline::entry(&scope, contact.standing(), None, None);
     let fact = fact
         .changes(None, &contact)
         .data("stage_id", contact.stage_id)

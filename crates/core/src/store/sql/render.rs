@@ -17,7 +17,7 @@ use crate::{
 
 /// Tables that foreign keys of others point at. Their rows go last, after what pointed at them.
 pub(crate) const REFERENCED: &[&str] =
-    &["organizations", "users", "pipelines", "stages", "contacts", "accounts", "chats"];
+    &["organizations", "users", "pipelines", "stages", "contacts", "deals", "accounts", "chats"];
 
 /// The script of a batch.
 ///

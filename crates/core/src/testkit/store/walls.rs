@@ -42,6 +42,7 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
         claimed: true,
     };
     let moved = samples.stage_move(&contact, None, &stage, Samples::epoch());
+    let deal = samples.deal(&stage, Some(&contact));
     let account = samples.account();
     let chat = samples.chat(&account, Some(&contact));
     let rule = samples.rule();
@@ -61,6 +62,7 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
         sample(&contact),
         sample(&identity),
         sample(&tag),
+        sample(&deal),
         sample(&moved),
         sample(&samples.secret(&account)),
         sample(&samples.cursor(&account)),
