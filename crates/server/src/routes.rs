@@ -4,7 +4,7 @@
 use crate::route::{Route, create, delete, get, patch, post, put};
 
 /// Every route of an operation, room by room.
-pub const ROUTES: &[&[Route]] = &[PROFILE, CONTACTS, PIPELINES, ACCOUNTS, MESSAGING, AUTOMATION, REST];
+pub const ROUTES: &[&[Route]] = &[PROFILE, CONTACTS, DEALS, PIPELINES, ACCOUNTS, MESSAGING, AUTOMATION, REST];
 
 const PROFILE: &[Route] = &[get("/api/users/profile", "profile.get")];
 
@@ -17,6 +17,17 @@ const CONTACTS: &[Route] = &[
     post("/api/crm/clients/{id}/restore", "contacts.restore").body(NO_BODY),
     put("/api/pipeline/clients/{contact_id}/stage", "contacts.move"),
     get("/api/pipeline/clients/{contact_id}/history", "contacts.history"),
+];
+
+const DEALS: &[Route] = &[
+    get("/api/crm/deals", "deals.list"),
+    create("/api/crm/deals", "deals.create", "/api/crm/deals/{id}"),
+    get("/api/crm/deals/{id}", "deals.get"),
+    patch("/api/crm/deals/{id}", "deals.update"),
+    delete("/api/crm/deals/{id}", "deals.delete").if_match(true),
+    post("/api/crm/deals/{id}/restore", "deals.restore").body(NO_BODY),
+    patch("/api/crm/deals/{id}/stage", "deals.move"),
+    get("/api/crm/deals/{id}/history", "deals.history"),
 ];
 
 const PIPELINES: &[Route] = &[
@@ -71,6 +82,7 @@ const REST: &[Route] = &[
     get("/api/notifications/{id}", "notifications.get"),
     patch("/api/notifications/{id}", "notifications.update").if_match(false),
     get("/api/analytics/conversion-rates", "analytics.conversion_rates"),
+    get("/api/analytics/pipeline-value", "analytics.pipeline_value"),
     get("/api/jobs", "jobs.list"),
     get("/api/jobs/{id}", "jobs.get"),
     delete("/api/jobs/{id}", "jobs.cancel"),

@@ -6,6 +6,7 @@ mod analytics;
 mod board;
 mod claims;
 mod contacts;
+mod deals;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod lists;
@@ -24,6 +25,7 @@ use crate::harness::{cases, world, world::World};
 fn main() -> ExitCode {
     let rooms = [
         ("contacts", contacts::CASES),
+        ("deals", deals::CASES),
         ("validation", validation::CASES),
         ("claims", claims::CASES),
         ("lists", lists::CASES),
