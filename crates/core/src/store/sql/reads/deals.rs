@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{
     in_stages::deleted_in_stages,
-    list::{Conditions, Order, and_equal, by_time},
+    list::{Conditions, Order, by_time},
     pipelines::first_cards,
     select::{cell, portions_of_parts, select, select_by},
 };
@@ -95,8 +95,11 @@ pub(super) fn sums(organization: OrganizationId, pipeline: PipelineId, filter: &
          CAST(SUM(t.value_amount % {PART}) AS bigint) FROM deals t WHERE t.organization_id = "
     ));
     statement.bind(&organization).push(" AND t.deleted_at IS NULL");
-    and_equal(&mut statement, "pipeline_id", Some(&pipeline));
-    and_equal(&mut statement, "assigned_to", filter.assigned_to.as_ref());
+    // One user's deals are few beside those of a pipeline.
+    let mut conditions = Conditions::new();
+    conditions.equal("assigned_to", filter.assigned_to.as_ref());
+    conditions.equal("pipeline_id", Some(&pipeline));
+    conditions.push(&mut statement);
     if let Some(source) = &filter.source {
         statement.push(" AND EXISTS (SELECT 1 FROM contacts c WHERE c.organization_id = ").bind(&organization);
         statement.push(" AND c.id = t.contact_id AND c.source = ").bind(source).push(")");
