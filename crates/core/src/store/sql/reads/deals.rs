@@ -90,10 +90,20 @@ pub(super) fn deals(organization: OrganizationId, filter: &DealFilter) -> (State
 
 /// What the deals of a pipeline are worth, by stage, currency and probability: a range of an index that has all of it.
 pub(super) fn sums(organization: OrganizationId, pipeline: PipelineId, filter: &ValueFilter) -> Statement {
-    let mut statement = Statement::new(format!(
+    let summed = format!(
         "SELECT t.stage_id, t.value_currency, t.probability, COUNT(*), CAST(SUM(t.value_amount / {PART}) AS bigint), \
-         CAST(SUM(t.value_amount % {PART}) AS bigint) FROM deals t WHERE t.organization_id = "
-    ));
+         CAST(SUM(t.value_amount % {PART}) AS bigint) FROM"
+    );
+    let grouped = " GROUP BY t.stage_id, t.value_currency, t.probability";
+    // One user's deals are picked first: SQLite would rather walk all deals in the order of the groups.
+    let picked = filter.assigned_to.is_some();
+    let mut statement = Statement::new(if picked {
+        "WITH picked AS MATERIALIZED (SELECT t.stage_id, t.value_currency, t.probability, t.value_amount FROM deals t"
+            .to_owned()
+    } else {
+        format!("{summed} deals t")
+    });
+    statement.push(" WHERE t.organization_id = ");
     statement.bind(&organization).push(" AND t.deleted_at IS NULL");
     // One user's deals are few beside those of a pipeline.
     let mut conditions = Conditions::new();
@@ -104,7 +114,10 @@ pub(super) fn sums(organization: OrganizationId, pipeline: PipelineId, filter: &
         statement.push(" AND EXISTS (SELECT 1 FROM contacts c WHERE c.organization_id = ").bind(&organization);
         statement.push(" AND c.id = t.contact_id AND c.source = ").bind(source).push(")");
     }
-    statement.push(" GROUP BY t.stage_id, t.value_currency, t.probability");
+    if picked {
+        statement.push(") ").push(&summed.replace("t.", "p.")).push(" picked p");
+    }
+    statement.push(&if picked { grouped.replace("t.", "p.") } else { grouped.to_owned() });
     statement
 }
 
