@@ -32,6 +32,8 @@ resources! {
     Companies = "companies",
     /// Definitions of custom fields.
     Fields = "fields",
+    /// Deals.
+    Deals = "deals",
     /// Pipelines, stages, moves, history, board.
     Pipeline = "pipeline",
     /// Messenger accounts.
@@ -172,6 +174,7 @@ impl Role {
         const MEMBER: Permissions = VIEWER
             .with(Permission::write(Resource::Contacts))
             .with(Permission::write(Resource::Companies))
+            .with(Permission::write(Resource::Deals))
             .with(Permission::write(Resource::Messages))
             .with(Permission::write(Resource::Accounts));
         const MANAGER: Permissions = MEMBER

@@ -5,7 +5,7 @@ use crate::route::{Route, create, delete, get, patch, post, put};
 
 /// Every route of an operation, room by room.
 pub const ROUTES: &[&[Route]] =
-    &[PROFILE, TEAM, CONTACTS, COMPANIES, FIELDS, PIPELINES, ACCOUNTS, MESSAGING, AUTOMATION, REST];
+    &[PROFILE, TEAM, CONTACTS, COMPANIES, DEALS, FIELDS, PIPELINES, ACCOUNTS, MESSAGING, AUTOMATION, REST];
 
 const PROFILE: &[Route] = &[
     get("/api/users/profile", "profile.get"),
@@ -72,6 +72,17 @@ const FIELDS: &[Route] = &[
     delete("/api/crm/fields/{id}", "fields.delete").if_match(true),
 ];
 
+const DEALS: &[Route] = &[
+    get("/api/crm/deals", "deals.list"),
+    create("/api/crm/deals", "deals.create", "/api/crm/deals/{id}"),
+    get("/api/crm/deals/{id}", "deals.get"),
+    patch("/api/crm/deals/{id}", "deals.update"),
+    delete("/api/crm/deals/{id}", "deals.delete").if_match(true),
+    post("/api/crm/deals/{id}/restore", "deals.restore").body(NO_BODY),
+    patch("/api/crm/deals/{id}/stage", "deals.move"),
+    get("/api/crm/deals/{id}/history", "deals.history"),
+];
+
 const PIPELINES: &[Route] = &[
     get("/api/pipeline", "pipelines.list"),
     create("/api/pipeline", "pipelines.create", "/api/pipeline/{id}"),
@@ -124,6 +135,7 @@ const REST: &[Route] = &[
     get("/api/notifications/{id}", "notifications.get"),
     patch("/api/notifications/{id}", "notifications.update").if_match(false),
     get("/api/analytics/conversion-rates", "analytics.conversion_rates"),
+    get("/api/analytics/pipeline-value", "analytics.pipeline_value"),
     get("/api/jobs", "jobs.list"),
     get("/api/jobs/{id}", "jobs.get"),
     delete("/api/jobs/{id}", "jobs.cancel"),

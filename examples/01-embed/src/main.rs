@@ -34,6 +34,6 @@ async fn main() -> Result<()> {
 
     let ada = una.contacts().get(ada.id).await?;
     println!("{} is tagged {:?}", ada.name, ada.tags);
-    println!("{}", una.rules().explain(Explain { contact_id: ada.id }).await?.summary);
+    println!("{}", una.rules().explain(Explain { contact_id: Some(ada.id), deal_id: None }).await?.summary);
     Ok(())
 }

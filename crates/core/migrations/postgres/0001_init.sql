@@ -342,10 +342,60 @@ CREATE POLICY tenant ON external_ids
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
     WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 
+-- A value is whole ten-thousandths of its currency's unit.
+CREATE TABLE deals (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    name_key text COLLATE "C" NOT NULL,
+    contact_id uuid,
+    company_id uuid,
+    pipeline_id uuid NOT NULL,
+    stage_id uuid NOT NULL,
+    stage_entry_id uuid NOT NULL,
+    stage_entered_at bigint NOT NULL,
+    value_amount bigint,
+    value_currency text COLLATE "C",
+    probability double precision,
+    expected_close_on text COLLATE "C",
+    assigned_to uuid,
+    team_id uuid,
+    lost_reason text COLLATE "C",
+    status text COLLATE "C" NOT NULL,
+    closed_at bigint,
+    custom text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    deleted_at bigint,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, stage_id) REFERENCES stages (organization_id, id),
+    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
+);
+CREATE INDEX deals_created ON deals (organization_id, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX deals_pipeline ON deals (organization_id, pipeline_id, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX deals_stage_created ON deals (organization_id, stage_id, created_at, id) WHERE deleted_at IS NULL;
+-- Not partial: the foreign key to stages looks here when a stage is removed.
+CREATE INDEX deals_stage_updated ON deals (organization_id, stage_id, updated_at, id);
+CREATE INDEX deals_stage_entered ON deals (organization_id, stage_id, stage_entered_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX deals_stage ON deals (organization_id, stage_id, id) WHERE deleted_at IS NULL;
+-- Not partial either: the foreign key to contacts.
+CREATE INDEX deals_contact ON deals (organization_id, contact_id, created_at, id);
+CREATE INDEX deals_company ON deals (organization_id, company_id, created_at, id) WHERE deleted_at IS NULL AND company_id IS NOT NULL;
+CREATE INDEX deals_assigned ON deals (organization_id, assigned_to, created_at, id) WHERE deleted_at IS NULL AND assigned_to IS NOT NULL;
+CREATE INDEX deals_status ON deals (organization_id, status, created_at, id) WHERE deleted_at IS NULL;
+-- What a pipeline is worth, without looking at the deals themselves.
+CREATE INDEX deals_value ON deals (organization_id, pipeline_id, stage_id, value_currency, probability, value_amount) WHERE deleted_at IS NULL;
+ALTER TABLE deals ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON deals
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+-- A row has either contact_id, a contact's move, or deal_id, a deal's.
 CREATE TABLE stage_history (
     id uuid NOT NULL,
     organization_id uuid NOT NULL,
-    contact_id uuid NOT NULL,
+    contact_id uuid,
     deal_id uuid,
     pipeline_id uuid NOT NULL,
     from_stage_id uuid,
@@ -359,10 +409,13 @@ CREATE TABLE stage_history (
     run_id uuid,
     reason text COLLATE "C",
     PRIMARY KEY (organization_id, id),
-    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
+    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id),
+    FOREIGN KEY (organization_id, deal_id) REFERENCES deals (organization_id, id)
 );
-CREATE INDEX stage_history_contact ON stage_history (organization_id, contact_id, moved_at, id);
-CREATE INDEX stage_history_stage ON stage_history (organization_id, to_stage_id, moved_at);
+CREATE INDEX stage_history_contact ON stage_history (organization_id, contact_id, moved_at, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX stage_history_deal ON stage_history (organization_id, deal_id, moved_at, id) WHERE deal_id IS NOT NULL;
+CREATE INDEX stage_history_stage ON stage_history (organization_id, to_stage_id, moved_at) WHERE contact_id IS NOT NULL;
+CREATE INDEX stage_history_deal_stage ON stage_history (organization_id, to_stage_id, moved_at) WHERE deal_id IS NOT NULL;
 ALTER TABLE stage_history ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON stage_history
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
@@ -547,6 +600,7 @@ CREATE TABLE runs (
     event_id uuid NOT NULL,
     event_kind text COLLATE "C" NOT NULL,
     contact_id uuid,
+    deal_id uuid,
     outcome text COLLATE "C" NOT NULL,
     facts text COLLATE "C" NOT NULL,
     actions text COLLATE "C" NOT NULL,
@@ -561,6 +615,7 @@ CREATE UNIQUE INDEX runs_event ON runs (organization_id, event_id, rule_id);
 CREATE INDEX runs_created ON runs (organization_id, created_at, id);
 CREATE INDEX runs_rule ON runs (organization_id, rule_id, created_at, id);
 CREATE INDEX runs_contact ON runs (organization_id, contact_id, created_at, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX runs_deal ON runs (organization_id, deal_id, created_at, id) WHERE deal_id IS NOT NULL;
 CREATE INDEX runs_outcome ON runs (organization_id, outcome, created_at, id);
 ALTER TABLE runs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON runs
@@ -571,14 +626,15 @@ CREATE TABLE timers (
     id uuid NOT NULL,
     organization_id uuid NOT NULL,
     rule_id uuid NOT NULL,
-    contact_id uuid NOT NULL,
+    subject_kind text COLLATE "C" NOT NULL,
+    subject_id uuid NOT NULL,
     stage_entry_id uuid NOT NULL,
     due_at bigint NOT NULL,
     ripe boolean NOT NULL,
     PRIMARY KEY (organization_id, id)
 );
 CREATE UNIQUE INDEX timers_entry ON timers (organization_id, rule_id, stage_entry_id);
-CREATE INDEX timers_contact ON timers (organization_id, contact_id);
+CREATE INDEX timers_subject ON timers (organization_id, subject_id);
 CREATE INDEX timers_rule ON timers (organization_id, rule_id, id);
 ALTER TABLE timers ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON timers

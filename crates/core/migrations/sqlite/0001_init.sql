@@ -289,10 +289,56 @@ CREATE TABLE external_ids (
     PRIMARY KEY (organization_id, object, system, external_id)
 ) STRICT, WITHOUT ROWID;
 
+-- A value is whole ten-thousandths of its currency's unit.
+CREATE TABLE deals (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL,
+    contact_id BLOB,
+    company_id BLOB,
+    pipeline_id BLOB NOT NULL,
+    stage_id BLOB NOT NULL,
+    stage_entry_id BLOB NOT NULL,
+    stage_entered_at INTEGER NOT NULL,
+    value_amount INTEGER,
+    value_currency TEXT,
+    probability REAL,
+    expected_close_on TEXT,
+    assigned_to BLOB,
+    team_id BLOB,
+    lost_reason TEXT,
+    status TEXT NOT NULL,
+    closed_at INTEGER,
+    custom TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    deleted_at INTEGER,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, stage_id) REFERENCES stages (organization_id, id),
+    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
+) STRICT;
+CREATE INDEX deals_created ON deals (organization_id, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX deals_pipeline ON deals (organization_id, pipeline_id, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX deals_stage_created ON deals (organization_id, stage_id, created_at, id) WHERE deleted_at IS NULL;
+-- Not partial: the foreign key to stages looks here when a stage is removed.
+CREATE INDEX deals_stage_updated ON deals (organization_id, stage_id, updated_at, id);
+CREATE INDEX deals_stage_entered ON deals (organization_id, stage_id, stage_entered_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX deals_stage ON deals (organization_id, stage_id, id) WHERE deleted_at IS NULL;
+-- Not partial either: the foreign key to contacts.
+CREATE INDEX deals_contact ON deals (organization_id, contact_id, created_at, id);
+CREATE INDEX deals_company ON deals (organization_id, company_id, created_at, id) WHERE deleted_at IS NULL AND company_id IS NOT NULL;
+CREATE INDEX deals_assigned ON deals (organization_id, assigned_to, created_at, id) WHERE deleted_at IS NULL AND assigned_to IS NOT NULL;
+CREATE INDEX deals_status ON deals (organization_id, status, created_at, id) WHERE deleted_at IS NULL;
+-- What a pipeline is worth, without looking at the deals themselves.
+CREATE INDEX deals_value ON deals (organization_id, pipeline_id, stage_id, value_currency, probability, value_amount) WHERE deleted_at IS NULL;
+
+-- A row has either contact_id, a contact's move, or deal_id, a deal's.
 CREATE TABLE stage_history (
     id BLOB NOT NULL,
     organization_id BLOB NOT NULL,
-    contact_id BLOB NOT NULL,
+    contact_id BLOB,
     deal_id BLOB,
     pipeline_id BLOB NOT NULL,
     from_stage_id BLOB,
@@ -306,10 +352,13 @@ CREATE TABLE stage_history (
     run_id BLOB,
     reason TEXT,
     PRIMARY KEY (organization_id, id),
-    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
+    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id),
+    FOREIGN KEY (organization_id, deal_id) REFERENCES deals (organization_id, id)
 ) STRICT;
-CREATE INDEX stage_history_contact ON stage_history (organization_id, contact_id, moved_at, id);
-CREATE INDEX stage_history_stage ON stage_history (organization_id, to_stage_id, moved_at);
+CREATE INDEX stage_history_contact ON stage_history (organization_id, contact_id, moved_at, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX stage_history_deal ON stage_history (organization_id, deal_id, moved_at, id) WHERE deal_id IS NOT NULL;
+CREATE INDEX stage_history_stage ON stage_history (organization_id, to_stage_id, moved_at) WHERE contact_id IS NOT NULL;
+CREATE INDEX stage_history_deal_stage ON stage_history (organization_id, to_stage_id, moved_at) WHERE deal_id IS NOT NULL;
 
 CREATE TABLE accounts (
     id BLOB NOT NULL,
@@ -458,6 +507,7 @@ CREATE TABLE runs (
     event_id BLOB NOT NULL,
     event_kind TEXT NOT NULL,
     contact_id BLOB,
+    deal_id BLOB,
     outcome TEXT NOT NULL,
     facts TEXT NOT NULL,
     actions TEXT NOT NULL,
@@ -472,20 +522,22 @@ CREATE UNIQUE INDEX runs_event ON runs (organization_id, event_id, rule_id);
 CREATE INDEX runs_created ON runs (organization_id, created_at, id);
 CREATE INDEX runs_rule ON runs (organization_id, rule_id, created_at, id);
 CREATE INDEX runs_contact ON runs (organization_id, contact_id, created_at, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX runs_deal ON runs (organization_id, deal_id, created_at, id) WHERE deal_id IS NOT NULL;
 CREATE INDEX runs_outcome ON runs (organization_id, outcome, created_at, id);
 
 CREATE TABLE timers (
     id BLOB NOT NULL,
     organization_id BLOB NOT NULL,
     rule_id BLOB NOT NULL,
-    contact_id BLOB NOT NULL,
+    subject_kind TEXT NOT NULL,
+    subject_id BLOB NOT NULL,
     stage_entry_id BLOB NOT NULL,
     due_at INTEGER NOT NULL,
     ripe INTEGER NOT NULL,
     PRIMARY KEY (organization_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX timers_entry ON timers (organization_id, rule_id, stage_entry_id);
-CREATE INDEX timers_contact ON timers (organization_id, contact_id);
+CREATE INDEX timers_subject ON timers (organization_id, subject_id);
 CREATE INDEX timers_rule ON timers (organization_id, rule_id, id);
 
 CREATE TABLE jobs (

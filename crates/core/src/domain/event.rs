@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::word::words,
-    id::{AccountId, ChatId, CompanyId, ContactId, EventId, Id, OrganizationId, PipelineId},
+    id::{AccountId, ChatId, CompanyId, ContactId, DealId, EventId, Id, OrganizationId, PipelineId},
     scope::{Actor, Cause},
 };
 
@@ -34,7 +34,19 @@ words! {
         CompanyRestored = "company.restored",
         /// A custom field was defined, edited or removed.
         FieldChanged = "field.changed",
-        /// A contact entered a stage.
+        /// A deal was made.
+        DealCreated = "deal.created",
+        /// A deal was edited.
+        DealUpdated = "deal.updated",
+        /// A deal was deleted; it may be restored.
+        DealDeleted = "deal.deleted",
+        /// A deleted deal came back.
+        DealRestored = "deal.restored",
+        /// A deal was won: it entered a stage of that kind.
+        DealWon = "deal.won",
+        /// A deal was lost.
+        DealLost = "deal.lost",
+        /// A contact or a deal entered a stage.
         StageChanged = "stage.changed",
         /// A message came in.
         MessageReceived = "message.received",
@@ -83,6 +95,8 @@ words! {
         Contact = "contact",
         /// A company.
         Company = "company",
+        /// A deal.
+        Deal = "deal",
         /// A chat without a contact.
         Chat = "chat",
         /// An account.
@@ -113,6 +127,7 @@ macro_rules! subjects {
 subjects! {
     ContactId => Contact,
     CompanyId => Company,
+    DealId => Deal,
     ChatId => Chat,
     AccountId => Account,
     PipelineId => Pipeline,
@@ -123,6 +138,11 @@ impl Subject {
     /// The contact, if it is one.
     pub fn contact(self) -> Option<ContactId> {
         (self.kind == SubjectKind::Contact).then(|| ContactId::from_uuid(self.id))
+    }
+
+    /// The deal, if it is one.
+    pub fn deal(self) -> Option<DealId> {
+        (self.kind == SubjectKind::Deal).then(|| DealId::from_uuid(self.id))
     }
 }
 

@@ -39,6 +39,8 @@ pub enum FactKind {
     Texts,
     /// An instant, RFC 3339.
     Time,
+    /// A date: its midnight in UTC.
+    Date,
 }
 
 /// A fact's value, borrowed from the facts.
@@ -109,6 +111,7 @@ struct Entry {
 enum Object {
     Message,
     Contact,
+    Deal,
     Account,
     Event,
 }
@@ -127,11 +130,14 @@ enum Place {
     Sender,
     Automatic,
     Handle(&'static str),
+    DealAmount,
+    DealCurrency,
     Member(Object, &'static str),
 }
 
 const ACCOUNT_STATUSES: &[&str] =
     &["pending", "connecting", "awaiting_code", "awaiting_password", "active", "limited", "disconnected", "banned"];
+const DEAL_STATUSES: &[&str] = &["open", "won", "lost"];
 const DIRECTIONS: &[&str] = &["incoming", "outgoing"];
 const WEEKDAYS: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
@@ -145,6 +151,10 @@ const fn message(path: &'static str, kind: FactKind, member: &'static str) -> En
 
 const fn contact(path: &'static str, kind: FactKind, member: &'static str) -> Entry {
     entry(path, kind, Place::Member(Object::Contact, member))
+}
+
+const fn deal(path: &'static str, kind: FactKind, member: &'static str) -> Entry {
+    entry(path, kind, Place::Member(Object::Deal, member))
 }
 
 const fn account(path: &'static str, kind: FactKind, member: &'static str) -> Entry {
@@ -194,6 +204,26 @@ static FACTS: &[Entry] = &[
     contact("contact.created_at", FactKind::Time, "created_at"),
     contact("contact.updated_at", FactKind::Time, "updated_at"),
     contact("contact.version", FactKind::Number, "version"),
+    deal("deal.id", FactKind::Id, "id"),
+    deal("deal.name", FactKind::Text, "name"),
+    deal("deal.status", FactKind::Word(DEAL_STATUSES), "status"),
+    deal("deal.contact_id", FactKind::Id, "contact_id"),
+    deal("deal.company_id", FactKind::Id, "company_id"),
+    // The same as the subject's own, by the names that they have in REST.
+    deal("deal.stage", FactKind::Stage, "stage_id"),
+    deal("deal.pipeline", FactKind::Pipeline, "pipeline_id"),
+    deal("deal.stage_entered_at", FactKind::Time, "stage_entered_at"),
+    entry("deal.value.amount", FactKind::Number, Place::DealAmount),
+    entry("deal.value.currency", FactKind::Text, Place::DealCurrency),
+    deal("deal.probability", FactKind::Number, "probability"),
+    deal("deal.expected_close_on", FactKind::Date, "expected_close_on"),
+    deal("deal.assigned_to", FactKind::User, "assigned_to"),
+    deal("deal.team_id", FactKind::Id, "team_id"),
+    deal("deal.lost_reason", FactKind::Text, "lost_reason"),
+    deal("deal.closed_at", FactKind::Time, "closed_at"),
+    deal("deal.created_at", FactKind::Time, "created_at"),
+    deal("deal.updated_at", FactKind::Time, "updated_at"),
+    deal("deal.version", FactKind::Number, "version"),
     account("account.id", FactKind::Id, "id"),
     account("account.platform", FactKind::Text, "platform"),
     account("account.handle", FactKind::Text, "handle"),
@@ -226,7 +256,7 @@ impl FactPath {
         let absent = |name: &str| path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         match FACTS.iter().find(|entry| entry.path == path) {
             Some(entry) => Ok(Self(entry)),
-            None if absent("deal") || absent("contact.custom") => Err(FactPathError::NotAvailable),
+            None if absent("deal.custom") || absent("contact.custom") => Err(FactPathError::NotAvailable),
             None => Err(FactPathError::Unknown),
         }
     }
@@ -239,6 +269,11 @@ impl FactPath {
     /// What its value is.
     pub const fn kind(self) -> FactKind {
         self.0.kind
+    }
+
+    /// Whether it is known of a deal alone.
+    pub const fn is_of_deal(self) -> bool {
+        matches!(self.0.place, Place::DealAmount | Place::DealCurrency | Place::Member(Object::Deal, _))
     }
 
     /// Whether it can be known without a contact, as in a rule about the organisation.
@@ -276,6 +311,11 @@ impl Facts {
             },
             Place::Automatic => automatic(&self.message),
             Place::Handle(platform) => value(self.contact.get("handles")?.get(platform)?),
+            Place::DealAmount => {
+                let amount = self.deal.get("value")?.get("amount")?.as_str()?;
+                amount.parse().ok().map(FactValue::Number)
+            }
+            Place::DealCurrency => value(self.deal.get("value")?.get("currency")?),
             Place::Member(object, member) => value(self.object(object).get(member)?),
         }
     }
@@ -289,6 +329,7 @@ impl Facts {
         match object {
             Object::Message => &self.message,
             Object::Contact => &self.contact,
+            Object::Deal => &self.deal,
             Object::Account => &self.account,
             Object::Event => &self.event,
         }
@@ -369,10 +410,10 @@ mod tests {
 
     #[test]
     fn what_the_contract_names_and_this_build_lacks_is_told_apart_from_a_typing_error() {
-        for path in ["deal", "deal.value", "contact.custom", "contact.custom.size"] {
+        for path in ["deal.custom", "deal.custom.size", "contact.custom", "contact.custom.size"] {
             assert_eq!(FactPath::parse(path), Err(FactPathError::NotAvailable), "{path}");
         }
-        for path in ["deals", "contact.customer", "contact", "", "stage.name"] {
+        for path in ["deals", "deal", "deal.value", "contact.customer", "contact", "", "stage.name"] {
             assert_eq!(FactPath::parse(path), Err(FactPathError::Unknown), "{path}");
         }
     }

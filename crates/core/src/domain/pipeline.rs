@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    domain::word::words,
-    id::{ContactId, DealId, EventId, OrganizationId, PipelineId, RuleId, RunId, StageId, UserId},
+    domain::{contact::Contact, deal::Deal, event::Subject, word::words},
+    id::{ContactId, DealId, EventId, OrganizationId, PipelineId, RuleId, RunId, StageId, TeamId, UserId},
 };
 
 words! {
@@ -19,6 +19,22 @@ words! {
         Won = "won",
         /// Ended badly.
         Lost = "lost",
+    }
+}
+
+words! {
+    /// What goes through stages.
+    MoverKind {
+        /// Contacts.
+        Contact = "contact",
+        /// Deals.
+        Deal = "deal",
+    }
+}
+
+impl Default for MoverKind {
+    fn default() -> Self {
+        Self::Contact
     }
 }
 
@@ -72,7 +88,7 @@ pub struct Stage {
     pub version: i64,
 }
 
-/// One move of a contact; its id is that of the event that states it.
+/// One move of a contact or of a deal; its id is that of the event that states it.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StageMove {
     /// The entry: the id of the event.
@@ -80,13 +96,13 @@ pub struct StageMove {
     /// Whose it is.
     #[serde(skip)]
     pub organization_id: OrganizationId,
-    /// Who moved.
-    pub contact_id: ContactId,
-    /// Always `null` on a contact's own move.
+    /// The contact that moved; `null` on a deal's move, which moves no contact.
+    pub contact_id: Option<ContactId>,
+    /// The deal that moved; `null` on a contact's move.
     pub deal_id: Option<DealId>,
     /// The pipeline moved into.
     pub pipeline_id: PipelineId,
-    /// From where; `null` when the contact was made.
+    /// From where; `null` when the subject was made.
     pub from_stage_id: Option<StageId>,
     /// To where.
     pub to_stage_id: StageId,
@@ -108,4 +124,70 @@ pub struct StageMove {
     pub run_id: Option<RunId>,
     /// Why, in words.
     pub reason: Option<String>,
+}
+
+/// Where a contact or a deal stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Which one.
+    pub subject: Subject,
+    /// The stage.
+    pub stage_id: StageId,
+    /// Its pipeline.
+    pub pipeline_id: PipelineId,
+    /// The event by which it was entered.
+    pub stage_entry_id: EventId,
+    /// When it was entered.
+    pub stage_entered_at: DateTime<Utc>,
+    /// The team that looks after it.
+    pub team_id: Option<TeamId>,
+    /// Whether what stands here is deleted.
+    pub deleted: bool,
+}
+
+/// What goes through stages: contacts and deals.
+pub trait Staged {
+    /// Where it stands.
+    fn standing(&self) -> Standing;
+    /// Puts it into a stage.
+    fn enter(&mut self, stage: &Stage, entry: EventId, at: DateTime<Utc>);
+}
+
+impl Staged for Contact {
+    fn standing(&self) -> Standing {
+        Standing {
+            subject: self.id.into(),
+            stage_id: self.stage_id,
+            pipeline_id: self.pipeline_id,
+            stage_entry_id: self.stage_entry_id,
+            stage_entered_at: self.stage_entered_at,
+            team_id: self.team_id,
+            deleted: self.deleted_at.is_some(),
+        }
+    }
+
+    fn enter(&mut self, stage: &Stage, entry: EventId, at: DateTime<Utc>) {
+        (self.stage_id, self.pipeline_id) = (stage.id, stage.pipeline_id);
+        (self.stage_entry_id, self.stage_entered_at, self.updated_at) = (entry, at, at);
+    }
+}
+
+impl Staged for Deal {
+    fn standing(&self) -> Standing {
+        Standing {
+            subject: self.id.into(),
+            stage_id: self.stage_id,
+            pipeline_id: self.pipeline_id,
+            stage_entry_id: self.stage_entry_id,
+            stage_entered_at: self.stage_entered_at,
+            team_id: self.team_id,
+            deleted: self.deleted_at.is_some(),
+        }
+    }
+
+    fn enter(&mut self, stage: &Stage, entry: EventId, at: DateTime<Utc>) {
+        (self.stage_id, self.pipeline_id) = (stage.id, stage.pipeline_id);
+        (self.stage_entry_id, self.stage_entered_at, self.updated_at) = (entry, at, at);
+        self.follow(stage.kind, at);
+    }
 }

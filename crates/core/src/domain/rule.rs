@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    domain::word::words,
+    domain::{money::Money, word::words},
     id::{OrganizationId, PipelineId, RuleId, StageId, TeamId, UserId},
 };
 
@@ -24,6 +24,14 @@ words! {
         ContactCreated = "contact.created",
         /// A contact was edited.
         ContactUpdated = "contact.updated",
+        /// A deal was made.
+        DealCreated = "deal.created",
+        /// A deal was edited.
+        DealUpdated = "deal.updated",
+        /// A deal was won.
+        DealWon = "deal.won",
+        /// A deal was lost.
+        DealLost = "deal.lost",
         /// A subject entered a stage.
         StageChanged = "stage.changed",
         /// An account's status changed.
@@ -40,6 +48,8 @@ words! {
     RuleSubject {
         /// A contact.
         Contact = "contact",
+        /// A deal; what concerns its contact acts on that.
+        Deal = "deal",
         /// The organisation itself (a schedule, or an account's event): one run, no contact.
         Organization = "organization",
     }
@@ -148,8 +158,11 @@ pub struct Facts {
     pub hours_since_last_response: Option<f64>,
     /// `{text, platform, sender, …}` of the event's message.
     pub message: Map<String, Value>,
-    /// The contact as REST shows it, and `custom`.
+    /// The contact as REST shows it, and `custom`; the deal's contact where that is the subject.
     pub contact: Map<String, Value>,
+    /// The deal as REST shows it, where it is the subject.
+    #[serde(default)]
+    pub deal: Map<String, Value>,
     /// The account of the event.
     pub account: Map<String, Value>,
     /// `{kind, cause, …}` and what was stamped into the event.
@@ -187,14 +200,27 @@ pub enum Action {
         /// What to say instead of the default sentence; `{{contact.name}}`-style variables.
         text: Option<String>,
     },
-    /// Give the contact to somebody.
+    /// Give the contact or deal to somebody.
     AssignTo(Assignee),
     /// Add a tag to the contact.
     AddTag(String),
     /// Remove a tag from the contact.
     RemoveTag(String),
-    /// Set built-in fields of the contact, or `score`.
+    /// Set built-in fields of the contact or deal, or a contact's `score`.
     SetField(BTreeMap<String, Value>),
+    /// Make a deal with the contact.
+    CreateDeal {
+        /// What to call it instead of by the contact's name; `{{contact.name}}`-style variables.
+        name: Option<String>,
+        /// What it is worth.
+        value: Option<Money>,
+        /// The stage's name when the rule was saved, for messages.
+        stage: Option<String>,
+        /// Every stage of that name; none: the pipeline's first.
+        stages: Vec<StageId>,
+        /// Another pipeline than the default one.
+        pipeline_id: Option<PipelineId>,
+    },
     /// Answer in the contact's latest chat; `{{contact.name}}`-style variables.
     SendMessage {
         /// The text.
@@ -228,6 +254,7 @@ impl Action {
             Self::AddTag(_) => "add_tag",
             Self::RemoveTag(_) => "remove_tag",
             Self::SetField(_) => "set_field",
+            Self::CreateDeal { .. } => "create_deal",
             Self::SendMessage { .. } => "send_message",
             Self::Stop => "stop",
         }

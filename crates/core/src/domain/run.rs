@@ -4,10 +4,14 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::{
-    domain::word::words,
-    id::{ContactId, EventId, OrganizationId, RuleId, RunId, TimerId},
+    domain::{
+        event::{Subject, SubjectKind},
+        word::words,
+    },
+    id::{ContactId, DealId, EventId, OrganizationId, RuleId, RunId, TimerId},
 };
 
 words! {
@@ -42,8 +46,10 @@ pub struct Run {
     pub event_id: EventId,
     /// What had happened.
     pub event_kind: String,
-    /// The contact it acted on; `null` for the organisation.
+    /// The contact it acted on, or the contact of its deal; `null` for the organisation.
     pub contact_id: Option<ContactId>,
+    /// The deal it acted on; `null` for a contact or the organisation.
+    pub deal_id: Option<DealId>,
     /// How it ended.
     pub outcome: RunOutcome,
     /// The facts it was given.
@@ -60,7 +66,7 @@ pub struct Run {
     pub created_at: DateTime<Utc>,
 }
 
-/// A time rule's date with a contact in one entry into a stage; unique by rule and entry.
+/// A time rule's date with a contact or a deal in one entry into a stage; unique by rule and entry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timer {
     /// Its id, also that of its work item.
@@ -69,12 +75,21 @@ pub struct Timer {
     pub organization_id: OrganizationId,
     /// The rule.
     pub rule_id: RuleId,
-    /// The contact.
-    pub contact_id: ContactId,
+    /// With whom.
+    pub subject_kind: SubjectKind,
+    /// The contact's or deal's id.
+    pub subject_id: Uuid,
     /// The entry into the stage.
     pub stage_entry_id: EventId,
     /// When the time has elapsed.
     pub due_at: DateTime<Utc>,
     /// The time has elapsed; the rest of the condition did not hold yet.
     pub ripe: bool,
+}
+
+impl Timer {
+    /// With whom it is.
+    pub fn subject(&self) -> Subject {
+        Subject { kind: self.subject_kind, id: self.subject_id }
+    }
 }

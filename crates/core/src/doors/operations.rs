@@ -6,6 +6,7 @@ use crate::{
         company::Company,
         contact::Contact,
         custom_field::CustomField,
+        deal::Deal,
         job::Job,
         message::Message,
         notification::Notification,
@@ -16,15 +17,15 @@ use crate::{
     },
     doors::operation::{Operation, Output, json_outputs, room},
     id::{
-        AccountId, ChatId, CompanyId, ContactId, FieldId, InvitationId, JobId, MediaId, MessageId, NotificationId,
-        PipelineId, RuleId, TeamId, UserId,
+        AccountId, ChatId, CompanyId, ContactId, DealId, FieldId, InvitationId, JobId, MediaId, MessageId,
+        NotificationId, PipelineId, RuleId, TeamId, UserId,
     },
     page::{Page, PageRequest},
     services::{
         accounts::{
             self, AccountStatusView, AccountView, ConnectAccount, ConnectedAccount, ListAccounts, UpdateAccount,
         },
-        analytics::{self, ConversionQuery, ConversionRates},
+        analytics::{self, ConversionQuery, ConversionRates, PipelineValue, ValueQuery},
         automation::{self, Explain, Explanation, ListRuns, NewRule, RuleVersions, RuleView, UpdateRule},
         batch::BatchOutcome,
         companies::{self, CompanyBatch, DeleteCompany, ListCompanies, NewCompany, UpdateCompany, UpsertCompany},
@@ -32,6 +33,7 @@ use crate::{
             self, ContactBatch, DeleteContact, ListContacts, ListHistory, MoveContact, NewContact, UpdateContact,
             UpsertContact,
         },
+        deals::{self, DeleteDeal, ListDealHistory, ListDeals, MoveDeal, NewDeal, UpdateDeal},
         fields::{self, DeleteField, ListFields, NewField, UpdateField},
         identity::{self, InvitationView, ListInvitations, NewInvitation},
         jobs::{self, ListJobs},
@@ -65,6 +67,7 @@ pub(crate) const OPERATIONS: &[&[Operation]] = &[
     CONTACTS,
     COMPANIES,
     FIELDS,
+    DEALS,
     PIPELINES,
     STAGES,
     ANALYTICS,
@@ -88,10 +91,12 @@ json_outputs!(
     Company,
     CustomField,
     BatchOutcome,
+    Deal,
     PipelineView,
     BoardView,
     Stage,
     ConversionRates,
+    PipelineValue,
     RuleView,
     Explanation,
     Notification,
@@ -281,6 +286,29 @@ room! {
 }
 
 room! {
+    /// Deals.
+    deals Deals (DEALS);
+
+    /// Makes a deal. Without a stage it starts in the first one of the named pipeline, else of the default one.
+    Command create(NewDeal) -> Deal [write Deals] deals::create;
+    /// Answers one deal.
+    Query get(DealId) -> Deal [read Deals] deals::get;
+    /// Lists deals by filters, newest first.
+    Query list(ListDeals) -> Page<Deal> [read Deals] deals::list;
+    /// Changes a deal by a merge patch; its stage is changed by the move.
+    Command update(UpdateDeal) -> Deal [write Deals] deals::update;
+    /// Deletes a deal. It can be restored.
+    Command delete(DeleteDeal) -> () [write Deals] deals::delete;
+    /// Brings a deleted deal back, in the stage that it was in.
+    Command restore(DealId) -> Deal [write Deals] deals::restore;
+    /// Moves a deal into a stage, whose kind becomes its status; its contact stays where they are. One that is there
+    /// already stays as it is and gets no history.
+    Command move_to as "move" (MoveDeal) -> Deal [write Deals] deals::move_to;
+    /// Lists a deal's moves, newest first.
+    Query history(ListDealHistory) -> Page<StageMove> [read Deals] deals::history;
+}
+
+room! {
     /// Pipelines.
     pipelines Pipelines (PIPELINES);
 
@@ -292,10 +320,10 @@ room! {
     Query get(PipelineId) -> PipelineView [read Pipeline] pipeline::get;
     /// Changes a pipeline by a merge patch.
     Command update(UpdatePipeline) -> PipelineView [write Pipeline] pipeline::update;
-    /// Removes a pipeline with its stages: `default_pipeline` for the default one, `pipeline_in_use` while contacts are
-    /// in it.
+    /// Removes a pipeline with its stages: `default_pipeline` for the default one, `pipeline_in_use` while contacts or
+    /// deals are in it.
     Command delete(DeletePipeline) -> () [write Pipeline] pipeline::delete;
-    /// Answers the Kanban board: each stage with its count and first cards.
+    /// Answers the Kanban board: each stage with its count, first cards, and what its deals are worth.
     Query board(Board) -> BoardView [read Pipeline] pipeline::board;
 }
 
@@ -307,9 +335,10 @@ room! {
     Query list(ListStages) -> Page<Stage> [read Pipeline] pipeline::list_stages;
     /// Makes a stage; those behind it move up.
     Command create(NewStage) -> Stage [write Pipeline] pipeline::create_stage;
-    /// Changes a stage by a merge patch.
+    /// Changes a stage by a merge patch. The status of its deals follows its kind, at most 1,000 of them at once:
+    /// `stage_in_use` otherwise.
     Command update(UpdateStage) -> Stage [write Pipeline] pipeline::update_stage;
-    /// Removes a stage. Its contacts go to `move_to`, at most 1,000 of them: `stage_in_use` otherwise.
+    /// Removes a stage. Its contacts and deals go to `move_to`, at most 1,000 of each: `stage_in_use` otherwise.
     Command delete(DeleteStage) -> () [write Pipeline] pipeline::delete_stage;
 }
 
@@ -319,6 +348,8 @@ room! {
 
     /// Tells per stage how many entered, moved on or were lost, and how long they stayed.
     Query conversion_rates(ConversionQuery) -> ConversionRates [read Analytics] analytics::conversion_rates;
+    /// Tells per stage and currency what the deals of a pipeline are worth, also by the chance to win them.
+    Query pipeline_value(ValueQuery) -> PipelineValue [read Analytics] analytics::pipeline_value;
 }
 
 room! {
@@ -337,7 +368,7 @@ room! {
     Command delete(RuleId) -> () [write Automation] automation::delete;
     /// Lists the saved states of a rule, newest first.
     Query versions(RuleVersions) -> Page<RuleView> [read Automation] automation::versions;
-    /// Explains why a contact is in its present stage: the chain of rules and events that led there.
+    /// Explains why a contact or a deal is in its present stage: the chain of rules and events that led there.
     Query explain(Explain) -> Explanation [read Automation] automation::explain;
 }
 

@@ -8,19 +8,20 @@ use serde_json::json;
 
 use crate::{
     domain::{
-        event::{Event, EventKind},
+        event::{Event, EventKind, Subject},
         job::Claim,
+        pipeline::{Staged, Standing},
         rule::{Action, Facts, Trigger},
         run::{Run, RunOutcome, Timer},
     },
     engine::Engine,
     error::{Error, Result},
-    id::{ContactId, EventId, Id, RuleId, RunId, TimerId},
+    id::{EventId, Id, OrganizationId, RuleId, RunId, TimerId},
     ports::store::{Batch, Update, WorkEnd, Write},
     runtime::commit,
     scope::{Actor, Cause, CauseLink, Scope},
     services::{
-        automation::{self, Circumstances, LoadedRule, RuleSet, Surroundings},
+        automation::{self, LoadedRule, RuleSet, Surroundings},
         unit::Unit,
     },
 };
@@ -73,6 +74,10 @@ fn trigger(kind: EventKind) -> Option<Trigger> {
         EventKind::MessageSent => Trigger::MessageSent,
         EventKind::ContactCreated => Trigger::ContactCreated,
         EventKind::ContactUpdated => Trigger::ContactUpdated,
+        EventKind::DealCreated => Trigger::DealCreated,
+        EventKind::DealUpdated => Trigger::DealUpdated,
+        EventKind::DealWon => Trigger::DealWon,
+        EventKind::DealLost => Trigger::DealLost,
         EventKind::StageChanged => Trigger::StageChanged,
         EventKind::AccountStatusChanged => Trigger::AccountStatusChanged,
         _ => return None,
@@ -83,7 +88,7 @@ fn trigger(kind: EventKind) -> Option<Trigger> {
 struct Question<'a> {
     rule: Arc<LoadedRule>,
     event: &'a Event,
-    /// For a time rule: its date with the contact, and that its time has elapsed.
+    /// For a time rule: its date with the subject, and that its time has elapsed.
     timer: Option<Timer>,
 }
 
@@ -150,23 +155,23 @@ async fn questions<'a>(
         }
         _ => {}
     }
-    let contact = match event.subject.contact() {
-        Some(id) => engine.store.contact(organization, id).await?,
-        None => None,
-    };
-    if let Some(contact) = &contact
+    let standing = standing(engine, organization, event.subject).await?;
+    if let Some(standing) = standing
         && rules.has_time_rules()
     {
-        let mut timers = engine.store.timers_of(organization, contact.id).await?;
+        let mut timers = engine.store.timers_of(organization, event.subject).await?;
         if matches!(
             event.kind,
             EventKind::ContactCreated
                 | EventKind::StageChanged
                 | EventKind::ContactDeleted
                 | EventKind::ContactRestored
+                | EventKind::DealCreated
+                | EventKind::DealDeleted
+                | EventKind::DealRestored
         ) {
-            tend(engine, rules, claim, contact.id, event.kind).await?;
-            timers.retain(|timer| timer.stage_entry_id == contact.stage_entry_id);
+            tend(engine, rules, claim, event.subject, event.kind).await?;
+            timers.retain(|timer| timer.stage_entry_id == standing.stage_entry_id);
         }
         for timer in timers.into_iter().filter(|timer| timer.ripe) {
             questions.extend(rules.get(timer.rule_id).map(|rule| Question {
@@ -177,8 +182,8 @@ async fn questions<'a>(
         }
     }
     if let Some(trigger) = trigger(event.kind) {
-        let stage = contact.as_ref().map(|contact| contact.stage_id);
-        questions.extend(rules.candidates(trigger, stage).into_iter().map(|rule| Question {
+        let stage = standing.map(|standing| standing.stage_id);
+        questions.extend(rules.candidates(trigger, event.subject.kind, stage).into_iter().map(|rule| Question {
             rule,
             event,
             timer: None,
@@ -188,12 +193,23 @@ async fn questions<'a>(
     Ok(questions)
 }
 
-/// Brings the timers of a contact in line with its stage.
+/// Where a contact or a deal stands, deleted or not; `None` for everything else.
+async fn standing(engine: &Engine, organization: OrganizationId, subject: Subject) -> Result<Option<Standing>> {
+    if let Some(id) = subject.contact() {
+        Ok(engine.store.contact(organization, id).await?.map(|contact| contact.standing()))
+    } else if let Some(id) = subject.deal() {
+        Ok(engine.store.deal(organization, id).await?.map(|deal| deal.standing()))
+    } else {
+        Ok(None)
+    }
+}
+
+/// Brings the timers of a contact or deal in line with its stage.
 async fn tend(
     engine: &Arc<Engine>,
     rules: &Arc<RuleSet>,
     claim: &Claim,
-    contact: ContactId,
+    subject: Subject,
     after: EventKind,
 ) -> Result<()> {
     let scope = Scope::system(claim.organization_id);
@@ -201,16 +217,17 @@ async fn tend(
     commit(engine, &scope, move |unit| {
         let (rules, claim) = (rules.clone(), claim.clone());
         Box::pin(async move {
-            let Some(contact) = unit.store().contact(unit.organization_id(), contact).await? else { return Ok(()) };
-            let timers = unit.store().timers_of(unit.organization_id(), contact.id).await?;
+            let organization = unit.organization_id();
+            let Some(standing) = standing(unit.engine(), organization, subject).await? else { return Ok(()) };
+            let timers = unit.store().timers_of(organization, subject).await?;
             // Who comes back is in the stage they left: a rule that has run for that entry does not run again.
             let ran = match after {
-                EventKind::ContactRestored => {
-                    unit.store().runs_of_events(unit.organization_id(), &[contact.stage_entry_id]).await?
+                EventKind::ContactRestored | EventKind::DealRestored => {
+                    unit.store().runs_of_events(organization, &[standing.stage_entry_id]).await?
                 }
                 _ => Vec::new(),
             };
-            automation::tend(unit, &rules, &contact, &timers, &ran)?;
+            automation::tend(unit, &rules, standing, &timers, &ran)?;
             if !unit.batch.is_empty() || unit.writes() {
                 unit.batch.end(WorkEnd::Held(claim));
             }
@@ -295,11 +312,12 @@ impl Attempt {
     async fn go(&self, unit: &mut Unit) -> Result<Asked> {
         let started = Instant::now();
         let surroundings = Surroundings::read(unit).await?;
-        let Some(Circumstances { contact, facts }) = automation::gather(unit, &self.event, &surroundings).await? else {
+        let Some(circumstances) = automation::gather(unit, &self.event, &surroundings).await? else {
             // Deleted meanwhile: there is nobody to act on.
             return Ok(Asked::NotHeld);
         };
-        let entry = contact.as_ref().map(|contact| contact.stage_entry_id);
+        let facts = &circumstances.facts;
+        let entry = circumstances.standing().map(|standing| standing.stage_entry_id);
         let left = self.timer.as_ref().is_some_and(|timer| entry != Some(timer.stage_entry_id));
         if left {
             return Ok(Asked::NotHeld);
@@ -311,7 +329,8 @@ impl Attempt {
             rule_version: self.rule.rule.version,
             event_id: self.event_id,
             event_kind: self.event.kind.to_string(),
-            contact_id: contact.as_ref().map(|contact| contact.id),
+            contact_id: circumstances.contact.as_ref().map(|contact| contact.id),
+            deal_id: circumstances.deal.as_ref().map(|deal| deal.id),
             outcome,
             facts: json!(facts),
             actions: json!(actions),
@@ -320,7 +339,7 @@ impl Attempt {
             stopped,
             created_at: self.event.occurred_at,
         };
-        let actions = match self.rule.compiled.evaluate(&facts) {
+        let actions = match self.rule.compiled.evaluate(facts) {
             Ok(actions) => actions,
             Err(error) => {
                 return Ok(Asked::Failed(Box::new(record(RunOutcome::Failed, &[], Some(error.to_string()), false))));
@@ -328,7 +347,7 @@ impl Attempt {
         };
         if actions.is_empty() {
             if let Some(timer) = &self.timer {
-                automation::replant(unit, self.rule.compiled.ask_again(&facts), timer)?;
+                automation::replant(unit, self.rule.compiled.ask_again(facts), timer)?;
             }
             return Ok(Asked::NotHeld);
         }
@@ -343,15 +362,16 @@ impl Attempt {
                 Some(format!("the event is the {}th of a chain of rules: the loop ends here", Cause::MAX_LINKS)),
             )
         } else if before.is_some() && before != entry {
-            (RunOutcome::Stale, Some("somebody moved the contact since the facts were read".to_owned()))
+            (
+                RunOutcome::Stale,
+                Some(format!("somebody moved the {} since the facts were read", self.event.subject.kind)),
+            )
         } else {
             (RunOutcome::Applied, None)
         };
         let mut stopped = false;
         if outcome == RunOutcome::Applied {
-            match automation::apply(unit, (self.rule.rule.id, &self.rule.rule.name), contact.as_ref(), &facts, &actions)
-                .await
-            {
+            match automation::apply(unit, (self.rule.rule.id, &self.rule.rule.name), &circumstances, &actions).await {
                 Ok(stop) => stopped = stop,
                 Err(error) if error.is_write_conflict() => return Err(error),
                 Err(error) if matches!(error.kind(), crate::ErrorKind::Unavailable | crate::ErrorKind::Internal) => {

@@ -7,15 +7,15 @@ use serde_json::json;
 
 use crate::{
     domain::{
-        contact::Contact,
         event::{EventKind, Subject},
         job::{Claim, Job, JobKind, JobState},
+        pipeline::{Staged, Standing},
         rule::RuleSubject,
     },
     engine::Engine,
     error::Result,
-    id::{ContactId, Id, RuleId, TimerId},
-    ports::store::{Update, WorkEnd, Write},
+    id::{ContactId, DealId, Id, RuleId, TimerId},
+    ports::store::{Record, Update, WorkEnd, Write},
     runtime::{commit, dispatcher},
     scope::Scope,
     services::{
@@ -24,10 +24,10 @@ use crate::{
     },
 };
 
-/// Contacts looked at per step of a job.
-const CONTACTS_AT_ONCE: u32 = 200;
+/// Contacts or deals looked at per step of a job.
+const SUBJECTS_AT_ONCE: u32 = 200;
 
-/// A timer is due: states it on its contact.
+/// A timer is due: states it on its subject.
 pub(super) async fn timer(engine: &Arc<Engine>, claim: &Claim) -> Result<()> {
     let claim = claim.clone();
     commit(engine, &Scope::system(claim.organization_id), move |unit| {
@@ -35,7 +35,7 @@ pub(super) async fn timer(engine: &Arc<Engine>, claim: &Claim) -> Result<()> {
         Box::pin(async move {
             let timer = unit.store().timer(unit.organization_id(), TimerId::from_uuid(claim.id)).await?;
             if let Some(timer) = timer {
-                unit.fact(EventKind::TimeElapsed, timer.contact_id)?
+                unit.fact(EventKind::TimeElapsed, timer.subject())?
                     .data("timer_id", timer.id)
                     .data("rule_id", timer.rule_id);
             }
@@ -75,24 +75,42 @@ pub(super) async fn schedule(engine: &Arc<Engine>, claim: &Claim) -> Result<()> 
     .await
 }
 
-/// What a job over contacts has to know: the rule, and how far it came.
+/// What a job over contacts or deals has to know: the rule, whom to look at, and how far it came.
 struct Step {
     rule: Arc<LoadedRule>,
-    contacts: Vec<Contact>,
+    subjects: Vec<Standing>,
     last: bool,
 }
 
-async fn step(engine: &Arc<Engine>, unit: &Unit, job: &Job) -> Result<Option<Step>> {
+async fn step(engine: &Arc<Engine>, unit: &mut Unit, job: &Job) -> Result<Option<Step>> {
     let rule_id = job.payload.get("rule_id").and_then(|id| id.as_str()).and_then(|id| id.parse::<RuleId>().ok());
     let rules = engine.rules.of(engine, job.organization_id).await?;
     let Some(rule) = rule_id.and_then(|id| rules.get(id)).cloned() else { return Ok(None) };
-    let after = job.payload.get("after").and_then(|id| id.as_str()).and_then(|id| id.parse::<ContactId>().ok());
+    let after = job.payload.get("after").and_then(|id| id.as_str()).and_then(|id| id.parse::<uuid::Uuid>().ok());
     let plan = &rule.rule.plan;
     let stages =
         plan.elapsed.as_ref().map(|elapsed| &elapsed.stages).or(plan.stages.as_ref()).cloned().unwrap_or_default();
-    let contacts = unit.store().contacts_in_stages(job.organization_id, &stages, after, CONTACTS_AT_ONCE).await?;
-    let last = contacts.len() < CONTACTS_AT_ONCE as usize;
-    Ok(Some(Step { rule, contacts, last }))
+    let organization = job.organization_id;
+    let subjects = if plan.subject == RuleSubject::Deal {
+        let after = after.map(DealId::from_uuid);
+        let deals = unit.store().deals_in_stages(organization, &stages, after, SUBJECTS_AT_ONCE).await?;
+        met(unit, deals)?
+    } else {
+        let after = after.map(ContactId::from_uuid);
+        let contacts = unit.store().contacts_in_stages(organization, &stages, after, SUBJECTS_AT_ONCE).await?;
+        met(unit, contacts)?
+    };
+    let last = subjects.len() < SUBJECTS_AT_ONCE as usize;
+    Ok(Some(Step { rule, subjects, last }))
+}
+
+/// Remembers what was read, so that its facts need no second reading; tells where each stands.
+fn met<T: Staged + Record>(unit: &mut Unit, rows: Vec<T>) -> Result<Vec<Standing>> {
+    let standings = rows.iter().map(Staged::standing).collect();
+    for row in rows {
+        unit.meet(row)?;
+    }
+    Ok(standings)
 }
 
 /// Writes how far a job came, or that it is done.
@@ -102,8 +120,8 @@ fn progress(unit: &mut Unit, claim: &Claim, job: &Job, step: Option<&Step>) -> R
     match step {
         Some(step) if !step.last => {
             let mut payload = job.payload.clone();
-            if let (Some(members), Some(contact)) = (payload.as_object_mut(), step.contacts.last()) {
-                members.insert("after".to_owned(), json!(contact.id));
+            if let (Some(members), Some(standing)) = (payload.as_object_mut(), step.subjects.last()) {
+                members.insert("after".to_owned(), json!(standing.subject.id));
             }
             update = update.set("payload", &payload);
             unit.batch.end(WorkEnd::Later(claim.clone(), now));
@@ -114,7 +132,7 @@ fn progress(unit: &mut Unit, claim: &Claim, job: &Job, step: Option<&Step>) -> R
         }
     }
     if let Some(step) = step {
-        update = update.add("progress", i64::try_from(step.contacts.len()).unwrap_or(i64::MAX));
+        update = update.add("progress", i64::try_from(step.subjects.len()).unwrap_or(i64::MAX));
     }
     unit.note(Write::Update(update))
 }
@@ -128,12 +146,12 @@ pub(super) async fn plant_timers(engine: &Arc<Engine>, claim: &Claim, job: &Job)
             let step = step(&engine, unit, &job).await?;
             if let Some(step) = &step {
                 // A rule that was saved again has a job of its own; planting twice writes nothing.
-                let entries: Vec<_> = step.contacts.iter().map(|contact| contact.stage_entry_id).collect();
+                let entries: Vec<_> = step.subjects.iter().map(|standing| standing.stage_entry_id).collect();
                 let ran = unit.store().runs_of_events(unit.organization_id(), &entries).await?;
                 let ran: HashSet<_> =
                     ran.iter().filter(|run| run.rule_id == step.rule.rule.id).map(|run| run.event_id).collect();
-                for contact in step.contacts.iter().filter(|contact| !ran.contains(&contact.stage_entry_id)) {
-                    automation::plant(unit, &step.rule, contact)?;
+                for standing in step.subjects.iter().filter(|standing| !ran.contains(&standing.stage_entry_id)) {
+                    automation::plant(unit, &step.rule, *standing)?;
                 }
             }
             progress(unit, &claim, &job, step.as_ref())
@@ -153,14 +171,14 @@ pub(super) async fn run_schedule(engine: &Arc<Engine>, claim: &Claim, job: &Job)
             if step.rule.rule.plan.subject == RuleSubject::Organization {
                 let organization = Subject::from(unit.organization_id());
                 unit.fact(EventKind::ScheduleDue, organization)?.data("rule_id", rule_id);
-                (step.contacts, step.last) = (Vec::new(), true);
+                (step.subjects, step.last) = (Vec::new(), true);
             }
             let surroundings = Surroundings::read(unit).await?;
-            for contact in &step.contacts {
-                if automation::would_hold(unit, contact, &surroundings, |facts| dispatcher::holds(&step.rule, facts))
+            for Standing { subject, .. } in step.subjects.iter().copied() {
+                if automation::would_hold(unit, subject, &surroundings, |facts| dispatcher::holds(&step.rule, facts))
                     .await?
                 {
-                    unit.fact(EventKind::ScheduleDue, contact.id)?.data("rule_id", rule_id);
+                    unit.fact(EventKind::ScheduleDue, subject)?.data("rule_id", rule_id);
                 }
             }
             progress(unit, &claim, &job, Some(&step))

@@ -7,6 +7,7 @@ pub mod batch;
 pub(crate) mod commit;
 pub mod companies;
 pub mod contacts;
+pub mod deals;
 pub mod fields;
 pub mod identity;
 pub mod jobs;

@@ -15,6 +15,7 @@ use crate::{
     domain::{
         contact::{Contact, ContactIdentity, IdentityKind},
         custom_field::{CustomField, Noun},
+        deal::Deal,
         event::{Change, Event, EventKind, Subject, changes},
         job::{Job, JobKind, JobState, Lane},
         organization::Organization,
@@ -189,6 +190,18 @@ impl Unit {
             },
         };
         found.ok_or_else(|| Error::not_found("organization", id))
+    }
+
+    /// A deal that is not deleted.
+    pub(crate) async fn deal(&mut self, id: DealId) -> Result<Option<Deal>> {
+        let deal = match self.known::<Deal>(&keyed(self.organization_id(), id))? {
+            Some(known) => known,
+            None => match self.store().deal(self.organization_id(), id).await? {
+                Some(found) => self.meet(found)?,
+                None => None,
+            },
+        };
+        Ok(deal.filter(|deal| deal.deleted_at.is_none()))
     }
 
     /// Begins a fact: an event, to which the writes that it states are added.

@@ -12,10 +12,13 @@ use crate::{
         account::{Account, AccountSource, AccountStatus, SealedSecret, SkippedMessage, SyncCursor, Visibility},
         chat::{Chat, ChatState, LastMessage},
         contact::{Contact, ContactIdentity, ContactTag, Handles},
-        event::{Event, EventKind, Subject},
+        currency::Currency,
+        deal::Deal,
+        event::{Event, EventKind, Subject, SubjectKind},
         job::{Job, JobKind, JobState},
         media::Media,
         message::{Content, Direction, Message, MessageStatus, Sender, SenderType},
+        money::Money,
         notification::Notification,
         pipeline::{Pipeline, Stage, StageKind, StageMove},
         rule::{Rule, RulePlan, RuleSubject, Trigger},
@@ -175,7 +178,7 @@ impl Samples {
         StageMove {
             id: self.id(),
             organization_id: self.organization_id,
-            contact_id: contact.id,
+            contact_id: Some(contact.id),
             deal_id: None,
             pipeline_id: to.pipeline_id,
             from_stage_id: from.map(|it| it.id),
@@ -188,6 +191,39 @@ impl Samples {
             rule_id: None,
             run_id: None,
             reason: None,
+        }
+    }
+
+    /// A deal in a stage, with this contact.
+    pub fn deal(&mut self, stage: &Stage, contact: Option<&Contact>) -> Deal {
+        let created_at = self.hour(40);
+        let amount = i64::try_from(self.below(1_000_000)).unwrap_or_default() * 100;
+        let number = self.number();
+        let currency = self.choose(&["EUR", "USD", "JPY"]).parse::<Currency>().unwrap_or_default();
+        Deal {
+            id: self.id(),
+            organization_id: self.organization_id,
+            name: format!("Deal {number}"),
+            name_key: format!("deal {number}"),
+            contact_id: contact.map(|it| it.id),
+            company_id: None,
+            pipeline_id: stage.pipeline_id,
+            stage_id: stage.id,
+            stage_entry_id: self.id(),
+            stage_entered_at: created_at,
+            value: (!self.one_in(4)).then_some(Money { amount, currency }),
+            probability: self.choose(&[None, Some(0.25), Some(0.9)]),
+            expected_close_on: self.one_in(2).then(|| self.hour(4000).date_naive()),
+            assigned_to: None,
+            team_id: None,
+            lost_reason: None,
+            status: stage.kind,
+            closed_at: (stage.kind != StageKind::Open).then_some(created_at),
+            custom: Map::new(),
+            created_at,
+            updated_at: created_at,
+            deleted_at: None,
+            version: 1,
         }
     }
 
@@ -356,6 +392,7 @@ impl Samples {
             event_id: event.id,
             event_kind: event.kind.to_string(),
             contact_id: contact,
+            deal_id: None,
             outcome: self.choose(RunOutcome::ALL),
             facts: json!({ "score": 1 }),
             actions: json!([]),
@@ -372,7 +409,8 @@ impl Samples {
             id: self.id(),
             organization_id: self.organization_id,
             rule_id: rule.id,
-            contact_id: contact.id,
+            subject_kind: SubjectKind::Contact,
+            subject_id: contact.id.uuid(),
             stage_entry_id: contact.stage_entry_id,
             due_at: self.hour(40),
             ripe: false,

@@ -18,7 +18,7 @@ cases! {
 }
 
 async fn explain(world: &World, contact: dealwright::id::ContactId) -> Explanation {
-    world.me.rules().explain(Explain { contact_id: contact }).await.unwrap()
+    world.me.rules().explain(Explain { contact_id: Some(contact), deal_id: None }).await.unwrap()
 }
 
 async fn made_by_hand(world: World) {
@@ -76,5 +76,5 @@ async fn moved_by_a_rule_that_is_gone(world: World) {
 async fn the_contacts_of_others_are_not_explained(world: World) {
     let ada = world.settled("Ada").await;
     let (_, other) = world.other_organization().await;
-    refused(other.rules().explain(Explain { contact_id: ada.id }).await, 404, "not_found");
+    refused(other.rules().explain(Explain { contact_id: Some(ada.id), deal_id: None }).await, 404, "not_found");
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod actions;
+mod deals;
 mod explaining;
 mod failing;
 #[path = "../harness/mod.rs"]
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         ("running", running::CASES),
         ("ordering", ordering::CASES),
         ("actions", actions::CASES),
+        ("deals", deals::CASES),
         ("failing", failing::CASES),
         ("people_win", people_win::CASES),
         ("messages", messages::CASES),

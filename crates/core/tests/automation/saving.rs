@@ -88,16 +88,15 @@ async fn what_this_build_lacks_is_refused_as_not_available(world: World) {
         rule[member] = value;
         rule
     };
-    let mut later = vec![with("subject", json!("deal")), with("engine", json!("rhai"))];
-    for trigger in ["deal.created", "deal.updated", "deal.won", "deal.lost", "task.due", "draft.approved"] {
+    let mut later = vec![with("engine", json!("rhai"))];
+    for trigger in ["task.due", "draft.approved"] {
         later.push(with("trigger", json!(trigger)));
     }
-    for fact in ["deal.amount", "contact.custom.size"] {
+    for fact in ["deal.custom.size", "contact.custom.size"] {
         later.push(with("condition", json!({ fact: 1 })));
     }
     for action in [
         json!({ "create_task": { "title": "call" } }),
-        json!({ "create_deal": { "title": "new" } }),
         json!({ "draft_reply": true }),
         json!({ "call_webhook": "https://hook.example" }),
         json!({ "send_message": { "template": "hello" } }),

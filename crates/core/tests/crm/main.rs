@@ -8,6 +8,7 @@ mod board;
 mod claims;
 mod companies;
 mod contacts;
+mod deals;
 mod fields;
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -28,6 +29,7 @@ use crate::harness::{cases, world, world::World};
 fn main() -> ExitCode {
     let rooms = [
         ("contacts", contacts::CASES),
+        ("deals", deals::CASES),
         ("validation", validation::CASES),
         ("claims", claims::CASES),
         ("companies", companies::CASES),

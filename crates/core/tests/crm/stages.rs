@@ -190,7 +190,11 @@ async fn more_contacts_than_are_moved_at_once_keep_the_stage(world: World) {
     assert!(error.message().contains("1000"), "{error}");
     world.go(one_more.id, won).await;
     world.me.stages().delete(remove(lead, Some(won))).await.unwrap();
-    let board = dealwright::services::pipeline::Board { pipeline_id: world.sales.pipeline.id, limit: Some(1) };
+    let board = dealwright::services::pipeline::Board {
+        pipeline_id: world.sales.pipeline.id,
+        subject: Default::default(),
+        limit: Some(1),
+    };
     let board = world.me.pipelines().board(board).await.unwrap();
     assert_eq!(board.stages.iter().map(|stage| stage.count).collect::<Vec<_>>(), [0, 0, 0, 1_001, 0]);
 }

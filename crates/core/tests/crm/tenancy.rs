@@ -45,7 +45,11 @@ async fn another_organisations_pipelines_do_not_exist(world: World) {
     let patch = PipelinePatch { name: "Ours".to_owned().into(), ..Default::default() };
     refused(them.pipelines().update(UpdatePipeline { id: pipeline, patch, if_version: None }).await, 404, "not_found");
     refused(them.pipelines().delete(DeletePipeline { id: pipeline, if_version: None }).await, 404, "not_found");
-    refused(them.pipelines().board(Board { pipeline_id: pipeline, limit: None }).await, 404, "not_found");
+    refused(
+        them.pipelines().board(Board { pipeline_id: pipeline, subject: Default::default(), limit: None }).await,
+        404,
+        "not_found",
+    );
     let stages = ListStages { pipeline_id: Some(pipeline), ..Default::default() };
     refused(them.stages().list(stages).await, 404, "not_found");
     let patch = StagePatch { name: "Ours".to_owned().into(), ..Default::default() };

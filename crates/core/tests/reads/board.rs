@@ -4,6 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use dealwright::{
     domain::{
         contact::Contact,
+        event::SubjectKind,
         pipeline::{Pipeline, Stage, StageKind, StageMove},
     },
     id::*,
@@ -123,18 +124,29 @@ async fn conversion_is_the_same_fold_on_every_database() {
             for (from, to) in [(0, 1_000), (20, 50), (30, 30), (500, 600)] {
                 let (from, to) = (Samples::epoch() + Duration::hours(from), Samples::epoch() + Duration::hours(to));
                 for pipeline in &history.pipelines {
-                    let found = place.store.conversion(organization, pipeline.id, from, to).await.unwrap();
+                    let found = place
+                        .store
+                        .conversion(organization, pipeline.id, SubjectKind::Contact, from, to)
+                        .await
+                        .unwrap();
                     assert_eq!(found, history.conversion(pipeline.id, from, to), "{} seed {seed}", place.name);
                     seen.extend(found);
                 }
             }
             let stranger = Samples::new(seed + 1_000).organization_id;
             let all = (Samples::epoch(), Samples::epoch() + Duration::days(99));
-            assert!(place.store.conversion(stranger, empty.id, all.0, all.1).await.unwrap().is_empty());
             assert!(
                 place
                     .store
-                    .conversion(organization, PipelineId::from(uuid::Uuid::nil()), all.0, all.1)
+                    .conversion(stranger, empty.id, SubjectKind::Contact, all.0, all.1)
+                    .await
+                    .unwrap()
+                    .is_empty()
+            );
+            assert!(
+                place
+                    .store
+                    .conversion(organization, PipelineId::from(uuid::Uuid::nil()), SubjectKind::Contact, all.0, all.1)
                     .await
                     .unwrap()
                     .is_empty()
@@ -197,9 +209,11 @@ async fn a_contact_s_history_comes_newest_first() {
     for place in everywhere().await {
         fill(&place.store, &mut history.samples.clone(), history.rows()).await;
         for contact in &history.contacts {
-            let mut expected: Vec<&StageMove> = history.moves.iter().filter(|it| it.contact_id == contact.id).collect();
+            let mut expected: Vec<&StageMove> =
+                history.moves.iter().filter(|it| it.contact_id == Some(contact.id)).collect();
             expected.sort_by_key(|it| std::cmp::Reverse((it.moved_at, it.id)));
-            let found = walk(2, async |page| place.store.stage_history(organization, contact.id, &page).await).await;
+            let found =
+                walk(2, async |page| place.store.stage_history(organization, contact.id.into(), &page).await).await;
             assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{}", place.name);
             let one = place.store.stage_move(organization, expected[0].id).await.unwrap();
             assert_eq!(one.as_ref(), Some(expected[0]));

@@ -180,7 +180,7 @@ async fn runs_come_newest_first_by_any_filter() {
         for rule_id in [None, Some(rules[0].id)] {
             for contact_id in [None, Some(contacts[0])] {
                 for outcome in [None, Some(RunOutcome::Failed)] {
-                    let filter = RunFilter { rule_id, contact_id, outcome };
+                    let filter = RunFilter { rule_id, contact_id, deal_id: None, outcome };
                     let matches = |it: &&Run| {
                         rule_id.is_none_or(|id| it.rule_id == id)
                             && contact_id.is_none_or(|id| it.contact_id == Some(id))

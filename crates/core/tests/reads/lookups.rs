@@ -202,8 +202,8 @@ async fn timers_and_answers_are_found() {
         assert_eq!(first, of_rule[..7], "{}", place.name);
         let rest = store.timers_of_rule(organization, rules[0].id, Some(first[6].id), 99).await.unwrap();
         assert_eq!(rest, of_rule[7..], "{}", place.name);
-        let of_contact: Vec<_> = timers.iter().filter(|it| it.contact_id == contacts[0].id).cloned().collect();
-        assert_eq!(store.timers_of(organization, contacts[0].id).await.unwrap(), of_contact);
+        let of_contact: Vec<_> = timers.iter().filter(|it| it.subject_id == contacts[0].id.uuid()).cloned().collect();
+        assert_eq!(store.timers_of(organization, contacts[0].id.into()).await.unwrap(), of_contact);
         assert_eq!(store.timer(organization, timers[0].id).await.unwrap().as_ref(), Some(&timers[0]));
         let ask = async |key: &str| store.idempotency(organization, "user:1", "contacts.create", key).await.unwrap();
         assert_eq!(ask("k").await, Some(answer.clone()));

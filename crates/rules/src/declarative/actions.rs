@@ -10,20 +10,30 @@ use dealwright::{
         rule::{Action, Assignee, RuleSubject},
         template::{self, TemplateError},
     },
+    id::{PipelineId, StageId},
 };
 use serde_json::{Map, Value};
 
 use super::{
     complaint::{child, expected, invalid, item, not_available, only, quoted, required, too_long, unknown},
-    limits,
-    names::Names,
+    deals, limits,
+    names::{self, Names},
 };
 
 /// In the order of the contract, in which the members of one object are carried out.
-const ACTIONS: &[&str] =
-    &["move_to_stage", "notify_team", "assign_to", "add_tag", "remove_tag", "set_field", "send_message", "stop"];
+const ACTIONS: &[&str] = &[
+    "move_to_stage",
+    "notify_team",
+    "assign_to",
+    "add_tag",
+    "remove_tag",
+    "set_field",
+    "create_deal",
+    "send_message",
+    "stop",
+];
 /// Actions of the contract that this build does not have.
-const ABSENT: &[&str] = &["create_task", "create_deal", "draft_reply", "call_webhook"];
+const ABSENT: &[&str] = &["create_task", "draft_reply", "call_webhook"];
 /// What needs no contact.
 const WITHOUT_CONTACT: &[&str] = &["notify_team", "stop"];
 
@@ -89,7 +99,8 @@ impl Reader<'_> {
             "assign_to" => actions.push(Action::AssignTo(self.assignee(value, at)?)),
             "add_tag" => actions.extend(tags(value, at)?.into_iter().map(Action::AddTag)),
             "remove_tag" => actions.extend(tags(value, at)?.into_iter().map(Action::RemoveTag)),
-            "set_field" => actions.push(Action::SetField(fields(value, at)?)),
+            "set_field" => actions.push(Action::SetField(self.fields(value, at)?)),
+            "create_deal" => actions.push(self.create_deal(value, at)?),
             "send_message" => actions.push(Action::SendMessage { text: self.message(value, at)? }),
             _ => {
                 if value != &Value::Bool(true) {
@@ -123,12 +134,8 @@ impl Reader<'_> {
             }
             other => return Err(expected(at, "the name or id of a stage, or {\"stage\", \"pipeline\"}", other)),
         };
-        let (stages, pipeline_id) = match (pipeline, self.names.stage_by_id(given)) {
-            (None, Some((stage, pipeline))) => (vec![stage], Some(pipeline)),
-            (None, None) => (self.names.stages(given, &stage_at)?, None),
-            (Some(pipeline), _) => (self.names.stages_in(given, pipeline, &stage_at)?, Some(pipeline)),
-        };
-        let name = stages.first().and_then(|stage| self.names.stage_name(*stage)).unwrap_or_else(|| given.to_owned());
+        let (stages, pipeline_id) = self.stages(given, &stage_at, pipeline)?;
+        let name = self.name_of(&stages, given);
         Ok(Action::MoveToStage { name, stages, pipeline_id })
     }
 
@@ -204,6 +211,69 @@ impl Reader<'_> {
         }
     }
 
+    /// A deal with the contact: all of its members may be left out.
+    fn create_deal(&self, value: &Value, at: &str) -> Result<Action> {
+        let nothing = Map::new();
+        let members = match value {
+            Value::Bool(true) => &nothing,
+            Value::Object(members) => members,
+            other => return Err(expected(at, "true or {\"name\", \"value\", \"stage\", \"pipeline\"}", other)),
+        };
+        only(members, at, &["name", "value", "pipeline", "stage"])?;
+        let member = |name: &str| members.get(name).filter(|value| !value.is_null());
+        let name_at = child(at, "name");
+        let name = member("name").map(|name| self.template(name, &name_at, limits::NAME)).transpose()?;
+        let value = member("value").map(|value| deals::money(value, &child(at, "value"))).transpose()?;
+        let text = |name: &str| match member(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(other) => Err(expected(&child(at, name), &format!("the name or id of a {name}"), other)),
+        };
+        let (stage_at, pipeline_at) = (child(at, "stage"), child(at, "pipeline"));
+        let pipeline_id = text("pipeline")?.map(|given| self.names.pipeline(given, &pipeline_at)).transpose()?;
+        let Some(given) = text("stage")? else {
+            return Ok(Action::CreateDeal { name, value, stage: None, stages: Vec::new(), pipeline_id });
+        };
+        let (stages, pipeline_id) = self.stages(given, &stage_at, pipeline_id)?;
+        let stage = Some(self.name_of(&stages, given));
+        Ok(Action::CreateDeal { name, value, stage, stages, pipeline_id })
+    }
+
+    /// The stages that a name or id means, and the pipeline where only one can be meant.
+    fn stages(
+        &self,
+        given: &str,
+        at: &str,
+        pipeline: Option<PipelineId>,
+    ) -> Result<(Vec<StageId>, Option<PipelineId>)> {
+        Ok(match (pipeline, self.names.stage_by_id(given)) {
+            (None, Some((stage, pipeline))) => (vec![stage], Some(pipeline)),
+            (None, None) => (self.names.stages(given, at)?, None),
+            (Some(pipeline), _) => (self.names.stages_in(given, pipeline, at)?, Some(pipeline)),
+        })
+    }
+
+    fn name_of(&self, stages: &[StageId], given: &str) -> String {
+        stages.first().and_then(|stage| self.names.stage_name(*stage)).unwrap_or_else(|| given.to_owned())
+    }
+
+    fn fields(&self, value: &Value, at: &str) -> Result<BTreeMap<String, Value>> {
+        let deal = self.subject == RuleSubject::Deal;
+        let Value::Object(members) = value else {
+            let example = if deal { "{\"probability\": 0.5}" } else { "{\"source\": \"fair\"}" };
+            return Err(expected(at, &format!("an object such as {example}"), value));
+        };
+        if members.is_empty() {
+            let known = if deal { deals::FIELDS.join(", ") } else { "name, source or score".to_owned() };
+            return Err(required(at, format!("name at least one field: {known}")));
+        }
+        let read = |name: &str, value: &Value| {
+            let at = child(at, name);
+            if deal { deals::field(self.names, name, value, &at) } else { field(name, value, &at) }
+        };
+        members.iter().map(|(name, value)| Ok((name.clone(), read(name, value)?))).collect()
+    }
+
     fn template(&self, value: &Value, at: &str, limit: usize) -> Result<String> {
         let Value::String(text) = value else { return Err(expected(at, "a text", value)) };
         if text.trim().is_empty() {
@@ -220,6 +290,7 @@ impl Reader<'_> {
             TemplateError::NotAvailable(path) => not_available(at, &format!("the variable {path}")),
             TemplateError::Unknown(path) => unknown(at, "variable", &path, FactPath::all().map(FactPath::as_str)),
         })?;
+        variables.iter().try_for_each(|fact| names::of_subject(*fact, self.subject, at))?;
         let foreign = variables.iter().find(|fact| !fact.stands_without_contact());
         if let (RuleSubject::Organization, Some(fact)) = (self.subject, foreign) {
             return Err(invalid(at, format!("{fact} is known of a contact; this rule is about the organization")));
@@ -242,16 +313,6 @@ fn tags(value: &Value, at: &str) -> Result<Vec<String>> {
     }
 }
 
-fn fields(value: &Value, at: &str) -> Result<BTreeMap<String, Value>> {
-    let Value::Object(members) = value else {
-        return Err(expected(at, "an object such as {\"source\": \"fair\"}", value));
-    };
-    if members.is_empty() {
-        return Err(required(at, "name at least one field: name, source or score"));
-    }
-    members.iter().map(|(field, value)| Ok((field.clone(), self::field(field, value, &child(at, field))?))).collect()
-}
-
 fn field(field: &str, value: &Value, at: &str) -> Result<Value> {
     match field {
         "name" => name(value, at, "the name").map(Value::from),
@@ -269,7 +330,7 @@ fn field(field: &str, value: &Value, at: &str) -> Result<Value> {
     }
 }
 
-fn name(value: &Value, at: &str, what: &str) -> Result<String> {
+pub(super) fn name(value: &Value, at: &str, what: &str) -> Result<String> {
     let Value::String(text) = value else { return Err(expected(at, &format!("{what} as a text"), value)) };
     let text = text.trim();
     match text.chars().count() {

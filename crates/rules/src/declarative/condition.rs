@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::{
     complaint::{child, expected, invalid, item, not_available, quoted, unknown},
     limits,
-    names::Names,
+    names::{self, Names},
     operand,
     pattern::{self, Search, Texts},
     program::{Bound, Node, Op, Operands, Order, Test},
@@ -106,6 +106,7 @@ impl<'a> Reader<'a> {
         if self.subject == RuleSubject::Organization && !fact.stands_without_contact() {
             return Err(invalid(at, format!("{fact} is known of a contact; this rule is about the organization")));
         }
+        names::of_subject(fact, self.subject, at)?;
         Ok(fact)
     }
 
@@ -210,7 +211,9 @@ fn applicable(fact: FactPath) -> &'static [&'static str] {
         FactKind::Stage | FactKind::Pipeline | FactKind::User | FactKind::Id | FactKind::Flag | FactKind::Word(_) => {
             &["ne", "in", "exists"]
         }
-        FactKind::Number | FactKind::Hours | FactKind::Time => &["gt", "gte", "lt", "lte", "ne", "in", "exists"],
+        FactKind::Number | FactKind::Hours | FactKind::Time | FactKind::Date => {
+            &["gt", "gte", "lt", "lte", "ne", "in", "exists"]
+        }
         FactKind::Text | FactKind::Texts => &["ne", "in", "contains", "starts_with", "matches", "exists"],
     }
 }

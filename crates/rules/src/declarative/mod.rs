@@ -14,6 +14,7 @@
 mod actions;
 mod complaint;
 mod condition;
+mod deals;
 mod limits;
 mod names;
 mod operand;

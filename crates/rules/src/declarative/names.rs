@@ -3,6 +3,7 @@
 
 use dealwright::{
     Error, Result,
+    domain::{fact_path::FactPath, rule::RuleSubject},
     id::{Id, PipelineId, StageId, TeamId, UserId},
     ports::rule_engine::Directory,
 };
@@ -116,6 +117,15 @@ impl Names<'_> {
             None => unknown(at, "stage", given, names),
         }
     }
+}
+
+/// Refuses a deal's fact in a rule that is not about a deal.
+pub(super) fn of_subject(fact: FactPath, subject: RuleSubject, at: &str) -> Result<()> {
+    if fact.is_of_deal() && subject != RuleSubject::Deal {
+        let remedy = "with \"subject\": \"deal\" or a trigger such as deal.won it would be about one";
+        return Err(invalid(at, format!("{fact} is known of a deal, and this rule is about the {subject}: {remedy}")));
+    }
+    Ok(())
 }
 
 fn id<T: Id>(given: &str) -> Option<T> {

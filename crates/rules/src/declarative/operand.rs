@@ -1,6 +1,6 @@
 //! Reads what a fact is compared with, by the fact's kind: names become ids, times become instants.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use dealwright::{
     Error, Result,
     domain::fact_path::{FactKind, FactPath},
@@ -43,6 +43,7 @@ pub(super) fn equals(fact: FactPath, value: &Value, at: &str, names: Names<'_>) 
         FactKind::Text | FactKind::Texts => Operands::Texts(collect(&values, |v, at| text(v, at, limits::OPERAND))?),
         FactKind::Word(words) => Operands::Texts(collect(&values, |value, at| word(fact, words, value, at))?),
         FactKind::Time => Operands::Times(collect(&values, time)?),
+        FactKind::Date => Operands::Times(collect(&values, date)?),
     })
 }
 
@@ -51,6 +52,7 @@ pub(super) fn bound(fact: FactPath, value: &Value, at: &str) -> Result<Bound> {
     match fact.kind() {
         FactKind::Hours => hours(value, at).map(Bound::Number),
         FactKind::Time => time(value, at).map(Bound::Time),
+        FactKind::Date => date(value, at).map(Bound::Time),
         _ => number(value, at).map(Bound::Number),
     }
 }
@@ -109,6 +111,19 @@ fn time(value: &Value, at: &str) -> Result<DateTime<Utc>> {
     parsed
         .map(|time| time.with_timezone(&Utc))
         .ok_or_else(|| expected(at, "a time such as \"2026-11-22T10:00:00Z\" (RFC 3339)", value))
+}
+
+fn date(value: &Value, at: &str) -> Result<DateTime<Utc>> {
+    let parsed = value.as_str().and_then(instant);
+    parsed.ok_or_else(|| expected(at, "a date such as \"2026-11-22\", or a time (RFC 3339)", value))
+}
+
+/// An instant; a date is its midnight in UTC.
+pub(super) fn instant(text: &str) -> Option<DateTime<Utc>> {
+    match DateTime::parse_from_rfc3339(text) {
+        Ok(time) => Some(time.with_timezone(&Utc)),
+        Err(_) => Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc()),
+    }
 }
 
 fn text(value: &Value, at: &str, limit: usize) -> Result<String> {

@@ -15,6 +15,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
+    operand,
     pattern::{self, Search, Texts},
     program::{Bound, Node, Op, Operands, Order, Program, Test},
     waiting,
@@ -222,7 +223,7 @@ const fn number(value: FactValue<'_>) -> Option<f64> {
 fn time(value: FactValue<'_>) -> Option<DateTime<Utc>> {
     match value {
         FactValue::Time(time) => Some(time),
-        FactValue::Text(text) => DateTime::parse_from_rfc3339(text).ok().map(|time| time.with_timezone(&Utc)),
+        FactValue::Text(text) => operand::instant(text),
         _ => None,
     }
 }

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Triggers of the contract that this build does not have.
-const ABSENT: &[&str] = &["deal.created", "deal.updated", "deal.won", "deal.lost", "task.due", "draft.approved"];
+const ABSENT: &[&str] = &["task.due", "draft.approved"];
 /// Causes that mute rules unless they ask for them.
 const CAUSES: &[&str] = &["import", "restore", "backfill"];
 
@@ -86,29 +86,35 @@ fn word_of(word: &str, at: &str) -> Result<Trigger> {
     Trigger::from_str(word).map_err(|_| unknown(at, "trigger", word, Trigger::ALL.iter().map(|word| word.as_str())))
 }
 
-/// The contact, unless a schedule says otherwise. An account's event has no contact.
+/// The contact, or the deal for its own triggers, unless the rule says otherwise. An account's event has neither.
 fn subject(definition: &Map<String, Value>, trigger: Trigger) -> Result<RuleSubject> {
     let at = "/subject";
     let natural = match trigger {
         Trigger::AccountStatusChanged => RuleSubject::Organization,
+        Trigger::DealCreated | Trigger::DealUpdated | Trigger::DealWon | Trigger::DealLost => RuleSubject::Deal,
         _ => RuleSubject::Contact,
     };
     let word = match definition.get("subject") {
         None => return Ok(natural),
         Some(Value::String(word)) => word.as_str(),
-        Some(other) => return Err(expected(at, "\"contact\" or \"organization\"", other)),
+        Some(other) => return Err(expected(at, "\"contact\", \"deal\" or \"organization\"", other)),
     };
-    if word == "deal" {
-        return Err(not_available(at, "the subject deal"));
-    }
     let subject = RuleSubject::from_str(word)
         .map_err(|_| unknown(at, "subject", word, RuleSubject::ALL.iter().map(|word| word.as_str())))?;
     match (subject, trigger) {
         _ if subject == natural => Ok(subject),
         (RuleSubject::Organization, Trigger::Schedule) => Ok(subject),
-        (RuleSubject::Organization, _) => {
-            Err(invalid(at, format!("{trigger} is about a contact; only a schedule may have the subject organization")))
-        }
+        (RuleSubject::Deal, Trigger::StageChanged | Trigger::TimeElapsed | Trigger::Schedule) => Ok(subject),
+        (RuleSubject::Organization, _) => Err(invalid(
+            at,
+            format!("{trigger} is about a {natural}; only a schedule may have the subject organization"),
+        )),
+        (RuleSubject::Deal, _) => Err(invalid(
+            at,
+            format!(
+                "{trigger} is about a {natural}; stage.changed, time_elapsed and schedule may have the subject deal"
+            ),
+        )),
         (RuleSubject::Contact, _) => {
             Err(invalid(at, format!("{trigger} is not about a contact; leave the subject out")))
         }

@@ -28,6 +28,7 @@ fn of(schema: &Value, schemas: Schemas<'_>, depth: usize) -> Option<Value> {
     match kind? {
         "string" => match schema.get("format").and_then(Value::as_str) {
             Some("uuid") => Some(json!("019aab32-6c00-7000-8000-000000000001")),
+            Some("date") => Some(json!("2026-11-22")),
             Some("date-time") => Some(json!("2026-11-22T10:00:00Z")),
             _ => Some(json!("text")),
         },

@@ -46,11 +46,15 @@ async fn say(crm: &Crm, io: &SocketIo, event: &Arc<Event>) {
             emit(io, &with_teams(organization, event), "stage-changed", &stage_changed(event)).await;
         }
         EventKind::ContactUpdated => {
-            let changes: Map<String, Value> =
-                event.changes.iter().map(|(name, change)| (name.clone(), change.after.clone())).collect();
-            let payload = json!({"clientId": event.subject.id, "changes": changes, "seq": event.subject_seq});
+            let payload = json!({"clientId": event.subject.id, "changes": changes(event), "seq": event.subject_seq});
             emit(io, &with_teams(organization, event), "client-updated", &payload).await;
         }
+        EventKind::DealCreated
+        | EventKind::DealUpdated
+        | EventKind::DealDeleted
+        | EventKind::DealRestored
+        | EventKind::DealWon
+        | EventKind::DealLost => emit(io, &[organization], "deal-updated", &deal_updated(event)).await,
         EventKind::MessageReceived | EventKind::MessageQueued => message(crm, io, event, "new-message").await,
         EventKind::MessageSent | EventKind::MessageUpdated => message(crm, io, event, "message-updated").await,
         EventKind::AccountConnected | EventKind::AccountStatusChanged => {
@@ -81,9 +85,28 @@ fn datum(event: &Event, name: &str) -> Value {
     event.data.get(name).cloned().unwrap_or(Value::Null)
 }
 
+/// The new value of each changed field.
+fn changes(event: &Event) -> Map<String, Value> {
+    event.changes.iter().map(|(name, change)| (name.clone(), change.after.clone())).collect()
+}
+
+/// A deal that was won or lost has its new status as its change; that it is deleted is one too.
+fn deal_updated(event: &Event) -> Value {
+    let mut changes = changes(event);
+    match event.kind {
+        EventKind::DealWon => drop(changes.insert("status".to_owned(), json!("won"))),
+        EventKind::DealLost => drop(changes.insert("status".to_owned(), json!("lost"))),
+        EventKind::DealDeleted => drop(changes.insert("deleted".to_owned(), json!(true))),
+        EventKind::DealRestored => drop(changes.insert("deleted".to_owned(), json!(false))),
+        _ => {}
+    }
+    json!({"dealId": event.subject.id, "changes": changes, "seq": event.subject_seq})
+}
+
 fn stage_changed(event: &Event) -> Value {
+    let client = if event.subject.deal().is_some() { datum(event, "contact_id") } else { json!(event.subject.id) };
     json!({
-        "clientId": event.subject.id,
+        "clientId": client,
         "dealId": datum(event, "deal_id"),
         "fromStage": datum(event, "from_stage_id"),
         "toStage": datum(event, "to_stage_id"),

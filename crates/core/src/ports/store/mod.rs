@@ -26,6 +26,7 @@ pub trait Store:
     ContactReads
     + CompanyReads
     + FieldReads
+    + DealReads
     + PipelineReads
     + AccountReads
     + MessageReads

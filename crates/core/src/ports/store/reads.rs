@@ -10,15 +10,17 @@ use crate::{
         chat::{Chat, ChatState},
         company::Company,
         contact::{Contact, IdentityKind},
+        currency::Currency,
         custom_field::{CustomField, CustomValue, Noun},
-        event::{Event, Subject},
+        deal::Deal,
+        event::{Event, Subject, SubjectKind},
         external_id::ExternalId,
         job::{Claim, Job, JobState, Lane},
         media::Media,
         message::Message,
         notification::Notification,
         organization::{Credential, Member, Membership, Organization, SignInSession, User},
-        pipeline::{Pipeline, Stage, StageMove},
+        pipeline::{Pipeline, Stage, StageKind, StageMove},
         rule::Rule,
         run::{Run, RunOutcome, Timer},
     },
@@ -128,6 +130,80 @@ pub trait FieldReads {
     ) -> Result<Vec<ExternalId>>;
 }
 
+/// Which deals. Absent members do not filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct DealFilter {
+    /// In this pipeline.
+    pub pipeline_id: Option<PipelineId>,
+    /// In this stage.
+    pub stage_id: Option<StageId>,
+    /// With this contact.
+    pub contact_id: Option<ContactId>,
+    /// With this company.
+    pub company_id: Option<CompanyId>,
+    /// Looked after by this user.
+    pub assigned_to: Option<UserId>,
+    /// Open, won or lost.
+    pub status: Option<StageKind>,
+}
+
+/// Which deals of a pipeline are summed up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ValueFilter {
+    /// Looked after by this user.
+    pub assigned_to: Option<UserId>,
+    /// Whose contact came from this source.
+    pub source: Option<String>,
+}
+
+/// The deals of one stage that have the same currency and the same probability, summed up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DealSum {
+    /// The stage.
+    pub stage_id: StageId,
+    /// Of what they are worth something; `None` for deals without a value.
+    pub currency: Option<Currency>,
+    /// Their own probability.
+    pub probability: Option<f64>,
+    /// How many there are.
+    pub count: i64,
+    /// What they are worth together, in ten-thousandths; exact, whatever their number.
+    pub amount: i128,
+}
+
+/// Deals.
+#[async_trait]
+pub trait DealReads {
+    /// One deal, deleted or not.
+    async fn deal(&self, organization: OrganizationId, id: DealId) -> Result<Option<Deal>>;
+    /// A page of the deals that are not deleted, newest first.
+    async fn deals(&self, organization: OrganizationId, filter: &DealFilter, page: &PageRequest) -> Result<Page<Deal>>;
+    /// The deleted deals that stand in one of `stages`, at most `limit`.
+    async fn deleted_deals_in_stages(
+        &self,
+        organization: OrganizationId,
+        stages: &[StageId],
+        limit: u32,
+    ) -> Result<Vec<Deal>>;
+    /// Deals that stand in one of `stages` (any stage, if empty) and come after `after` by id, in order of id.
+    async fn deals_in_stages(
+        &self,
+        organization: OrganizationId,
+        stages: &[StageId],
+        after: Option<DealId>,
+        limit: u32,
+    ) -> Result<Vec<Deal>>;
+    /// The deals that entered each of these stages last, at most `cards` a stage, latest entry first.
+    async fn deal_cards(&self, organization: OrganizationId, stages: &[StageId], cards: u32) -> Result<Vec<Deal>>;
+    /// What the deals of a pipeline are worth, in no order.
+    async fn deal_sums(
+        &self,
+        organization: OrganizationId,
+        pipeline: PipelineId,
+        filter: &ValueFilter,
+    ) -> Result<Vec<DealSum>>;
+}
+
 /// One column of a board.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoardColumn {
@@ -163,22 +239,23 @@ pub trait PipelineReads {
     async fn stages(&self, organization: OrganizationId) -> Result<Vec<Stage>>;
     /// Both, in the same orders, as they are at one instant.
     async fn pipelines_with_stages(&self, organization: OrganizationId) -> Result<(Vec<Pipeline>, Vec<Stage>)>;
-    /// A contact's moves, newest first.
+    /// The moves of a contact or of a deal, newest first.
     async fn stage_history(
         &self,
         organization: OrganizationId,
-        contact: ContactId,
+        subject: Subject,
         page: &PageRequest,
     ) -> Result<Page<StageMove>>;
-    /// The move by which a contact entered its present stage.
+    /// The move by which a contact or a deal entered its present stage.
     async fn stage_move(&self, organization: OrganizationId, id: EventId) -> Result<Option<StageMove>>;
     /// Counts and first cards of each stage of a pipeline.
     async fn board(&self, organization: OrganizationId, pipeline: PipelineId, cards: u32) -> Result<Vec<BoardColumn>>;
-    /// How contacts went through the stages of a pipeline: entries in `[from, to)`, folded by the database.
+    /// How contacts, or deals, went through the stages of a pipeline: entries in `[from, to)`, folded by the database.
     async fn conversion(
         &self,
         organization: OrganizationId,
         pipeline: PipelineId,
+        subject: SubjectKind,
         from: DateTime<Utc>,
         to: DateTime<Utc>,
     ) -> Result<Vec<StageConversion>>;
@@ -331,8 +408,10 @@ pub trait MessageReads {
 pub struct RunFilter {
     /// Of this rule.
     pub rule_id: Option<RuleId>,
-    /// On this contact.
+    /// On this contact, or a deal of theirs.
     pub contact_id: Option<ContactId>,
+    /// On this deal.
+    pub deal_id: Option<DealId>,
     /// That ended so.
     pub outcome: Option<RunOutcome>,
 }
@@ -365,8 +444,8 @@ pub trait AutomationReads {
     async fn runs_of_events(&self, organization: OrganizationId, events: &[EventId]) -> Result<Vec<Run>>;
     /// A timer.
     async fn timer(&self, organization: OrganizationId, id: TimerId) -> Result<Option<Timer>>;
-    /// The timers of a contact.
-    async fn timers_of(&self, organization: OrganizationId, contact: ContactId) -> Result<Vec<Timer>>;
+    /// The timers of a contact or of a deal.
+    async fn timers_of(&self, organization: OrganizationId, subject: Subject) -> Result<Vec<Timer>>;
     /// The timers of a rule, in order of id after `after`.
     async fn timers_of_rule(
         &self,

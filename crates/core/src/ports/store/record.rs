@@ -7,12 +7,15 @@ use crate::{
         chat::Chat,
         company::{Company, CompanyTag},
         contact::{Contact, ContactIdentity, ContactTag},
+        currency::Currency,
         custom_field::{CustomField, CustomValue},
+        deal::Deal,
         event::{Event, Subject},
         external_id::ExternalId,
         job::Job,
         media::Media,
         message::Message,
+        money::Money,
         notification::Notification,
         organization::{Credential, Invitation, Membership, Organization, SignInSession, User},
         pipeline::{Pipeline, Stage, StageMove},
@@ -82,11 +85,13 @@ fn take<T: Column>(row: &mut std::vec::IntoIter<Value>, table: &str, column: &st
     T::from_value(value).map_err(|e| Error::internal(format!("{table}.{column} cannot be read")).with_source(e))
 }
 
+/// Declares the tables, in an order that puts what is pointed at first. A record that is no plain list of its fields
+/// stands here by its name alone, and is written by hand below.
 macro_rules! records {
-    ($($type:ident = $table:literal $(($global:ident))? key [$($key:ident),+] { $($field:ident),+ $(,)? })*) => {
+    ($($type:ident $(= $table:literal $(($global:ident))? key [$($key:ident),+] { $($field:ident),+ $(,)? })?)*) => {
         /// Every table of records.
-        pub const TABLES: &[&Table] = &[$($type::TABLE,)* Event::TABLE, RuleVersion::TABLE];
-        $(impl Record for $type {
+        pub const TABLES: &[&Table] = &[$($type::TABLE,)*];
+        $($(impl Record for $type {
             const TABLE: &'static Table = &Table {
                 name: $table,
                 columns: &[$(stringify!($field)),+],
@@ -98,7 +103,7 @@ macro_rules! records {
                 let mut row = row.into_iter();
                 Ok(Self { $($field: take(&mut row, $table, stringify!($field))?),+ })
             }
-        })*
+        })?)*
     };
     (@ global) => { true };
 }
@@ -132,6 +137,7 @@ records! {
     }
     CustomValue = "custom_values" key [organization_id, field_id, value, record_id] { organization_id, field_id, value, record_id }
     ExternalId = "external_ids" key [organization_id, object, system, external_id] { organization_id, object, system, external_id, record_id }
+    Deal
     StageMove = "stage_history" key [organization_id, id] {
         id, organization_id, contact_id, deal_id, pipeline_id, from_stage_id, to_stage_id, moved_by, moved_at, left_at, left_to, auto_moved,
         rule_id, run_id, reason,
@@ -157,15 +163,17 @@ records! {
         created_at, updated_at, version,
     }
     Run = "runs" key [organization_id, id] {
-        id, organization_id, rule_id, rule_version, event_id, event_kind, contact_id, outcome, facts, actions, duration_us, error, stopped,
+        id, organization_id, rule_id, rule_version, event_id, event_kind, contact_id, deal_id, outcome, facts, actions, duration_us, error, stopped,
         created_at,
     }
-    Timer = "timers" key [organization_id, id] { id, organization_id, rule_id, contact_id, stage_entry_id, due_at, ripe }
+    Timer = "timers" key [organization_id, id] { id, organization_id, rule_id, subject_kind, subject_id, stage_entry_id, due_at, ripe }
     Job = "jobs" key [organization_id, id] {
         id, organization_id, kind, payload, state, progress, attempts, run_at, dedup_key, last_error, created_by, created_at, updated_at,
     }
     Notification = "notifications" key [organization_id, id] { id, organization_id, user_id, kind, title, body, contact_id, rule_id, data, read, created_at }
     IdempotencyRecord = "idempotency_keys" key [organization_id, actor, operation, key] { organization_id, actor, operation, key, body_hash, answer, created_at }
+    Event
+    RuleVersion
 }
 
 /// A past state of a rule: the columns of `rules`, kept per version.
@@ -238,6 +246,102 @@ impl Record for Event {
             cause: take(row, "events", "cause")?,
             changes: take(row, "events", "changes")?,
             data: take(row, "events", "data")?,
+        })
+    }
+}
+
+impl Record for Deal {
+    const TABLE: &'static Table = &Table {
+        name: "deals",
+        columns: &[
+            "id",
+            "organization_id",
+            "name",
+            "name_key",
+            "contact_id",
+            "company_id",
+            "pipeline_id",
+            "stage_id",
+            "stage_entry_id",
+            "stage_entered_at",
+            "value_amount",
+            "value_currency",
+            "probability",
+            "expected_close_on",
+            "assigned_to",
+            "team_id",
+            "lost_reason",
+            "status",
+            "closed_at",
+            "custom",
+            "created_at",
+            "updated_at",
+            "deleted_at",
+            "version",
+        ],
+        key: &["organization_id", "id"],
+        global: false,
+    };
+
+    fn to_row(&self) -> Row {
+        vec![
+            self.id.to_value(),
+            self.organization_id.to_value(),
+            self.name.to_value(),
+            self.name_key.to_value(),
+            self.contact_id.to_value(),
+            self.company_id.to_value(),
+            self.pipeline_id.to_value(),
+            self.stage_id.to_value(),
+            self.stage_entry_id.to_value(),
+            self.stage_entered_at.to_value(),
+            self.value.map(|value| value.amount).to_value(),
+            self.value.map(|value| value.currency).to_value(),
+            self.probability.to_value(),
+            self.expected_close_on.to_value(),
+            self.assigned_to.to_value(),
+            self.team_id.to_value(),
+            self.lost_reason.to_value(),
+            self.status.to_value(),
+            self.closed_at.to_value(),
+            self.custom.to_value(),
+            self.created_at.to_value(),
+            self.updated_at.to_value(),
+            self.deleted_at.to_value(),
+            self.version.to_value(),
+        ]
+    }
+
+    fn from_row(row: Row) -> Result<Self> {
+        let row = &mut row.into_iter();
+        Ok(Self {
+            id: take(row, "deals", "id")?,
+            organization_id: take(row, "deals", "organization_id")?,
+            name: take(row, "deals", "name")?,
+            name_key: take(row, "deals", "name_key")?,
+            contact_id: take(row, "deals", "contact_id")?,
+            company_id: take(row, "deals", "company_id")?,
+            pipeline_id: take(row, "deals", "pipeline_id")?,
+            stage_id: take(row, "deals", "stage_id")?,
+            stage_entry_id: take(row, "deals", "stage_entry_id")?,
+            stage_entered_at: take(row, "deals", "stage_entered_at")?,
+            value: {
+                let amount = take::<Option<i64>>(row, "deals", "value_amount")?;
+                let currency = take::<Option<Currency>>(row, "deals", "value_currency")?;
+                amount.zip(currency).map(|(amount, currency)| Money { amount, currency })
+            },
+            probability: take(row, "deals", "probability")?,
+            expected_close_on: take(row, "deals", "expected_close_on")?,
+            assigned_to: take(row, "deals", "assigned_to")?,
+            team_id: take(row, "deals", "team_id")?,
+            lost_reason: take(row, "deals", "lost_reason")?,
+            status: take(row, "deals", "status")?,
+            closed_at: take(row, "deals", "closed_at")?,
+            custom: take(row, "deals", "custom")?,
+            created_at: take(row, "deals", "created_at")?,
+            updated_at: take(row, "deals", "updated_at")?,
+            deleted_at: take(row, "deals", "deleted_at")?,
+            version: take(row, "deals", "version")?,
         })
     }
 }

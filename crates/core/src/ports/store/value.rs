@@ -1,7 +1,7 @@
 //! Values as a store keeps them, and how the domain's types become values: ids as UUIDs, times as microseconds since
 //! 1970 (text and floating forms sort wrongly), everything structured as JSON text, the same on every database.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
@@ -87,6 +87,7 @@ columns! {
     String: self => Value::Text(self.clone()), Value::Text(value) => value;
     Uuid: self => Value::Uuid(*self), Value::Uuid(value) => value, Value::Bytes(value) => Uuid::from_slice(&value).map_err(|_| unexpected::<Self>(&Value::Bytes(value)))?;
     Vec<u8>: self => Value::Bytes(self.clone()), Value::Bytes(value) => value;
+    NaiveDate: self => Value::Text(self.to_string()), Value::Text(value) => value.parse().map_err(|_| unexpected::<Self>(&Value::Text(value)))?;
     DateTime<Utc>: self => Value::Int(self.timestamp_micros()), Value::Int(value) => DateTime::from_timestamp_micros(value).ok_or_else(|| unexpected::<Self>(&Value::Int(value)))?;
 }
 

@@ -1,15 +1,23 @@
-//! What the history tells: how contacts go through the stages of a pipeline. Reads only.
+//! What the history tells, and what the pipeline is worth: how contacts and deals go through stages. Reads only.
+
+mod value;
 
 use chrono::{DateTime, Duration, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::pipeline::StageKind,
+    domain::{
+        event::SubjectKind,
+        pipeline::{MoverKind, StageKind},
+    },
     error::{Error, Result},
     id::{PipelineId, StageId},
     services::{pipeline, unit::Unit},
 };
+
+pub(crate) use self::value::pipeline_value;
+pub use self::value::{PipelineValue, StageValue, TotalValue, ValueQuery};
 
 /// The period that is looked at if none is named.
 const PERIOD: Duration = Duration::days(90);
@@ -20,13 +28,15 @@ const PERIOD: Duration = Duration::days(90);
 pub struct ConversionQuery {
     /// The pipeline; the default one if left out.
     pub pipeline_id: Option<PipelineId>,
+    /// Who goes through it: `contact`, if left out, or `deal`.
+    pub subject: MoverKind,
     /// Entries at or after this instant; 90 days before `to` if left out.
     pub from: Option<DateTime<Utc>>,
     /// Entries before this instant; now if left out.
     pub to: Option<DateTime<Utc>>,
 }
 
-/// How contacts went through the stages of a pipeline.
+/// How contacts, or deals, went through the stages of a pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ConversionRates {
     /// The pipeline.
@@ -77,8 +87,12 @@ pub(crate) async fn conversion_rates(unit: &mut Unit, input: ConversionQuery) ->
         ));
     }
     let pipeline = pipeline::named_or_default(unit, input.pipeline_id).await?;
+    let subject = match input.subject {
+        MoverKind::Contact => SubjectKind::Contact,
+        MoverKind::Deal => SubjectKind::Deal,
+    };
     let (organization, id) = (unit.organization_id(), pipeline.pipeline.id);
-    let counted = unit.store().conversion(organization, id, from, to).await?;
+    let counted = unit.store().conversion(organization, id, subject, from, to).await?;
     let data = pipeline.stages.into_iter().map(|stage| {
         let found = counted.iter().find(|row| row.stage_id == stage.id);
         let (entered, moved_on, lost) = found.map(|row| (row.entered, row.moved_on, row.lost)).unwrap_or_default();

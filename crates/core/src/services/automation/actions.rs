@@ -5,16 +5,22 @@ use serde_json::{Value, json};
 use crate::{
     domain::{
         contact::Contact,
+        deal::Deal,
+        money::NewMoney,
         notification::NotificationKind,
         organization::Member,
-        rule::{Action, Assignee, Facts},
+        rule::{Action, Assignee},
         template,
+        text::{self, Flaws},
     },
     error::{Error, Result},
-    id::{ContactId, RuleId, StageId, UserId},
+    id::{ContactId, DealId, PipelineId, RuleId, StageId, TeamId, UserId},
     scope::Role,
     services::{
-        contacts, messaging, notifications, pipeline,
+        automation::Circumstances,
+        contacts,
+        deals::{self, NewDeal},
+        messaging, notifications, pipeline,
         team::{self, Strategy},
         unit::Unit,
     },
@@ -27,23 +33,32 @@ use crate::{
 pub(crate) async fn apply(
     unit: &mut Unit,
     rule: (RuleId, &str),
-    contact: Option<&Contact>,
-    facts: &Facts,
+    circumstances: &Circumstances,
     actions: &[Action],
 ) -> Result<bool> {
+    let Circumstances { contact, deal, facts } = circumstances;
+    let deal = deal.as_ref().map(|deal| deal.id);
     let mut stopped = false;
     for action in actions {
         let needed = || {
-            contact.map(|contact| contact.id).ok_or_else(|| {
-                Error::conflict("no_contact", format!("{} needs a contact, and this event has none", action.name()))
+            contact.as_ref().map(|contact| contact.id).ok_or_else(|| {
+                let lacking = if deal.is_some() { "the deal has none" } else { "this event has none" };
+                Error::conflict("no_contact", format!("{} needs a contact, and {lacking}", action.name()))
             })
         };
         match action {
             Action::MoveToStage { name, stages, pipeline_id } => {
-                move_to_stage(unit, rule.1, needed()?, name, stages, pipeline_id.as_ref()).await?
+                let wanted = (name.as_str(), stages.as_slice(), *pipeline_id);
+                match deal {
+                    Some(deal) => move_deal(unit, rule.1, deal, wanted).await?,
+                    None => move_contact(unit, rule.1, needed()?, wanted).await?,
+                }
             }
-            Action::NotifyTeam { text } => notify_team(unit, rule, contact, facts, text.as_deref()).await?,
-            Action::AssignTo(assignee) => assign_to(unit, needed()?, assignee).await?,
+            Action::NotifyTeam { text } => notify_team(unit, rule, circumstances, text.as_deref()).await?,
+            Action::AssignTo(assignee) => match deal {
+                Some(deal) => assign_to(unit, Given::Deal(deal), assignee).await?,
+                None => assign_to(unit, Given::Contact(needed()?), assignee).await?,
+            },
             Action::AddTag(tag) => {
                 contacts::change(unit, needed()?, |contact| {
                     contact.tags.push(tag.clone());
@@ -58,7 +73,30 @@ pub(crate) async fn apply(
                 })
                 .await?;
             }
-            Action::SetField(fields) => set_fields(unit, needed()?, fields).await?,
+            Action::SetField(fields) => match deal {
+                Some(deal) => set_deal_fields(unit, deal, fields).await?,
+                None => set_fields(unit, needed()?, fields).await?,
+            },
+            Action::CreateDeal { name, value, stage, stages, pipeline_id } => {
+                let id = needed()?;
+                let contact = contacts::contact(unit, id).await?;
+                let name = name.as_ref().map(|name| template::render(name, facts));
+                let name = name.and_then(|name| text::salvage_name(&name)).unwrap_or(contact.name);
+                let stage_id = match stage {
+                    Some(stage) => Some(named_stage(unit, stage, stages, *pipeline_id).await?),
+                    None => None,
+                };
+                let value = value.map(NewMoney::from);
+                let new = NewDeal {
+                    name,
+                    contact_id: Some(id),
+                    pipeline_id: *pipeline_id,
+                    stage_id,
+                    value,
+                    ..NewDeal::default()
+                };
+                deals::create(unit, new).await?;
+            }
             Action::SendMessage { text } => {
                 messaging::send_to_contact(unit, needed()?, template::render(text, facts)).await?;
             }
@@ -68,80 +106,118 @@ pub(crate) async fn apply(
     Ok(stopped)
 }
 
-async fn move_to_stage(
-    unit: &mut Unit,
-    rule: &str,
-    contact: ContactId,
-    name: &str,
-    stages: &[StageId],
-    pipeline: Option<&crate::id::PipelineId>,
-) -> Result<()> {
-    let subject = contacts::contact(unit, contact).await?;
-    let wanted = pipeline.copied().unwrap_or(subject.pipeline_id);
+/// What a rule calls a stage: its name, every stage of that name, and the pipeline if it is not the subject's own.
+type Wanted<'a> = (&'a str, &'a [StageId], Option<PipelineId>);
+
+/// The stage that is meant, in the wanted pipeline or else in the subject's own.
+async fn meant(unit: &Unit, (name, stages, pipeline): Wanted<'_>, own: PipelineId, whose: &str) -> Result<StageId> {
+    let wanted = pipeline.unwrap_or(own);
     let all = unit.store().stages(unit.organization_id()).await?;
-    let stage =
-        all.iter().find(|stage| stage.pipeline_id == wanted && stages.contains(&stage.id)).ok_or_else(|| {
-            Error::conflict("no_such_stage", format!("there is no stage {name:?} in the contact's pipeline {wanted}"))
-        })?;
-    pipeline::move_contact(unit, contact, stage.id, Some(format!("rule {rule}"))).await?;
+    let found = all.iter().find(|stage| stage.pipeline_id == wanted && stages.contains(&stage.id));
+    found.map(|stage| stage.id).ok_or_else(|| {
+        Error::conflict("no_such_stage", format!("there is no stage {name:?} in {whose} pipeline {wanted}"))
+    })
+}
+
+async fn move_contact(unit: &mut Unit, rule: &str, contact: ContactId, wanted: Wanted<'_>) -> Result<()> {
+    let own = contacts::contact(unit, contact).await?.pipeline_id;
+    let stage = meant(unit, wanted, own, "the contact's").await?;
+    pipeline::move_contact(unit, contact, stage, Some(format!("rule {rule}"))).await?;
     Ok(())
 }
 
-async fn assign_to(unit: &mut Unit, contact: ContactId, assignee: &Assignee) -> Result<()> {
+async fn move_deal(unit: &mut Unit, rule: &str, deal: DealId, wanted: Wanted<'_>) -> Result<()> {
+    let deal = deals::deal(unit, deal).await?;
+    let stage = meant(unit, wanted, deal.pipeline_id, "the deal's").await?;
+    pipeline::move_deal(unit, &deal, stage, Some(format!("rule {rule}"))).await?;
+    Ok(())
+}
+
+/// The stage in which a new deal begins: in the named pipeline, else in the default one.
+async fn named_stage(unit: &mut Unit, name: &str, stages: &[StageId], pipeline: Option<PipelineId>) -> Result<StageId> {
+    let own = pipeline::named_or_default(unit, pipeline).await?.pipeline.id;
+    meant(unit, (name, stages, pipeline), own, "the").await
+}
+
+/// What a rule gives to somebody.
+#[derive(Clone, Copy)]
+enum Given {
+    Contact(ContactId),
+    Deal(DealId),
+}
+
+async fn assign_to(unit: &mut Unit, given: Given, assignee: &Assignee) -> Result<()> {
     let (strategy, team) = match assignee {
-        Assignee::User(user) => {
-            let user = *user;
-            return give(unit, contact, |contact| contact.assigned_to = Some(user)).await;
-        }
-        Assignee::Team(team) => {
-            let team = *team;
-            return give(unit, contact, |contact| contact.team_id = Some(team)).await;
-        }
+        Assignee::User(user) => return give(unit, given, Some(Some(*user)), None).await,
+        Assignee::Team(team) => return give(unit, given, None, Some(*team)).await,
         Assignee::RoundRobin(team) => (Strategy::RoundRobin, *team),
         Assignee::LeastBusy(team) => (Strategy::LeastBusy, *team),
     };
-    let own = contacts::contact(unit, contact).await?.team_id;
+    let own = match given {
+        Given::Contact(id) => contacts::contact(unit, id).await?.team_id,
+        Given::Deal(id) => deals::deal(unit, id).await?.team_id,
+    };
     let pool = team::candidates(unit, team.or(own)).await?;
     let chosen = team::choose(unit, &pool, strategy, 1).await?.into_iter().next();
-    give(unit, contact, |contact| contact.assigned_to = chosen).await
+    give(unit, given, Some(chosen), None).await
 }
 
-async fn give(unit: &mut Unit, contact: ContactId, change: impl FnOnce(&mut Contact)) -> Result<()> {
-    contacts::change(unit, contact, |contact| {
-        change(contact);
-        Ok(())
-    })
-    .await?;
-    Ok(())
+/// Sets the assignee, or the team.
+async fn give(unit: &mut Unit, given: Given, user: Option<Option<UserId>>, team: Option<TeamId>) -> Result<()> {
+    match given {
+        Given::Contact(id) => {
+            let set = |contact: &mut Contact| {
+                contact.assigned_to = user.unwrap_or(contact.assigned_to);
+                contact.team_id = team.or(contact.team_id);
+                Ok(())
+            };
+            contacts::change(unit, id, set).await.map(drop)
+        }
+        Given::Deal(id) => {
+            let set = |deal: &mut Deal, _: &mut Flaws| {
+                deal.assigned_to = user.unwrap_or(deal.assigned_to);
+                deal.team_id = team.or(deal.team_id);
+            };
+            deals::change(unit, id, set).await.map(drop)
+        }
+    }
 }
 
-/// Tells the contact's team; without one its assignee and the owners and admins, each once.
+/// Tells the team of the deal, else that of the contact; without one their assignees and the owners and admins, each once.
 async fn notify_team(
     unit: &mut Unit,
     rule: (RuleId, &str),
-    contact: Option<&Contact>,
-    facts: &Facts,
+    Circumstances { contact, deal, facts }: &Circumstances,
     text: Option<&str>,
 ) -> Result<()> {
-    let title = match (text, contact) {
+    let (contact, deal) = (contact.as_ref(), deal.as_ref());
+    let name = deal.map(|deal| &deal.name).or_else(|| contact.map(|contact| &contact.name));
+    let title = match (text, name) {
         (Some(text), _) => template::render(text, facts),
-        (None, Some(contact)) => format!("{}: rule {} asks for your attention", contact.name, rule.1),
+        (None, Some(name)) => format!("{name}: rule {} asks for your attention", rule.1),
         (None, None) => format!("Rule {} asks for your attention", rule.1),
     };
-    // As the run's earlier actions leave it: a rule that gives it to a team tells that team.
-    let present = match contact {
+    // As the run's earlier actions leave them: a rule that gives a contact to a team tells that team.
+    let contact = match contact {
         Some(contact) => contacts::find(unit, contact.id).await?,
         None => None,
     };
+    let deal = match deal {
+        Some(deal) => deals::find(unit, deal.id).await?,
+        None => None,
+    };
+    let (contact, deal) = (contact.as_ref(), deal.as_ref());
     let organization = unit.organization_id();
-    let of_team = match present.as_ref().and_then(|contact| contact.team_id) {
+    let team = deal.and_then(|deal| deal.team_id).or_else(|| contact.and_then(|contact| contact.team_id));
+    let of_team = match team {
         Some(team) => unit.store().all_team_members(organization, team).await?,
         None => Vec::new(),
     };
     let told: Vec<UserId> = if of_team.is_empty() {
-        let assignee = present.as_ref().and_then(|contact| contact.assigned_to);
+        let assignees = [deal.and_then(|deal| deal.assigned_to), contact.and_then(|contact| contact.assigned_to)];
         let members = unit.store().members(organization).await?;
-        let concerned = |it: &Member| assignee == Some(it.user_id) || matches!(it.role, Role::Owner | Role::Admin);
+        let concerned =
+            |it: &Member| assignees.contains(&Some(it.user_id)) || matches!(it.role, Role::Owner | Role::Admin);
         members.into_iter().filter(concerned).map(|it| it.user_id).collect()
     } else {
         of_team.into_iter().map(|it| it.user_id).collect()
@@ -183,5 +259,17 @@ async fn set_fields(
             .map_err(|e| Error::invalid("/set_field", "invalid", "a field cannot have this value").with_source(e))?;
         contacts::update(unit, input).await?;
     }
+    Ok(())
+}
+
+async fn set_deal_fields(
+    unit: &mut Unit,
+    deal: DealId,
+    fields: &std::collections::BTreeMap<String, Value>,
+) -> Result<()> {
+    let input = json!({ "id": deal, "patch": fields });
+    let input: deals::UpdateDeal = serde_json::from_value(input)
+        .map_err(|e| Error::invalid("/set_field", "invalid", "a field cannot have this value").with_source(e))?;
+    deals::update(unit, input).await?;
     Ok(())
 }

@@ -8,7 +8,10 @@ use std::{
 };
 
 use crate::{
-    domain::rule::{Action, Facts, Rule, Trigger},
+    domain::{
+        event::SubjectKind,
+        rule::{Action, Facts, Rule, RuleSubject, Trigger},
+    },
     engine::Engine,
     error::{Error, Result},
     id::{OrganizationId, RuleId, StageId},
@@ -54,11 +57,19 @@ impl RuleSet {
         set
     }
 
-    /// The rules that `trigger` may make hold in `stage`, in their order.
-    pub(crate) fn candidates(&self, trigger: Trigger, stage: Option<StageId>) -> Vec<Arc<LoadedRule>> {
+    /// The rules that `trigger` may make hold for a subject of this kind in `stage`, in their order.
+    pub(crate) fn candidates(
+        &self,
+        trigger: Trigger,
+        subject: SubjectKind,
+        stage: Option<StageId>,
+    ) -> Vec<Arc<LoadedRule>> {
         let of = |stage| self.index.get(&(trigger, stage)).into_iter().flatten();
         let here = stage.map(Some).into_iter().flat_map(of);
-        let mut rules: Vec<_> = of(None).chain(here).cloned().collect();
+        // A deal's events are for the rules of deals, all others for the others.
+        let deals = subject == SubjectKind::Deal;
+        let meant = |rule: &&Arc<LoadedRule>| (rule.rule.plan.subject == RuleSubject::Deal) == deals;
+        let mut rules: Vec<_> = of(None).chain(here).filter(meant).cloned().collect();
         rules.sort_by_key(|rule| (rule.rule.position, rule.rule.id));
         rules
     }

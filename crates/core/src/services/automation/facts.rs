@@ -7,20 +7,34 @@ use serde_json::{Map, Value, json};
 use crate::{
     domain::{
         contact::Contact,
-        event::{Event, EventKind},
+        deal::Deal,
+        event::{Event, EventKind, Subject},
         message::Message,
-        pipeline::{Pipeline, Stage},
+        pipeline::{Pipeline, Stage, Staged, Standing},
         rule::{Facts, NowFact, StageFact},
     },
     error::Result,
     id::{AccountId, Id, MessageId},
-    services::{contacts, unit::Unit},
+    services::{contacts, deals, unit::Unit},
 };
 
 /// An event and what is read around it.
 pub(crate) struct Circumstances {
+    /// The contact it is about; that of the deal, if it is about one.
     pub(crate) contact: Option<Contact>,
+    pub(crate) deal: Option<Deal>,
     pub(crate) facts: Facts,
+}
+
+impl Circumstances {
+    /// Where the subject stands.
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        standing(self.contact.as_ref(), self.deal.as_ref())
+    }
+}
+
+fn standing(contact: Option<&Contact>, deal: Option<&Deal>) -> Option<Standing> {
+    deal.map(Staged::standing).or_else(|| contact.map(Staged::standing))
 }
 
 /// Reads an id that was stamped into an event.
@@ -58,9 +72,9 @@ impl Surroundings {
         Ok(Self { stages, pipelines, zone })
     }
 
-    fn stage(&self, contact: &Contact) -> Option<StageFact> {
-        let stage = self.stages.iter().find(|stage| stage.id == contact.stage_id)?;
-        let pipeline = self.pipelines.iter().find(|pipeline| pipeline.id == contact.pipeline_id)?;
+    fn stage(&self, standing: Standing) -> Option<StageFact> {
+        let stage = self.stages.iter().find(|stage| stage.id == standing.stage_id)?;
+        let pipeline = self.pipelines.iter().find(|pipeline| pipeline.id == standing.pipeline_id)?;
         Some(StageFact {
             id: stage.id,
             name: stage.name.clone(),
@@ -75,20 +89,25 @@ impl Surroundings {
     }
 }
 
-/// Gathers the facts of `event` for its subject as it is now. A deleted contact gives none: `None`.
+/// Gathers the facts of `event` for its subject as it is now. A deleted subject gives none: `None`.
 pub(crate) async fn gather(
     unit: &mut Unit,
     event: &Event,
     surroundings: &Surroundings,
 ) -> Result<Option<Circumstances>> {
     let now = unit.now();
-    let contact = match event.subject.contact() {
-        Some(id) => match contacts::find(unit, id).await? {
-            Some(contact) => Some(contact),
-            None => return Ok(None),
-        },
-        None => None,
-    };
+    let (mut contact, mut deal) = (None, None);
+    if let Some(id) = event.subject.contact() {
+        let Some(found) = contacts::find(unit, id).await? else { return Ok(None) };
+        contact = Some(found);
+    } else if let Some(id) = event.subject.deal() {
+        let Some(found) = deals::find(unit, id).await? else { return Ok(None) };
+        if let Some(id) = found.contact_id {
+            contact = contacts::find(unit, id).await?;
+        }
+        deal = Some(found);
+    }
+    let standing = standing(contact.as_ref(), deal.as_ref());
     let message = match stamped::<MessageId>(event, "message_id") {
         Some(id) => unit.store().message(unit.organization_id(), id).await?,
         None => None,
@@ -98,8 +117,8 @@ pub(crate) async fn gather(
         None => None,
     };
     let facts = Facts {
-        stage: contact.as_ref().and_then(|contact| surroundings.stage(contact)),
-        elapsed_hours: contact.as_ref().map(|contact| hours_since(now, contact.stage_entered_at)),
+        stage: standing.and_then(|standing| surroundings.stage(standing)),
+        elapsed_hours: standing.map(|standing| hours_since(now, standing.stage_entered_at)),
         has_response: contact.as_ref().is_some_and(|contact| contact.first_response_at.is_some()),
         is_first_response: event.data.get("is_first_response").and_then(Value::as_bool).unwrap_or(false),
         hours_since_last_message: contact
@@ -112,11 +131,12 @@ pub(crate) async fn gather(
             .map(|then| hours_since(now, then)),
         message: message.as_ref().map(message_fact).unwrap_or_default(),
         contact: contact.as_ref().map(|contact| object(json!(contact))).unwrap_or_default(),
+        deal: deal.as_ref().map(|deal| object(json!(deal))).unwrap_or_default(),
         account: account.map(|account| object(json!(account))).unwrap_or_default(),
         event: event_fact(event),
         now: surroundings.now(now),
     };
-    Ok(Some(Circumstances { contact, facts }))
+    Ok(Some(Circumstances { contact, deal, facts }))
 }
 
 fn account_of(event: &Event) -> Option<AccountId> {
@@ -145,25 +165,24 @@ fn event_fact(event: &Event) -> Map<String, Value> {
     fact.insert("kind".to_owned(), json!(event.kind));
     fact.insert("cause".to_owned(), json!(event.cause.quiet));
     fact.insert("at".to_owned(), json!(event.occurred_at));
-    if event.kind == EventKind::ContactUpdated {
+    if matches!(event.kind, EventKind::ContactUpdated | EventKind::DealUpdated) {
         fact.insert("changed".to_owned(), json!(event.changes.keys().collect::<Vec<_>>()));
     }
     fact
 }
 
-/// Whether a schedule's condition holds for a contact now; asks with the facts that its event would have.
+/// Whether a schedule's condition holds for a subject now; asks with the facts that its event would have.
 pub(crate) async fn would_hold(
     unit: &mut Unit,
-    contact: &Contact,
+    subject: Subject,
     surroundings: &Surroundings,
     holds: impl FnOnce(&Facts) -> bool,
 ) -> Result<bool> {
-    unit.meet(contact.clone())?;
     let event = Event {
         id: unit.id()?,
         organization_id: unit.organization_id(),
         kind: EventKind::ScheduleDue,
-        subject: contact.id.into(),
+        subject,
         subject_seq: 0,
         occurred_at: unit.now(),
         actor: unit.scope().actor,

@@ -1,4 +1,4 @@
-//! What rules did, and why a contact is where it is.
+//! What rules did, and why a contact or a deal is where it is.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,15 +6,15 @@ use serde_json::Value;
 
 use crate::{
     domain::{
-        pipeline::StageMove,
+        pipeline::{StageMove, Staged},
         run::{Run, RunOutcome},
     },
     error::{Error, Result},
-    id::{ContactId, EventId, RuleId, RunId},
+    id::{ContactId, DealId, EventId, RuleId, RunId},
     page::{Page, PageRequest},
     ports::store::RunFilter,
     scope::{Actor, CauseLink},
-    services::{contacts, unit::Unit},
+    services::{contacts, deals, unit::Unit},
 };
 
 /// Which runs.
@@ -23,8 +23,10 @@ use crate::{
 pub struct ListRuns {
     /// Of this rule.
     pub rule_id: Option<RuleId>,
-    /// On this contact.
+    /// On this contact, or on a deal of theirs.
     pub contact_id: Option<ContactId>,
+    /// On this deal.
+    pub deal_id: Option<DealId>,
     /// That ended so.
     pub outcome: Option<RunOutcome>,
     /// Items a page, 1…200.
@@ -34,11 +36,13 @@ pub struct ListRuns {
 }
 
 /// Whose stage is to be explained.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Explain {
-    /// The contact.
-    pub contact_id: ContactId,
+    /// The contact; or …
+    pub contact_id: Option<ContactId>,
+    /// … the deal.
+    pub deal_id: Option<DealId>,
 }
 
 /// One link of the chain, the cause nearest to the stage first.
@@ -64,7 +68,7 @@ pub struct ExplainedLink {
     pub actions: Value,
 }
 
-/// Why a contact is in its stage.
+/// Why a contact or a deal is in its stage.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Explanation {
     /// The entry into the present stage.
@@ -77,15 +81,27 @@ pub struct Explanation {
 
 pub(crate) async fn list_runs(unit: &mut Unit, input: ListRuns) -> Result<Page<Run>> {
     let page = PageRequest { limit: input.limit, cursor: input.cursor };
-    let filter = RunFilter { rule_id: input.rule_id, contact_id: input.contact_id, outcome: input.outcome };
+    let filter = RunFilter {
+        rule_id: input.rule_id,
+        contact_id: input.contact_id,
+        deal_id: input.deal_id,
+        outcome: input.outcome,
+    };
     unit.store().runs(unit.organization_id(), &filter, &page).await
 }
 
 pub(crate) async fn explain(unit: &mut Unit, input: Explain) -> Result<Explanation> {
-    let contact = contacts::contact(unit, input.contact_id).await?;
+    let standing = match (input.contact_id, input.deal_id) {
+        (Some(contact), None) => contacts::contact(unit, contact).await?.standing(),
+        (None, Some(deal)) => deals::deal(unit, deal).await?.standing(),
+        (None, None) | (Some(_), Some(_)) => {
+            let detail = "either contact_id or deal_id is expected";
+            return Err(Error::malformed(detail).code_of("invalid_parameter").field("/contact_id", "invalid", detail));
+        }
+    };
     let organization = unit.organization_id();
-    let missing = || Error::internal("the contact's entry into its stage is not in the history");
-    let entry = unit.store().stage_move(organization, contact.stage_entry_id).await?.ok_or_else(missing)?;
+    let missing = || Error::internal("the present entry into its stage is not in the history");
+    let entry = unit.store().stage_move(organization, standing.stage_entry_id).await?.ok_or_else(missing)?;
     let event = unit.store().event(organization, entry.id).await?.ok_or_else(missing)?;
     let mut chain = Vec::with_capacity(event.cause.chain.len());
     for link in event.cause.chain.iter().rev() {

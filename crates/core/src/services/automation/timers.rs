@@ -1,12 +1,12 @@
 //! Timers, not scans: entering a stage plants a timer for each time rule on it, leaving removes it. What a tick costs
-//! depends on what is due, not on how many contacts exist.
+//! depends on what is due, not on how many contacts and deals exist.
 
 use chrono::{DateTime, Duration, Utc};
 
 use crate::{
     domain::{
-        contact::Contact,
         job::Lane,
+        pipeline::Standing,
         rule::{RulePlan, Trigger},
         run::{Run, Timer},
     },
@@ -23,10 +23,10 @@ fn span(hours: f64) -> Duration {
     Duration::microseconds((hours * 3_600_000_000.0).ceil() as i64)
 }
 
-/// Plants the timer of a time rule for a contact's present entry into a stage. A second one of the same rule and entry
-/// is not written.
-pub(crate) fn plant(unit: &mut Unit, rule: &LoadedRule, contact: &Contact) -> Result<()> {
-    let Some(elapsed) = rule.rule.plan.elapsed.as_ref().filter(|elapsed| elapsed.stages.contains(&contact.stage_id))
+/// Plants the timer of a time rule for a present entry into a stage. A second one of the same rule and entry is not
+/// written.
+pub(crate) fn plant(unit: &mut Unit, rule: &LoadedRule, standing: Standing) -> Result<()> {
+    let Some(elapsed) = rule.rule.plan.elapsed.as_ref().filter(|elapsed| elapsed.stages.contains(&standing.stage_id))
     else {
         return Ok(());
     };
@@ -34,9 +34,10 @@ pub(crate) fn plant(unit: &mut Unit, rule: &LoadedRule, contact: &Contact) -> Re
         id: unit.id()?,
         organization_id: unit.organization_id(),
         rule_id: rule.rule.id,
-        contact_id: contact.id,
-        stage_entry_id: contact.stage_entry_id,
-        due_at: contact.stage_entered_at + span(elapsed.hours),
+        subject_kind: standing.subject.kind,
+        subject_id: standing.subject.id,
+        stage_entry_id: standing.stage_entry_id,
+        due_at: standing.stage_entered_at + span(elapsed.hours),
         ripe: false,
     };
     unit.note(Write::insert_or_skip(&timer))?;
@@ -44,27 +45,27 @@ pub(crate) fn plant(unit: &mut Unit, rule: &LoadedRule, contact: &Contact) -> Re
     Ok(())
 }
 
-/// Brings a contact's timers in line with the stage it is in: those of former entries go, those of this one come, unless
+/// Brings the timers of a contact or deal in line with the stage it is in: those of former entries go, those of this one come, unless
 /// their rule is among the runs of the entry.
-pub(crate) fn tend(unit: &mut Unit, rules: &RuleSet, contact: &Contact, timers: &[Timer], ran: &[Run]) -> Result<()> {
-    let gone = contact.deleted_at.is_some();
-    for timer in timers.iter().filter(|timer| gone || timer.stage_entry_id != contact.stage_entry_id) {
+pub(crate) fn tend(unit: &mut Unit, rules: &RuleSet, standing: Standing, timers: &[Timer], ran: &[Run]) -> Result<()> {
+    let gone = standing.deleted;
+    for timer in timers.iter().filter(|timer| gone || timer.stage_entry_id != standing.stage_entry_id) {
         unit.note(Write::delete(timer))?;
         unit.batch.uproot(Lane::Timer, crate::id::Id::uuid(timer.id));
     }
     if gone {
         return Ok(());
     }
-    for rule in rules.candidates(Trigger::TimeElapsed, Some(contact.stage_id)) {
-        let planted = |timer: &Timer| timer.rule_id == rule.rule.id && timer.stage_entry_id == contact.stage_entry_id;
+    for rule in rules.candidates(Trigger::TimeElapsed, standing.subject.kind, Some(standing.stage_id)) {
+        let planted = |timer: &Timer| timer.rule_id == rule.rule.id && timer.stage_entry_id == standing.stage_entry_id;
         if !timers.iter().any(planted) && !ran.iter().any(|run| run.rule_id == rule.rule.id) {
-            plant(unit, &rule, contact)?;
+            plant(unit, &rule, standing)?;
         }
     }
     Ok(())
 }
 
-/// After a time rule did not hold: the contact's next event asks it again (the timer is ripe), and so does the instant at
+/// After a time rule did not hold: its subject's next event asks it again (the timer is ripe), and so does the instant at
 /// which time alone may make it hold, `again` from now.
 pub(crate) fn replant(unit: &mut Unit, again: Option<Duration>, timer: &Timer) -> Result<()> {
     let due_at = again.map_or(timer.due_at, |wait| unit.now() + wait);

@@ -279,7 +279,7 @@ pub(crate) async fn move_to(unit: &mut Unit, input: MoveContact) -> Result<Conta
 pub(crate) async fn history(unit: &mut Unit, input: ListHistory) -> Result<Page<StageMove>> {
     let contact = contact(unit, input.contact_id).await?;
     let page = PageRequest { limit: input.limit, cursor: input.cursor };
-    unit.store().stage_history(unit.organization_id(), contact.id, &page).await
+    unit.store().stage_history(unit.organization_id(), contact.id.into(), &page).await
 }
 
 /// The contact whom a message from `address` belongs to: who claims one of its identities, else the oldest who holds one,

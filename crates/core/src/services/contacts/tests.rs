@@ -249,7 +249,7 @@ async fn several_changes_in_one_unit_are_one_edit() {
     assert_eq!(world.kinds(ada.id).await.len(), 6);
 
     let page = PageRequest { limit: Some(200), cursor: None };
-    let moves = world.store.stage_history(world.organization, ada.id, &page).await.unwrap().data;
+    let moves = world.store.stage_history(world.organization, ada.id.into(), &page).await.unwrap().data;
     let entry = |stage: StageId| moves.iter().find(|entry| entry.to_stage_id == stage).unwrap();
     assert_eq!(moves.len(), 3);
     assert_eq!(entry(world.stages[0]).left_to, Some(second));

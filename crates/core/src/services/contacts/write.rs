@@ -1,7 +1,9 @@
 //! Writing contacts: every change of a contact goes through here, with its event and the rows by which it is found.
 
 use crate::{
-    domain::{contact::Contact, custom_field::Noun, event::EventKind, notification::NotificationKind},
+    domain::{
+        contact::Contact, custom_field::Noun, event::EventKind, notification::NotificationKind, pipeline::Staged,
+    },
     error::Result,
     id::{ContactId, Id, UserId},
     ports::store::{Holder, Update},
@@ -58,7 +60,7 @@ pub(super) async fn insert(unit: &mut Unit, mut contact: Contact, holders: &[Hol
     let scope = unit.scope().clone();
     let mut fact = unit.fact(EventKind::ContactCreated, contact.id)?.at(contact.created_at);
     contact.stage_entry_id = fact.id();
-    let entry = pipeline::entry(&scope, &contact, None, None);
+    let entry = pipeline::entry(&scope, contact.standing(), None, None);
     let fact = fact
         .changes(None, &contact)
         .data("stage_id", contact.stage_id)

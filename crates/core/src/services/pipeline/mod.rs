@@ -1,4 +1,4 @@
-//! Pipelines, their stages, and the moves of contacts through them. Every change of a stage is also an edit of its
+//! Pipelines, their stages, and the moves of contacts and deals through them. Every change of a stage is also an edit of its
 //! pipeline: the pipeline's version makes changes of its stages take turns, which keeps names unique, places without
 //! holes and one open stage.
 
@@ -12,12 +12,12 @@ use serde::Serialize;
 
 pub(crate) use self::{
     board::board,
-    moves::{entry, move_contact, of_team},
+    moves::{entry, move_contact, move_deal, of_team, state_end},
     pipelines::{create, create_default, delete, get, list, update},
     stages::{create as create_stage, delete as delete_stage, list as list_stages, update as update_stage},
 };
 pub use self::{
-    board::{Board, BoardStage, BoardView, Sum},
+    board::{Board, BoardStage, BoardView, Card, Sum},
     pipelines::{DeletePipeline, NewPipeline, PipelinePatch, UpdatePipeline},
     stages::{DeleteStage, ListStages, NewStage, StageDraft, StagePatch, UpdateStage},
 };
@@ -111,12 +111,26 @@ pub(crate) async fn entry_stage(unit: &mut Unit) -> Result<Stage> {
 }
 
 /// A stage that an input refers to.
-async fn referred_stage(unit: &mut Unit, pointer: &'static str, id: StageId) -> Result<Stage> {
+pub(crate) async fn referred_stage(unit: &mut Unit, pointer: &'static str, id: StageId) -> Result<Stage> {
     stages(unit)
         .await?
         .into_iter()
         .find(|stage| stage.id == id)
         .ok_or_else(|| Error::invalid(pointer, "unknown", format!("stage {id} does not exist")))
+}
+
+/// Where a new deal begins: the first stage of the named pipeline, else of the default one.
+pub(crate) async fn first_stage(unit: &mut Unit, pipeline: Option<PipelineId>) -> Result<Stage> {
+    let view = match named_or_default(unit, pipeline).await {
+        Err(error) if pipeline.is_some() && error.code() == "not_found" => {
+            return Err(Error::invalid("/pipeline_id", "unknown", error.message()));
+        }
+        view => view?,
+    };
+    view.stages.into_iter().next().ok_or_else(|| {
+        let message = format!("the pipeline {:?} has no stage for a new deal: create one first", view.pipeline.name);
+        Error::conflict("pipeline_without_stages", message)
+    })
 }
 
 /// One page of a list that was read whole; `place` tells a row's number, by which, then by id, the list is sorted.

@@ -17,7 +17,7 @@ use crate::{
     services::{
         pipeline::{
             self, MAX_PIPELINES, MAX_STAGES, PipelineView,
-            moves::{self, DELETED_AT_ONCE},
+            moves::Inside,
             stages::{self, StageDraft},
         },
         unit::{Unit, check_version},
@@ -239,14 +239,13 @@ pub(crate) async fn delete(unit: &mut Unit, input: DeletePipeline) -> Result<()>
     }
     let ids: Vec<_> = stages.iter().map(|stage| stage.id).collect();
     if !ids.is_empty() {
-        let organization = unit.organization_id();
-        if !unit.store().contacts_in_stages(organization, &ids, None, 1).await?.is_empty() {
-            let message = format!("contacts are in the pipeline {:?}: move them to another one first", pipeline.name);
+        if let Some(nouns) = Inside::present(unit, &ids, 1).await?.nouns() {
+            let message = format!("{nouns} are in the pipeline {:?}: move them to another one first", pipeline.name);
             return Err(Error::conflict("pipeline_in_use", message));
         }
-        let deleted = unit.store().deleted_contacts_in_stages(organization, &ids, DELETED_AT_ONCE + 1).await?;
+        let deleted = Inside::deleted(unit, &ids).await?;
         let entry = pipeline::entry_stage(unit).await?;
-        moves::place_deleted(unit, deleted, &entry, &format!("the pipeline {:?} was removed", pipeline.name))?;
+        deleted.place(unit, &entry, &format!("the pipeline {:?} was removed", pipeline.name))?;
     }
     // Whoever makes it the default one meanwhile, or changes a stage of it, changes its version.
     unit.batch.guard(Guard {

@@ -18,7 +18,7 @@ use crate::{
     services::{
         pipeline::{
             self, MAX_STAGES,
-            moves::{self, DELETED_AT_ONCE, MOVED_AT_ONCE},
+            moves::{self, Inside, MOVED_AT_ONCE},
         },
         unit::{Fact, Unit, check_version},
     },
@@ -323,6 +323,9 @@ pub(crate) async fn update(unit: &mut Unit, input: UpdateStage) -> Result<Stage>
     let fact = fact.changes(Some(&before), &after);
     stages.insert(usize::try_from(after.order_index).unwrap_or_default().min(stages.len()), after.clone());
     number(fact, stages)?;
+    if before.kind != after.kind {
+        moves::follow(unit, &after).await?;
+    }
     Ok(after)
 }
 
@@ -375,36 +378,35 @@ pub(crate) async fn delete(unit: &mut Unit, input: DeleteStage) -> Result<()> {
     number(fact, others)
 }
 
-/// Moves the contacts of a stage away. A contact that enters it meanwhile makes the commit a write conflict, by its
+/// Moves the contacts and deals of a stage away. One that enters it meanwhile makes the commit a write conflict, by its
 /// foreign key, and the stage is looked at again.
 async fn empty(unit: &mut Unit, stage: &Stage, target: Option<&Stage>, refuge: Option<&Stage>) -> Result<()> {
-    let organization = unit.organization_id();
-    let inside = unit.store().contacts_in_stages(organization, &[stage.id], None, MOVED_AT_ONCE + 1).await?;
-    if inside.len() > MOVED_AT_ONCE as usize {
-        let message = format!(
-            "more than {MOVED_AT_ONCE} contacts are in the stage {:?}: move them first, no more are moved at once",
-            stage.name
-        );
-        return Err(Error::conflict("stage_in_use", message));
-    }
-    let reason = format!("the stage {:?} was removed", stage.name);
-    for contact in inside {
-        let Some(target) = target else {
-            let message = format!("contacts are in the stage {:?}: name another one in move_to", stage.name);
+    let inside = Inside::present(unit, &[stage.id], MOVED_AT_ONCE + 1).await?;
+    for (count, nouns) in [(inside.contacts.len(), "contacts"), (inside.deals.len(), "deals")] {
+        if count > MOVED_AT_ONCE as usize {
+            let message = format!(
+                "more than {MOVED_AT_ONCE} {nouns} are in the stage {:?}: move them first, no more are moved at once",
+                stage.name
+            );
             return Err(Error::conflict("stage_in_use", message));
-        };
-        if let Some(contact) = unit.meet(contact)? {
-            moves::place(unit, &contact, target, Some(reason.clone()))?;
         }
     }
-    let deleted = unit.store().deleted_contacts_in_stages(organization, &[stage.id], DELETED_AT_ONCE + 1).await?;
-    let Some(refuge) = target.or(refuge) else {
-        return if deleted.is_empty() {
-            Ok(())
-        } else {
-            let message = format!("deleted contacts are in the stage {:?}: name another one in move_to", stage.name);
+    let reason = format!("the stage {:?} was removed", stage.name);
+    match (inside.nouns(), target) {
+        (None, _) => {}
+        (Some(_), Some(target)) => inside.place(unit, target, &reason)?,
+        (Some(nouns), None) => {
+            let message = format!("{nouns} are in the stage {:?}: name another one in move_to", stage.name);
+            return Err(Error::conflict("stage_in_use", message));
+        }
+    }
+    let deleted = Inside::deleted(unit, &[stage.id]).await?;
+    match (deleted.nouns(), target.or(refuge)) {
+        (None, _) => Ok(()),
+        (Some(_), Some(refuge)) => deleted.place(unit, refuge, &reason),
+        (Some(nouns), None) => {
+            let message = format!("deleted {nouns} are in the stage {:?}: name another one in move_to", stage.name);
             Err(Error::conflict("stage_in_use", message))
-        };
-    };
-    moves::place_deleted(unit, deleted, refuge, &reason)
+        }
+    }
 }

@@ -25,6 +25,7 @@ pub(crate) const REFERENCED: &[&str] = &[
     "contacts",
     "companies",
     "custom_fields",
+    "deals",
     "accounts",
     "chats",
 ];

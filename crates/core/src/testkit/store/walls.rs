@@ -56,6 +56,7 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
         record_id: contact.id.uuid(),
     };
     let moved = samples.stage_move(&contact, None, &stage, Samples::epoch());
+    let deal = samples.deal(&stage, Some(&contact));
     let account = samples.account();
     let chat = samples.chat(&account, Some(&contact));
     let rule = samples.rule();
@@ -85,6 +86,7 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
         sample(&value),
         sample(&field),
         sample(&external),
+        sample(&deal),
         sample(&moved),
         sample(&samples.secret(&account)),
         sample(&samples.cursor(&account)),

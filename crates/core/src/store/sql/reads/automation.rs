@@ -75,8 +75,8 @@ impl AutomationReads for SqlStore {
         self.record(Some(organization), select_by::<Timer>(organization, "id", &id)).await
     }
 
-    async fn timers_of(&self, organization: OrganizationId, contact: ContactId) -> Result<Vec<Timer>> {
-        let mut statement = select_by::<Timer>(organization, "contact_id", &contact);
+    async fn timers_of(&self, organization: OrganizationId, subject: Subject) -> Result<Vec<Timer>> {
+        let mut statement = select_by::<Timer>(organization, "subject_id", &subject.id);
         statement.push(" ORDER BY t.id");
         self.records(Some(organization), statement).await
     }
@@ -144,6 +144,7 @@ pub(super) fn versions(organization: OrganizationId, id: RuleId) -> (Statement, 
 pub(super) fn runs(organization: OrganizationId, filter: &RunFilter) -> (Statement, Order) {
     let mut statement = select::<Run>(organization);
     let mut conditions = Conditions::new();
+    conditions.equal("deal_id", filter.deal_id.as_ref());
     conditions.equal("contact_id", filter.contact_id.as_ref());
     // Most runs are applied; other ends are few.
     let (few, most) = match &filter.outcome {

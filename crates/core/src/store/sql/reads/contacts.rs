@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::{
-    list::and_equal,
-    select::{cell, portions, portions_of_parts, select, select_by, union},
+    in_stages::deleted_in_stages,
+    select::{cell, portions, select, select_by},
 };
 use crate::{
     domain::contact::{Contact, IdentityKind},
@@ -68,7 +68,7 @@ impl ContactReads for SqlStore {
         stages: &[StageId],
         limit: u32,
     ) -> Result<Vec<Contact>> {
-        self.records(Some(organization), deleted_in_stages(organization, stages, limit)).await
+        self.records(Some(organization), deleted_in_stages::<Contact>(organization, stages, limit)).await
     }
 
     async fn contacts_in_stages(
@@ -78,16 +78,7 @@ impl ContactReads for SqlStore {
         after: Option<ContactId>,
         limit: u32,
     ) -> Result<Vec<Contact>> {
-        let mut found = Vec::new();
-        let stages = portions_of_parts(stages);
-        for stages in &stages {
-            found.extend(self.records(Some(organization), in_stages(organization, stages, after, limit)).await?);
-        }
-        if stages.len() > 1 {
-            found.sort_by_key(|it: &Contact| it.id);
-            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        }
-        Ok(found)
+        self.first_in_stages(organization, stages, after, limit, |it: &Contact| it.id).await
     }
 }
 
@@ -103,39 +94,5 @@ pub(super) fn holders(organization: OrganizationId, identities: &[(IdentityKind,
         statement.push(if place == 0 { "(" } else { ", (" }).bind(kind).push(", ").bind(value).push(")");
     }
     statement.push(")");
-    statement
-}
-
-/// The deleted contacts in these stages, in no order: the index has deleted ones too, and the rest is looked at.
-pub(super) fn deleted_in_stages(organization: OrganizationId, stages: &[StageId], limit: u32) -> Statement {
-    let mut statement = select::<Contact>(organization);
-    statement.push(" AND t.stage_id IN (").bind_all(stages).push(") AND t.deleted_at IS NOT NULL LIMIT ");
-    statement.bind(&i64::from(limit));
-    statement
-}
-
-/// The contacts in these stages along their ids: one limited walk a stage, of which the first ids are taken.
-pub(super) fn in_stages(
-    organization: OrganizationId,
-    stages: &[StageId],
-    after: Option<ContactId>,
-    limit: u32,
-) -> Statement {
-    let limit = i64::from(limit);
-    let walk = |stage: Option<&StageId>, part: &mut Statement| {
-        part.push(" AND t.deleted_at IS NULL");
-        and_equal(part, "stage_id", stage);
-        if let Some(after) = after {
-            part.push(" AND t.id > ").bind(&after);
-        }
-        part.push(" ORDER BY t.id LIMIT ").bind(&limit);
-    };
-    if stages.len() < 2 {
-        let mut statement = select::<Contact>(organization);
-        walk(stages.first(), &mut statement);
-        return statement;
-    }
-    let mut statement = union::<Contact, _>(organization, stages, |stage, part| walk(Some(stage), part));
-    statement.push(" ORDER BY id LIMIT ").bind(&limit);
     statement
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     domain::{
         contact::Contact,
+        event::{Subject, SubjectKind},
         pipeline::{Pipeline, Stage, StageMove},
     },
     error::Result,
@@ -52,11 +53,11 @@ impl PipelineReads for SqlStore {
     async fn stage_history(
         &self,
         organization: OrganizationId,
-        contact: ContactId,
+        subject: Subject,
         page: &PageRequest,
     ) -> Result<Page<StageMove>> {
-        let (statement, order) = history(organization, contact);
-        let list = ListKey::of(&("stage_history", contact));
+        let (statement, order) = history(organization, subject);
+        let list = ListKey::of(&("stage_history", subject));
         self.page_of(organization, statement, order, list, page, |it: &StageMove| by_time(it.moved_at, it.id)).await
     }
 
@@ -76,7 +77,7 @@ impl PipelineReads for SqlStore {
         }
         for stages in &portions_of_parts(&filled) {
             let found: Vec<Contact> =
-                self.records(Some(organization), first_cards(organization, stages, cards)).await?;
+                self.records(Some(organization), first_cards::<Contact>(organization, stages, cards)).await?;
             for contact in found {
                 if let Some(column) = board.iter_mut().find(|it| it.stage_id == contact.stage_id) {
                     column.cards.push(contact);
@@ -94,10 +95,11 @@ impl PipelineReads for SqlStore {
         &self,
         organization: OrganizationId,
         pipeline: PipelineId,
+        subject: SubjectKind,
         from: DateTime<Utc>,
         to: DateTime<Utc>,
     ) -> Result<Vec<StageConversion>> {
-        let rows = self.rows(Some(organization), conversion(organization, pipeline, from, to)).await?;
+        let rows = self.rows(Some(organization), conversion(organization, pipeline, subject, from, to)).await?;
         rows.into_iter().map(stage_conversion).collect()
     }
 }
@@ -113,9 +115,14 @@ fn with_stages(organization: OrganizationId) -> Statement {
     statement
 }
 
-/// A contact's moves, newest first.
-pub(super) fn history(organization: OrganizationId, contact: ContactId) -> (Statement, Order) {
-    (select_by::<StageMove>(organization, "contact_id", &contact), Order::newest("t.moved_at"))
+/// The column of the history that says who moved.
+const fn mover(subject: SubjectKind) -> &'static str {
+    if matches!(subject, SubjectKind::Deal) { "deal_id" } else { "contact_id" }
+}
+
+/// The moves of a contact or of a deal, newest first.
+pub(super) fn history(organization: OrganizationId, subject: Subject) -> (Statement, Order) {
+    (select_by::<StageMove>(organization, mover(subject.kind), &subject.id), Order::newest("t.moved_at"))
 }
 
 /// The stages of a pipeline in order, each with its number of contacts: a range of an index, counted.
@@ -127,9 +134,9 @@ pub(super) fn counts(organization: OrganizationId, pipeline: PipelineId) -> Stat
     statement
 }
 
-/// The contacts that entered each of these stages last: one limited walk a stage, however many contacts there are.
-pub(super) fn first_cards(organization: OrganizationId, stages: &[StageId], cards: u32) -> Statement {
-    union::<Contact, _>(organization, stages, |stage, part| {
+/// The contacts or deals that entered each of these stages last: one limited walk a stage, however many there are.
+pub(super) fn first_cards<T: Record>(organization: OrganizationId, stages: &[StageId], cards: u32) -> Statement {
+    union::<T, _>(organization, stages, |stage, part| {
         part.push(" AND t.stage_id = ").bind(stage);
         part.push(" AND t.deleted_at IS NULL ORDER BY t.stage_entered_at DESC, t.id DESC LIMIT ");
         part.bind(&i64::from(cards));
@@ -141,6 +148,7 @@ pub(super) fn first_cards(organization: OrganizationId, stages: &[StageId], card
 pub(super) fn conversion(
     organization: OrganizationId,
     pipeline: PipelineId,
+    subject: SubjectKind,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
 ) -> Statement {
@@ -153,6 +161,7 @@ pub(super) fn conversion(
     );
     statement.bind(&organization).push(" AND p.pipeline_id = ").bind(&pipeline);
     statement.push(" AND h.organization_id = ").bind(&organization);
+    statement.push(" AND h.").push(mover(subject)).push(" IS NOT NULL");
     statement.push(" AND h.moved_at >= ").bind(&from).push(" AND h.moved_at < ").bind(&to);
     // Nulls are put last by hand: the databases disagree on where they sort.
     statement.push(

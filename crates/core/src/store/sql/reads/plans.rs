@@ -7,7 +7,7 @@ use dealwright_peers::{Postgres, psql};
 use uuid::Uuid;
 
 use super::{
-    automation, contacts, fields, identity, jobs,
+    automation, contacts, deals, fields, identity, in_stages, jobs,
     list::Order,
     listing::{Listed, Listing},
     messages, people, pipelines,
@@ -18,14 +18,18 @@ use crate::{
         company::Company,
         contact::{Contact, IdentityKind},
         custom_field::{CustomKind, Noun},
-        event::Subject,
+        deal::Deal,
+        event::{Subject, SubjectKind},
         job::JobState,
         organization::InvitationStatus,
+        pipeline::StageKind,
         run::RunOutcome,
     },
     id::*,
     page::{ListKey, PageRequest, Position, SortValue},
-    ports::store::{Bounds, ChatFilter, Column, Filter, Is, Place, RunFilter, SortBy, Value, field_named},
+    ports::store::{
+        Bounds, ChatFilter, Column, DealFilter, Filter, Is, Place, RunFilter, SortBy, Value, ValueFilter, field_named,
+    },
     store::sql::{Db, SqlStore, StoreOptions, migrate, statement::Statement},
 };
 
@@ -69,6 +73,13 @@ INSERT INTO external_ids SELECT pg_temp.n(o), 'contact', 'erp', i::text, pg_temp
 INSERT INTO stage_history SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 1000), NULL, pg_temp.n(1 + i % 2), NULL,
     pg_temp.n(1 + i % 10), NULL, i, i + 5, pg_temp.n(1 + (i + 1) % 10), false, NULL, NULL, NULL
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO deals SELECT pg_temp.n(i), pg_temp.n(o), 'D', md5(i::text), pg_temp.n(1 + i % 5000), CASE WHEN i % 3 = 0 THEN pg_temp.n(1 + i % 50) END,
+    pg_temp.n(1 + i % 2), pg_temp.n(1 + i % 10), pg_temp.n(i), i, i * 10000, CASE WHEN i % 3 = 0 THEN 'USD' ELSE 'EUR' END,
+    CASE WHEN i % 7 = 0 THEN 0.5 END, NULL, pg_temp.n(1 + i % 50), NULL, NULL, CASE WHEN i % 20 = 0 THEN 'lost' ELSE 'open' END, NULL,
+    '{}', i, i, CASE WHEN i % 20 = 3 THEN i END, 1 FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO stage_history SELECT pg_temp.n(100000 + i), pg_temp.n(o), NULL, pg_temp.n(1 + i % 1000), pg_temp.n(1 + i % 2), NULL,
+    pg_temp.n(1 + i % 10), NULL, i, i + 5, pg_temp.n(1 + (i + 1) % 10), false, NULL, NULL, NULL
+    FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO accounts SELECT pg_temp.n(i), pg_temp.n(o), 'email', 'A', 'h' || i, pg_temp.n(i), 'team', 'active', 1, NULL, NULL,
     NULL, 'own', NULL, i, i, NULL, 1 FROM generate_series(1, 2) o, generate_series(1, 2000) i;
 INSERT INTO chats SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), 'email', 'k' || i, NULL, pg_temp.n(1 + i % 5000), NULL,
@@ -80,9 +91,9 @@ INSERT INTO messages SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), p
 INSERT INTO rules SELECT pg_temp.n(i), pg_temp.n(o), 's' || i, 'R', true, 'declarative', i, '{}', '{}', '{}',
     CASE WHEN i % 500 = 0 THEN 1 ELSE 0 END, NULL, NULL, i, i, 1 FROM generate_series(1, 2) o, generate_series(1, 2000) i;
 INSERT INTO runs SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), 1, pg_temp.n(i), 'stage.changed',
-    pg_temp.n(1 + i % 1000), CASE WHEN i % 50 = 0 THEN 'failed' ELSE 'applied' END, '{}', '[]', 1, NULL, false, i
+    pg_temp.n(1 + i % 1000), CASE WHEN i % 2 = 0 THEN pg_temp.n(1 + i % 1000) END, CASE WHEN i % 50 = 0 THEN 'failed' ELSE 'applied' END, '{}', '[]', 1, NULL, false, i
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
-INSERT INTO timers SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), pg_temp.n(i), pg_temp.n(i), i, false
+INSERT INTO timers SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), 'contact', pg_temp.n(i), pg_temp.n(i), i, false
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO jobs SELECT pg_temp.n(i), pg_temp.n(o), 'send_message', '{}', CASE WHEN i % 50 = 0 THEN 'queued' ELSE 'done' END,
     0, 0, i, NULL, NULL, NULL, i, i FROM generate_series(1, 2) o, generate_series(1, 20000) i;
@@ -119,6 +130,8 @@ fn filled() -> &'static str {
         let (_, database) = urls.app.rsplit_once('/').unwrap();
         let superuser = format!("{}/{database}", server.superuser().rsplit_once('/').unwrap().0);
         psql(&superuser, ROWS).unwrap();
+        // An index answers by itself only where the table's pages are known to be visible to all, as autovacuum sees to.
+        psql(&superuser, "VACUUM ANALYZE deals").unwrap();
         // Pages of an index and of its table are as near as on any disk without moving parts.
         psql(&superuser, &format!("ALTER DATABASE {database} SET random_page_cost = 1.1")).unwrap();
         (server, urls.app)
@@ -227,6 +240,7 @@ async fn lists_walk_an_index() {
     let stores = stores().await;
     let chats = ChatFilter::default;
     let runs = RunFilter::default;
+    let of_deals = DealFilter::default;
     let lists = [
         ("inbox", messages::inbox(n(1), &chats()), "chats_inbox"),
         ("inbox of account", messages::inbox(n(1), &ChatFilter { account_id: Some(n(3)), ..chats() }), "chats_account"),
@@ -235,7 +249,24 @@ async fn lists_walk_an_index() {
         ("open inbox", messages::inbox(n(1), &ChatFilter { state: Some(ChatState::Open), ..chats() }), "chats_state"),
         ("unread inbox", messages::inbox(n(1), &ChatFilter { unread: Some(true), ..chats() }), "chats_unread"),
         ("messages", messages::of_chat(n(1), n(3)), "messages_chat"),
-        ("history", pipelines::history(n(1), n(3)), "stage_history_contact"),
+        ("history", pipelines::history(n(1), Subject::from(n::<ContactId>(3))), "stage_history_contact"),
+        ("history of deal", pipelines::history(n(1), Subject::from(n::<DealId>(3))), "stage_history_deal"),
+        ("deals", deals::deals(n(1), &of_deals()), "deals_created"),
+        (
+            "deals of pipeline",
+            deals::deals(n(1), &DealFilter { pipeline_id: Some(n(1)), ..of_deals() }),
+            "deals_pipeline",
+        ),
+        (
+            "deals of stage",
+            deals::deals(n(1), &DealFilter { stage_id: Some(n(3)), ..of_deals() }),
+            "deals_stage_created",
+        ),
+        ("deals of contact", deals::deals(n(1), &DealFilter { contact_id: Some(n(3)), ..of_deals() }), "deals_contact"),
+        ("deals of company", deals::deals(n(1), &DealFilter { company_id: Some(n(4)), ..of_deals() }), "deals_company"),
+        ("deals of user", deals::deals(n(1), &DealFilter { assigned_to: Some(n(3)), ..of_deals() }), "deals_assigned"),
+        ("lost deals", deals::deals(n(1), &DealFilter { status: Some(StageKind::Lost), ..of_deals() }), "deals_status"),
+        ("runs of deal", automation::runs(n(1), &RunFilter { deal_id: Some(n(3)), ..runs() }), "runs_deal"),
         ("runs", automation::runs(n(1), &runs()), "runs_created"),
         ("runs of rule", automation::runs(n(1), &RunFilter { rule_id: Some(n(3)), ..runs() }), "runs_rule"),
         ("runs of contact", automation::runs(n(1), &RunFilter { contact_id: Some(n(3)), ..runs() }), "runs_contact"),
@@ -255,10 +286,12 @@ async fn lists_walk_an_index() {
             assert_plan(&stores, what, &statement, index).await;
         }
     }
-    let after = Some(n(500));
+    let after: Option<ContactId> = Some(n(500));
     let lookups = [
-        ("contacts in a stage", contacts::in_stages(n(1), &[n(3)], after, 100), "contacts_stage"),
-        ("deleted", contacts::deleted_in_stages(n(1), &[n(3), n(4)], 100), "contacts_stage_updated"),
+        ("in a stage", in_stages::in_stages::<Contact, _>(n(1), &[n(3)], after, 100), "contacts_stage"),
+        ("in a stage", in_stages::in_stages::<Deal, DealId>(n(1), &[n(3)], Some(n(500)), 100), "deals_stage"),
+        ("deleted", in_stages::deleted_in_stages::<Contact>(n(1), &[n(3), n(4)], 100), "contacts_stage_updated"),
+        ("deleted", in_stages::deleted_in_stages::<Deal>(n(1), &[n(3), n(4)], 100), "deals_stage_updated"),
         ("timers of rule", automation::timers_of_rule(n(1), n(3), None, 100), "timers_rule"),
         ("timers of rule", automation::timers_of_rule(n(1), n(3), Some(n(500)), 100), "timers_rule"),
         ("failing rules", automation::rules_state(n(1)), "rules_failing"),
@@ -309,7 +342,8 @@ async fn of_several_conditions_the_most_telling_one_leads() {
         (false, true, Some(RunOutcome::Applied), "runs_rule"),
         (true, false, Some(RunOutcome::Applied), "runs_contact"),
     ] {
-        let filter = RunFilter { contact_id: contact.then(|| n(3)), rule_id: rule.then(|| n(3)), outcome };
+        let (contact_id, rule_id) = (contact.then(|| n(3)), rule.then(|| n(3)));
+        let filter = RunFilter { contact_id, deal_id: None, rule_id, outcome };
         lists.push(("runs", pages(automation::runs(n(1), &filter)), index));
     }
     for (what, statements, index) in lists {
@@ -461,11 +495,16 @@ async fn boards_conversion_and_lookups_by_many_keys_use_their_indexes() {
     let texts = |prefix: &str| (1..=100).map(|n| format!("{prefix}{n}")).collect::<Vec<_>>();
     let identities: Vec<_> =
         texts("").into_iter().map(|it| (IdentityKind::Email, format!("{it}@example.org"))).collect();
-    let (from, to) = (at(100), at(300));
+    let conversion = |subject| pipelines::conversion(n(1), n(1), subject, at(100), at(300));
+    let of_user = ValueFilter { assigned_to: Some(n(3)), source: None };
     for (what, statement, indexes) in [
         ("counts", pipelines::counts(n(1), n(1)), &["contacts_stage"][..]),
-        ("cards", pipelines::first_cards(n(1), &[n(3), n(4)], 20), &["contacts_stage_entered"]),
-        ("conversion", pipelines::conversion(n(1), n(1), from, to), &["stage_history_stage"]),
+        ("cards", pipelines::first_cards::<Contact>(n(1), &[n(3), n(4)], 20), &["contacts_stage_entered"]),
+        ("deal cards", pipelines::first_cards::<Deal>(n(1), &[n(3), n(4)], 20), &["deals_stage_entered"]),
+        ("conversion", conversion(SubjectKind::Contact), &["stage_history_stage"]),
+        ("conversion of deals", conversion(SubjectKind::Deal), &["stage_history_deal_stage"]),
+        ("value", deals::sums(n(1), n(1), &ValueFilter::default()), &["deals_value"]),
+        ("value of user", deals::sums(n(1), n(1), &of_user), &["deals_assigned"]),
         (
             "external ids",
             fields::external_ids(n(1), Noun::Contact, &[("erp".into(), "7".into()), ("erp".into(), "8".into())]),
@@ -482,7 +521,7 @@ async fn boards_conversion_and_lookups_by_many_keys_use_their_indexes() {
         for store in &stores {
             let plan = explain(store, &statement).await;
             let via = indexes.iter().any(|index| plan.contains(index));
-            let whole = ["contacts", "stage_history", "messages", "contact_identities", "t", "h", "m", "i"];
+            let whole = ["contacts", "deals", "stage_history", "messages", "contact_identities", "t", "h", "m", "i"];
             let scans = plan.lines().any(|line| {
                 let scanned = line
                     .trim()
