@@ -5,7 +5,7 @@ use crate::route::{Route, create, delete, get, patch, post, put};
 
 /// Every route of an operation, room by room.
 pub const ROUTES: &[&[Route]] =
-    &[PROFILE, CONTACTS, COMPANIES, FIELDS, PIPELINES, ACCOUNTS, MESSAGING, AUTOMATION, REST];
+    &[PROFILE, CONTACTS, COMPANIES, FIELDS, ACTIVITIES, PIPELINES, ACCOUNTS, MESSAGING, AUTOMATION, REST];
 
 const PROFILE: &[Route] = &[get("/api/users/profile", "profile.get")];
 
@@ -41,6 +41,26 @@ const FIELDS: &[Route] = &[
     get("/api/crm/fields/{id}", "fields.get"),
     patch("/api/crm/fields/{id}", "fields.update"),
     delete("/api/crm/fields/{id}", "fields.delete").if_match(true),
+];
+
+const ACTIVITIES: &[Route] = &[
+    get("/api/crm/clients/{contact_id}/notes", "notes.list_of_contact"),
+    create("/api/crm/clients/{contact_id}/notes", "notes.create_on_contact", "/api/crm/notes/{id}"),
+    get("/api/crm/deals/{deal_id}/notes", "notes.list_of_deal"),
+    create("/api/crm/deals/{deal_id}/notes", "notes.create_on_deal", "/api/crm/notes/{id}"),
+    get("/api/crm/notes/{id}", "notes.get"),
+    patch("/api/crm/notes/{id}", "notes.update"),
+    delete("/api/crm/notes/{id}", "notes.delete").if_match(true),
+    get("/api/crm/clients/{contact_id}/tasks", "tasks.list_of_contact"),
+    create("/api/crm/clients/{contact_id}/tasks", "tasks.create_for_contact", "/api/crm/tasks/{id}"),
+    get("/api/crm/deals/{deal_id}/tasks", "tasks.list_of_deal"),
+    create("/api/crm/deals/{deal_id}/tasks", "tasks.create_for_deal", "/api/crm/tasks/{id}"),
+    get("/api/crm/tasks", "tasks.list"),
+    get("/api/crm/tasks/{id}", "tasks.get"),
+    patch("/api/crm/tasks/{id}", "tasks.update"),
+    delete("/api/crm/tasks/{id}", "tasks.delete").if_match(true),
+    get("/api/crm/clients/{contact_id}/timeline", "timelines.of_contact"),
+    get("/api/crm/deals/{deal_id}/timeline", "timelines.of_deal"),
 ];
 
 const PIPELINES: &[Route] = &[

@@ -24,6 +24,7 @@ pub trait Store:
     ContactReads
     + CompanyReads
     + FieldReads
+    + ActivityReads
     + PipelineReads
     + AccountReads
     + MessageReads

@@ -104,6 +104,8 @@ id_columns!(
     CompanyId,
     DealId,
     FieldId,
+    NoteId,
+    TaskId,
     PipelineId,
     StageId,
     AccountId,
