@@ -67,6 +67,10 @@ ids! {
     DealId "deal";
     /// The definition of a custom field.
     FieldId "custom field";
+    /// A note.
+    NoteId "note";
+    /// A task.
+    TaskId "task";
     /// A pipeline.
     PipelineId "pipeline";
     /// A stage of a pipeline.

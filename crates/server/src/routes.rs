@@ -5,7 +5,7 @@ use crate::route::{Route, create, delete, get, patch, post, put};
 
 /// Every route of an operation, room by room.
 pub const ROUTES: &[&[Route]] =
-    &[PROFILE, TEAM, CONTACTS, COMPANIES, DEALS, FIELDS, PIPELINES, ACCOUNTS, MESSAGING, AUTOMATION, REST];
+    &[PROFILE, TEAM, CONTACTS, COMPANIES, DEALS, FIELDS, ACTIVITIES, PIPELINES, ACCOUNTS, MESSAGING, AUTOMATION, REST];
 
 const PROFILE: &[Route] = &[
     get("/api/users/profile", "profile.get"),
@@ -81,6 +81,26 @@ const DEALS: &[Route] = &[
     post("/api/crm/deals/{id}/restore", "deals.restore").body(NO_BODY),
     patch("/api/crm/deals/{id}/stage", "deals.move"),
     get("/api/crm/deals/{id}/history", "deals.history"),
+];
+
+const ACTIVITIES: &[Route] = &[
+    get("/api/crm/clients/{contact_id}/notes", "notes.list_of_contact"),
+    create("/api/crm/clients/{contact_id}/notes", "notes.create_on_contact", "/api/crm/notes/{id}"),
+    get("/api/crm/deals/{deal_id}/notes", "notes.list_of_deal"),
+    create("/api/crm/deals/{deal_id}/notes", "notes.create_on_deal", "/api/crm/notes/{id}"),
+    get("/api/crm/notes/{id}", "notes.get"),
+    patch("/api/crm/notes/{id}", "notes.update"),
+    delete("/api/crm/notes/{id}", "notes.delete").if_match(true),
+    get("/api/crm/clients/{contact_id}/tasks", "tasks.list_of_contact"),
+    create("/api/crm/clients/{contact_id}/tasks", "tasks.create_for_contact", "/api/crm/tasks/{id}"),
+    get("/api/crm/deals/{deal_id}/tasks", "tasks.list_of_deal"),
+    create("/api/crm/deals/{deal_id}/tasks", "tasks.create_for_deal", "/api/crm/tasks/{id}"),
+    get("/api/crm/tasks", "tasks.list"),
+    get("/api/crm/tasks/{id}", "tasks.get"),
+    patch("/api/crm/tasks/{id}", "tasks.update"),
+    delete("/api/crm/tasks/{id}", "tasks.delete").if_match(true),
+    get("/api/crm/clients/{contact_id}/timeline", "timelines.of_contact"),
+    get("/api/crm/deals/{deal_id}/timeline", "timelines.of_deal"),
 ];
 
 const PIPELINES: &[Route] = &[

@@ -421,6 +421,61 @@ CREATE POLICY tenant ON stage_history
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
     WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 
+CREATE TABLE notes (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    contact_id uuid,
+    deal_id uuid,
+    text text COLLATE "C" NOT NULL,
+    created_by uuid,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id),
+    FOREIGN KEY (organization_id, deal_id) REFERENCES deals (organization_id, id)
+);
+CREATE INDEX notes_contact ON notes (organization_id, contact_id, created_at, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX notes_deal ON notes (organization_id, deal_id, created_at, id) WHERE deal_id IS NOT NULL;
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON notes
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+-- due_key: what has no date is due after everything that has one.
+CREATE TABLE tasks (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    contact_id uuid,
+    deal_id uuid,
+    title text COLLATE "C" NOT NULL,
+    due_at bigint,
+    remind_at bigint,
+    assigned_to uuid,
+    done boolean NOT NULL,
+    done_at bigint,
+    due_told boolean NOT NULL,
+    reminded boolean NOT NULL,
+    created_by uuid,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    version bigint NOT NULL,
+    due_key bigint NOT NULL GENERATED ALWAYS AS (COALESCE(due_at, 9223372036854775807)) STORED,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id),
+    FOREIGN KEY (organization_id, deal_id) REFERENCES deals (organization_id, id)
+);
+CREATE INDEX tasks_contact ON tasks (organization_id, contact_id, created_at, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX tasks_deal ON tasks (organization_id, deal_id, created_at, id) WHERE deal_id IS NOT NULL;
+CREATE INDEX tasks_created ON tasks (organization_id, created_at, id);
+CREATE INDEX tasks_due ON tasks (organization_id, done, due_key, id);
+CREATE INDEX tasks_assigned_created ON tasks (organization_id, assigned_to, created_at, id) WHERE assigned_to IS NOT NULL;
+CREATE INDEX tasks_assigned_due ON tasks (organization_id, assigned_to, done, due_key, id) WHERE assigned_to IS NOT NULL;
+ALTER TABLE tasks ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON tasks
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
 CREATE TABLE accounts (
     id uuid NOT NULL,
     organization_id uuid NOT NULL,

@@ -360,6 +360,53 @@ CREATE INDEX stage_history_deal ON stage_history (organization_id, deal_id, move
 CREATE INDEX stage_history_stage ON stage_history (organization_id, to_stage_id, moved_at) WHERE contact_id IS NOT NULL;
 CREATE INDEX stage_history_deal_stage ON stage_history (organization_id, to_stage_id, moved_at) WHERE deal_id IS NOT NULL;
 
+CREATE TABLE notes (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    contact_id BLOB,
+    deal_id BLOB,
+    text TEXT NOT NULL,
+    created_by BLOB,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id),
+    FOREIGN KEY (organization_id, deal_id) REFERENCES deals (organization_id, id)
+) STRICT;
+CREATE INDEX notes_contact ON notes (organization_id, contact_id, created_at, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX notes_deal ON notes (organization_id, deal_id, created_at, id) WHERE deal_id IS NOT NULL;
+
+-- due_key: what has no date is due after everything that has one.
+CREATE TABLE tasks (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    contact_id BLOB,
+    deal_id BLOB,
+    title TEXT NOT NULL,
+    due_at INTEGER,
+    remind_at INTEGER,
+    assigned_to BLOB,
+    done INTEGER NOT NULL,
+    done_at INTEGER,
+    due_told INTEGER NOT NULL,
+    reminded INTEGER NOT NULL,
+    created_by BLOB,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    due_key INTEGER NOT NULL GENERATED ALWAYS AS (COALESCE(due_at, 9223372036854775807)) VIRTUAL,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id),
+    FOREIGN KEY (organization_id, deal_id) REFERENCES deals (organization_id, id)
+) STRICT;
+CREATE INDEX tasks_contact ON tasks (organization_id, contact_id, created_at, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX tasks_deal ON tasks (organization_id, deal_id, created_at, id) WHERE deal_id IS NOT NULL;
+CREATE INDEX tasks_created ON tasks (organization_id, created_at, id);
+CREATE INDEX tasks_due ON tasks (organization_id, done, due_key, id);
+CREATE INDEX tasks_assigned_created ON tasks (organization_id, assigned_to, created_at, id) WHERE assigned_to IS NOT NULL;
+CREATE INDEX tasks_assigned_due ON tasks (organization_id, assigned_to, done, due_key, id) WHERE assigned_to IS NOT NULL;
+
 CREATE TABLE accounts (
     id BLOB NOT NULL,
     organization_id BLOB NOT NULL,

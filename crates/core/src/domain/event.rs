@@ -48,6 +48,20 @@ words! {
         DealLost = "deal.lost",
         /// A contact or a deal entered a stage.
         StageChanged = "stage.changed",
+        /// A note was written.
+        NoteCreated = "note.created",
+        /// A note was edited.
+        NoteUpdated = "note.updated",
+        /// A note was removed.
+        NoteDeleted = "note.deleted",
+        /// A task was made.
+        TaskCreated = "task.created",
+        /// A task was edited, or done.
+        TaskUpdated = "task.updated",
+        /// A task was removed.
+        TaskDeleted = "task.deleted",
+        /// A task that is not done has fallen due.
+        TaskDue = "task.due",
         /// A message came in.
         MessageReceived = "message.received",
         /// A message was asked to go out.

@@ -93,6 +93,8 @@ words! {
         Job = "job",
         /// A timer is due; the id is the timer's.
         Timer = "timer",
+        /// Something about a task is to be told; the id is the task's.
+        Task = "task",
         /// A schedule rule is due; the id is the rule's.
         Schedule = "schedule",
         /// An account's live connection wants somebody to hold it; the id is the account's.

@@ -9,21 +9,28 @@ use crate::{
         deal::Deal,
         job::Job,
         message::Message,
+        note::Note,
         notification::Notification,
         organization::Organization,
         pipeline::{Stage, StageMove},
         run::Run,
+        task::Task,
         team::Team,
     },
     doors::operation::{Operation, Output, json_outputs, room},
     id::{
-        AccountId, ChatId, CompanyId, ContactId, DealId, FieldId, InvitationId, JobId, MediaId, MessageId,
-        NotificationId, PipelineId, RuleId, TeamId, UserId,
+        AccountId, ChatId, CompanyId, ContactId, DealId, FieldId, InvitationId, JobId, MediaId, MessageId, NoteId,
+        NotificationId, PipelineId, RuleId, TaskId, TeamId, UserId,
     },
     page::{Page, PageRequest},
     services::{
         accounts::{
             self, AccountStatusView, AccountView, ConnectAccount, ConnectedAccount, ListAccounts, UpdateAccount,
+        },
+        activities::{
+            ContactNote, ContactTask, ContactTimeline, DealNote, DealTask, DealTimeline, DeleteNote, DeleteTask,
+            ListContactNotes, ListContactTasks, ListDealNotes, ListDealTasks, ListTasks, TimelineItem, UpdateNote,
+            UpdateTask, notes, tasks, timeline,
         },
         analytics::{self, ConversionQuery, ConversionRates, PipelineValue, ValueQuery},
         automation::{self, Explain, Explanation, ListRuns, NewRule, RuleVersions, RuleView, UpdateRule},
@@ -68,6 +75,9 @@ pub(crate) const OPERATIONS: &[&[Operation]] = &[
     COMPANIES,
     FIELDS,
     DEALS,
+    NOTES,
+    TASKS,
+    TIMELINES,
     PIPELINES,
     STAGES,
     ANALYTICS,
@@ -92,6 +102,8 @@ json_outputs!(
     CustomField,
     BatchOutcome,
     Deal,
+    Note,
+    Task,
     PipelineView,
     BoardView,
     Stage,
@@ -306,6 +318,58 @@ room! {
     Command move_to as "move" (MoveDeal) -> Deal [write Deals] deals::move_to;
     /// Lists a deal's moves, newest first.
     Query history(ListDealHistory) -> Page<StageMove> [read Deals] deals::history;
+}
+
+room! {
+    /// Notes on contacts and deals.
+    notes Notes (NOTES);
+
+    /// Writes a note on a contact.
+    Command create_on_contact(ContactNote) -> Note [write Contacts] notes::on_contact;
+    /// Lists the notes on a contact, newest first.
+    Query list_of_contact(ListContactNotes) -> Page<Note> [read Contacts] notes::of_contact;
+    /// Writes a note on a deal.
+    Command create_on_deal(DealNote) -> Note [write Deals] notes::on_deal;
+    /// Lists the notes on a deal, newest first.
+    Query list_of_deal(ListDealNotes) -> Page<Note> [read Deals] notes::of_deal;
+    /// Answers one note.
+    Query get(NoteId) -> Note [read Contacts] notes::get;
+    /// Changes a note by a merge patch.
+    Command update(UpdateNote) -> Note [write Contacts] notes::update;
+    /// Removes a note.
+    Command delete(DeleteNote) -> () [write Contacts] notes::delete;
+}
+
+room! {
+    /// Tasks for contacts and deals.
+    tasks Tasks (TASKS);
+
+    /// Makes a task for a contact.
+    Command create_for_contact(ContactTask) -> Task [write Contacts] tasks::for_contact;
+    /// Lists a contact's tasks, newest first.
+    Query list_of_contact(ListContactTasks) -> Page<Task> [read Contacts] tasks::of_contact;
+    /// Makes a task for a deal.
+    Command create_for_deal(DealTask) -> Task [write Deals] tasks::for_deal;
+    /// Lists a deal's tasks, newest first.
+    Query list_of_deal(ListDealTasks) -> Page<Task> [read Deals] tasks::of_deal;
+    /// Lists tasks by filters, newest first unless `sort` says otherwise.
+    Query list(ListTasks) -> Page<Task> [read Contacts] tasks::list;
+    /// Answers one task.
+    Query get(TaskId) -> Task [read Contacts] tasks::get;
+    /// Changes a task by a merge patch; `done` ends it.
+    Command update(UpdateTask) -> Task [write Contacts] tasks::update;
+    /// Removes a task.
+    Command delete(DeleteTask) -> () [write Contacts] tasks::delete;
+}
+
+room! {
+    /// Timelines of contacts and deals.
+    timelines Timelines (TIMELINES);
+
+    /// Answers a contact's notes, tasks, messages, moves and deals, merged, newest first.
+    Query of_contact(ContactTimeline) -> Page<TimelineItem> [read Contacts] timeline::of_contact;
+    /// Answers a deal's notes, tasks and moves, merged, newest first.
+    Query of_deal(DealTimeline) -> Page<TimelineItem> [read Deals] timeline::of_deal;
 }
 
 room! {

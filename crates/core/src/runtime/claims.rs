@@ -112,6 +112,7 @@ async fn carry_out(engine: Arc<Engine>, claim: Claim) {
         match claim.lane {
             Lane::Dispatch => dispatcher::dispatch(&engine, &claim).await,
             Lane::Timer => scheduler::timer(&engine, &claim).await,
+            Lane::Task => scheduler::task(&engine, &claim).await,
             Lane::Schedule => scheduler::schedule(&engine, &claim).await,
             Lane::Job => worker::job(&engine, &claim).await,
             // Held by the supervisor, in its own way.

@@ -23,7 +23,7 @@ pub(crate) use self::inbox::AccountInbox;
 pub(crate) use crate::services::commit::commit;
 
 /// The lanes of the loop that thinks.
-const THINKING: &[Lane] = &[Lane::Dispatch, Lane::Timer, Lane::Schedule];
+const THINKING: &[Lane] = &[Lane::Dispatch, Lane::Timer, Lane::Task, Lane::Schedule];
 /// The lanes of the loop that waits for others.
 const WORKING: &[Lane] = &[Lane::Job];
 

@@ -19,6 +19,7 @@ use crate::{
     runtime::{commit, dispatcher},
     scope::Scope,
     services::{
+        activities,
         automation::{self, LoadedRule, Surroundings},
         unit::Unit,
     },
@@ -42,6 +43,15 @@ pub(super) async fn timer(engine: &Arc<Engine>, claim: &Claim) -> Result<()> {
             unit.batch.end(WorkEnd::Done(claim));
             Ok(())
         })
+    })
+    .await
+}
+
+/// Something about a task is to be told.
+pub(super) async fn task(engine: &Arc<Engine>, claim: &Claim) -> Result<()> {
+    let claim = claim.clone();
+    commit(engine, &Scope::system(claim.organization_id), move |unit| {
+        Box::pin(activities::come_due(unit, claim.clone()))
     })
     .await
 }

@@ -1,6 +1,7 @@
 //! Floor 3: what the system decides, one room a system. A verb works on a [`unit::Unit`] and never commits.
 
 pub mod accounts;
+pub mod activities;
 pub mod analytics;
 pub mod automation;
 pub mod batch;

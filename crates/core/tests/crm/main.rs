@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod activities;
 mod analytics;
 mod batch;
 mod board;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         ("deals", deals::CASES),
         ("validation", validation::CASES),
         ("claims", claims::CASES),
+        ("activities", activities::CASES),
         ("companies", companies::CASES),
         ("fields", fields::CASES),
         ("batch", batch::CASES),

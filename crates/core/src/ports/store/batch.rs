@@ -226,6 +226,7 @@ const NOTED: &[&str] = &[
     "runs",
     "sessions",
     "skipped_messages",
+    "tasks",
     "timers",
     "rules",
     "accounts",

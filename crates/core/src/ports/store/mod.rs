@@ -27,6 +27,7 @@ pub trait Store:
     + CompanyReads
     + FieldReads
     + DealReads
+    + ActivityReads
     + PipelineReads
     + AccountReads
     + MessageReads

@@ -18,11 +18,13 @@ use crate::{
         job::{Claim, Job, JobState, Lane},
         media::Media,
         message::Message,
+        note::Note,
         notification::Notification,
         organization::{Credential, Member, Membership, Organization, SignInSession, User},
         pipeline::{Pipeline, Stage, StageKind, StageMove},
         rule::Rule,
         run::{Run, RunOutcome, Timer},
+        task::Task,
     },
     error::Result,
     id::*,
@@ -202,6 +204,73 @@ pub trait DealReads {
         pipeline: PipelineId,
         filter: &ValueFilter,
     ) -> Result<Vec<DealSum>>;
+}
+
+/// What tasks can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub enum TaskSort {
+    /// When they were made.
+    CreatedAt,
+    /// By when they are to be done; those without come last.
+    DueAt,
+}
+
+/// Which tasks. Absent members do not filter.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct TaskFilter {
+    /// Of this contact or deal.
+    pub on: Option<Subject>,
+    /// Whose.
+    pub assigned_to: Option<UserId>,
+    /// Done, or not.
+    pub done: Option<bool>,
+    /// Due before this instant.
+    pub due_before: Option<DateTime<Utc>>,
+    /// Due at this instant or later.
+    pub due_after: Option<DateTime<Utc>>,
+}
+
+/// The newest of each kind on a timeline, each newest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TimelineRows {
+    /// Notes.
+    pub notes: Vec<Note>,
+    /// Tasks.
+    pub tasks: Vec<Task>,
+    /// Messages, of a contact alone.
+    pub messages: Vec<Message>,
+    /// Moves.
+    pub moves: Vec<StageMove>,
+    /// Deals, of a contact alone; deleted ones are left out.
+    pub deals: Vec<Deal>,
+}
+
+/// Notes, tasks, timelines.
+#[async_trait]
+pub trait ActivityReads {
+    /// One note.
+    async fn note(&self, organization: OrganizationId, id: NoteId) -> Result<Option<Note>>;
+    /// A page of the notes on a contact or deal, newest first.
+    async fn notes(&self, organization: OrganizationId, on: Subject, page: &PageRequest) -> Result<Page<Note>>;
+    /// One task.
+    async fn task(&self, organization: OrganizationId, id: TaskId) -> Result<Option<Task>>;
+    /// A page of tasks.
+    async fn tasks(
+        &self,
+        organization: OrganizationId,
+        filter: &TaskFilter,
+        sort: TaskSort,
+        descending: bool,
+        page: &PageRequest,
+    ) -> Result<Page<Task>>;
+    /// What is on the timeline of a contact or deal before `(microseconds, id)`, or at all: at most `limit` of each kind.
+    async fn timeline(
+        &self,
+        organization: OrganizationId,
+        on: Subject,
+        before: Option<(i64, uuid::Uuid)>,
+        limit: u32,
+    ) -> Result<TimelineRows>;
 }
 
 /// One column of a board.

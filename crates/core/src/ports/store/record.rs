@@ -16,11 +16,13 @@ use crate::{
         media::Media,
         message::Message,
         money::Money,
+        note::Note,
         notification::Notification,
         organization::{Credential, Invitation, Membership, Organization, SignInSession, User},
         pipeline::{Pipeline, Stage, StageMove},
         rule::Rule,
         run::{Run, Timer},
+        task::Task,
         team::{AssignmentTurn, Team, TeamMember},
     },
     error::{Error, Result},
@@ -141,6 +143,11 @@ records! {
     StageMove = "stage_history" key [organization_id, id] {
         id, organization_id, contact_id, deal_id, pipeline_id, from_stage_id, to_stage_id, moved_by, moved_at, left_at, left_to, auto_moved,
         rule_id, run_id, reason,
+    }
+    Note = "notes" key [organization_id, id] { id, organization_id, contact_id, deal_id, text, created_by, created_at, updated_at, version }
+    Task = "tasks" key [organization_id, id] {
+        id, organization_id, contact_id, deal_id, title, due_at, remind_at, assigned_to, done, done_at, due_told, reminded, created_by,
+        created_at, updated_at, version,
     }
     Account = "accounts" key [organization_id, id] {
         id, organization_id, platform, display_name, handle, owner_id, visibility, status, status_since, status_reason, last_sync_at,

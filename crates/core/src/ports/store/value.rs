@@ -109,6 +109,8 @@ id_columns!(
     CompanyId,
     DealId,
     FieldId,
+    NoteId,
+    TaskId,
     PipelineId,
     StageId,
     AccountId,

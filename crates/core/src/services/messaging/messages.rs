@@ -92,6 +92,22 @@ pub(crate) async fn list(unit: &mut Unit, input: ListMessages) -> Result<Page<Me
     Ok(messages.map(|it| shown(unit.scope(), &account, it)))
 }
 
+/// Messages of any accounts as the caller may see them.
+pub(crate) async fn shown_to(unit: &mut Unit, messages: Vec<Message>) -> Result<Vec<Message>> {
+    let mut accounts_by_id = std::collections::HashMap::new();
+    let mut all = Vec::with_capacity(messages.len());
+    for message in messages {
+        let account = match accounts_by_id.entry(message.account_id) {
+            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::hash_map::Entry::Vacant(new) => {
+                new.insert(accounts::find(unit, message.account_id).await?)
+            }
+        };
+        all.push(shown(unit.scope(), account, message));
+    }
+    Ok(all)
+}
+
 pub(crate) async fn get(unit: &mut Unit, id: MessageId) -> Result<Message> {
     let message = message(unit, id).await?;
     let account = accounts::find(unit, message.account_id).await?;

@@ -19,7 +19,7 @@ pub(crate) use self::{
     clean::clean,
     delivery::{Begun, begin, doubtful, fail, postpone, sent, unsettled},
     ingest::{Arrival, ingest, is_quiet},
-    messages::{cancel, explain, get, list, read},
+    messages::{cancel, explain, get, list, read, shown_to},
     outgoing::{Prepared, prepare},
     send::{send, send_to_contact},
 };

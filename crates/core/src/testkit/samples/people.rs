@@ -6,10 +6,13 @@ use super::Samples;
 use crate::{
     domain::{
         company::Company,
+        contact::Contact,
         currency::Currency,
         custom_field::{CustomField, CustomKind, Noun},
+        note::Note,
         notification::Preferences,
         organization::{Credential, Invitation, InvitationStatus, Membership, Organization, SignInSession, User},
+        task::Task,
         team::{AssignmentTurn, Team, TeamMember, pool},
     },
     id::UserId,
@@ -156,6 +159,43 @@ impl Samples {
             key,
             kind: CustomKind::Text,
             options: Vec::new(),
+            created_at: Self::epoch(),
+            updated_at: Self::epoch(),
+            version: 1,
+        }
+    }
+
+    /// A note on a contact.
+    pub fn note(&mut self, contact: &Contact) -> Note {
+        Note {
+            id: self.id(),
+            organization_id: self.organization_id,
+            contact_id: Some(contact.id),
+            deal_id: None,
+            text: "Likes tea".to_owned(),
+            created_by: None,
+            created_at: Self::epoch(),
+            updated_at: Self::epoch(),
+            version: 1,
+        }
+    }
+
+    /// A task for a contact.
+    pub fn task(&mut self, contact: &Contact) -> Task {
+        Task {
+            id: self.id(),
+            organization_id: self.organization_id,
+            contact_id: Some(contact.id),
+            deal_id: None,
+            title: "Call back".to_owned(),
+            due_at: None,
+            remind_at: None,
+            assigned_to: None,
+            done: false,
+            done_at: None,
+            due_told: false,
+            reminded: false,
+            created_by: None,
             created_at: Self::epoch(),
             updated_at: Self::epoch(),
             version: 1,

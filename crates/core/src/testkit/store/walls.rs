@@ -87,6 +87,8 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
         sample(&field),
         sample(&external),
         sample(&deal),
+        sample(&samples.note(&contact)),
+        sample(&samples.task(&contact)),
         sample(&moved),
         sample(&samples.secret(&account)),
         sample(&samples.cursor(&account)),

@@ -2,6 +2,7 @@
 //! here knows which of the two databases answers: every statement is the same text on both.
 
 mod accounts;
+mod activities;
 mod automation;
 mod companies;
 mod contacts;
