@@ -79,6 +79,9 @@ const DEALS: &[Route] = &[
     patch("/api/crm/deals/{id}", "deals.update"),
     delete("/api/crm/deals/{id}", "deals.delete").if_match(true),
     post("/api/crm/deals/{id}/restore", "deals.restore").body(NO_BODY),
+    post("/api/crm/deals/search", "deals.search"),
+    post("/api/crm/deals/batch", "deals.batch"),
+    put("/api/crm/deals/by-external-id/{system}/{external_id}", "deals.upsert").body(UNDER_PATCH),
     patch("/api/crm/deals/{id}/stage", "deals.move"),
     get("/api/crm/deals/{id}/history", "deals.history"),
 ];

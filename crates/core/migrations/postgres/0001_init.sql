@@ -342,7 +342,8 @@ CREATE POLICY tenant ON external_ids
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
     WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 
--- A value is whole ten-thousandths of its currency's unit.
+-- A value is whole ten-thousandths of its currency's unit. Deals without a value sort as the least, those without a day
+-- as the earliest.
 CREATE TABLE deals (
     id uuid NOT NULL,
     organization_id uuid NOT NULL,
@@ -364,15 +365,23 @@ CREATE TABLE deals (
     status text COLLATE "C" NOT NULL,
     closed_at bigint,
     custom text COLLATE "C" NOT NULL,
+    external_ids text COLLATE "C" NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
     deleted_at bigint,
     version bigint NOT NULL,
+    value_key bigint NOT NULL GENERATED ALWAYS AS (COALESCE(value_amount, -1)) STORED,
+    close_key text COLLATE "C" NOT NULL GENERATED ALWAYS AS (COALESCE(expected_close_on, '')) STORED,
     PRIMARY KEY (organization_id, id),
     FOREIGN KEY (organization_id, stage_id) REFERENCES stages (organization_id, id),
     FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
 );
 CREATE INDEX deals_created ON deals (organization_id, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX deals_updated ON deals (organization_id, updated_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX deals_name ON deals (organization_id, name_key, id) WHERE deleted_at IS NULL;
+CREATE INDEX deals_worth ON deals (organization_id, value_key, id) WHERE deleted_at IS NULL;
+CREATE INDEX deals_close ON deals (organization_id, close_key, id) WHERE deleted_at IS NULL;
+CREATE INDEX deals_team ON deals (organization_id, team_id, created_at, id) WHERE deleted_at IS NULL AND team_id IS NOT NULL;
 CREATE INDEX deals_pipeline ON deals (organization_id, pipeline_id, created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX deals_stage_created ON deals (organization_id, stage_id, created_at, id) WHERE deleted_at IS NULL;
 -- Not partial: the foreign key to stages looks here when a stage is removed.

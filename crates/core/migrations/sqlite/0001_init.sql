@@ -289,7 +289,8 @@ CREATE TABLE external_ids (
     PRIMARY KEY (organization_id, object, system, external_id)
 ) STRICT, WITHOUT ROWID;
 
--- A value is whole ten-thousandths of its currency's unit.
+-- A value is whole ten-thousandths of its currency's unit. Deals without a value sort as the least, those without a day
+-- as the earliest.
 CREATE TABLE deals (
     id BLOB NOT NULL,
     organization_id BLOB NOT NULL,
@@ -311,15 +312,23 @@ CREATE TABLE deals (
     status TEXT NOT NULL,
     closed_at INTEGER,
     custom TEXT NOT NULL,
+    external_ids TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     deleted_at INTEGER,
     version INTEGER NOT NULL,
+    value_key INTEGER NOT NULL GENERATED ALWAYS AS (COALESCE(value_amount, -1)) VIRTUAL,
+    close_key TEXT NOT NULL GENERATED ALWAYS AS (COALESCE(expected_close_on, '')) VIRTUAL,
     PRIMARY KEY (organization_id, id),
     FOREIGN KEY (organization_id, stage_id) REFERENCES stages (organization_id, id),
     FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
 ) STRICT;
 CREATE INDEX deals_created ON deals (organization_id, created_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX deals_updated ON deals (organization_id, updated_at, id) WHERE deleted_at IS NULL;
+CREATE INDEX deals_name ON deals (organization_id, name_key, id) WHERE deleted_at IS NULL;
+CREATE INDEX deals_worth ON deals (organization_id, value_key, id) WHERE deleted_at IS NULL;
+CREATE INDEX deals_close ON deals (organization_id, close_key, id) WHERE deleted_at IS NULL;
+CREATE INDEX deals_team ON deals (organization_id, team_id, created_at, id) WHERE deleted_at IS NULL AND team_id IS NOT NULL;
 CREATE INDEX deals_pipeline ON deals (organization_id, pipeline_id, created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX deals_stage_created ON deals (organization_id, stage_id, created_at, id) WHERE deleted_at IS NULL;
 -- Not partial: the foreign key to stages looks here when a stage is removed.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
+        external_id::{self, ExternalIds},
         money::Money,
         pipeline::StageKind,
         text::{self, Flaws},
@@ -58,6 +59,8 @@ pub struct Deal {
     pub closed_at: Option<DateTime<Utc>>,
     /// Values of custom fields.
     pub custom: Map<String, Value>,
+    /// What other systems call it.
+    pub external_ids: ExternalIds,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it was last edited.
@@ -91,9 +94,8 @@ impl Deal {
         {
             *reason = tidied;
         }
-        if let Some(company) = self.company_id {
-            let detail = format!("company {company} does not exist: this build keeps no companies");
-            flaws.add("/company_id", "unknown", detail);
+        if before.is_none_or(|old| old.external_ids != self.external_ids) {
+            external_id::tidy(flaws, &mut self.external_ids);
         }
     }
 

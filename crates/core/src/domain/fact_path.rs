@@ -237,6 +237,7 @@ static FACTS: &[Entry] = &[
     event("event.to_stage", FactKind::Stage, "to_stage"),
     event("event.status", FactKind::Text, "status"),
     event("event.changed", FactKind::Texts, "changed"),
+    event("event.title", FactKind::Text, "title"),
     entry("now.at", FactKind::Time, Place::NowAt),
     entry("now.hour", FactKind::Number, Place::NowHour),
     entry("now.weekday", FactKind::Word(WEEKDAYS), Place::NowWeekday),

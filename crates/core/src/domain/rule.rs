@@ -32,6 +32,8 @@ words! {
         DealWon = "deal.won",
         /// A deal was lost.
         DealLost = "deal.lost",
+        /// A task of the contact or deal has fallen due.
+        TaskDue = "task.due",
         /// A subject entered a stage.
         StageChanged = "stage.changed",
         /// An account's status changed.
@@ -208,6 +210,17 @@ pub enum Action {
     RemoveTag(String),
     /// Set built-in fields of the contact or deal, or a contact's `score`.
     SetField(BTreeMap<String, Value>),
+    /// Make a task for the contact or deal.
+    CreateTask {
+        /// What is to be done; `{{contact.name}}`-style variables.
+        title: String,
+        /// By when, in hours from now.
+        due_in_hours: Option<f64>,
+        /// When its assignee is reminded, in hours from now.
+        remind_in_hours: Option<f64>,
+        /// Who is to do it; `None`: who looks after the contact or deal.
+        assigned_to: Option<UserId>,
+    },
     /// Make a deal with the contact.
     CreateDeal {
         /// What to call it instead of by the contact's name; `{{contact.name}}`-style variables.
@@ -254,6 +267,7 @@ impl Action {
             Self::AddTag(_) => "add_tag",
             Self::RemoveTag(_) => "remove_tag",
             Self::SetField(_) => "set_field",
+            Self::CreateTask { .. } => "create_task",
             Self::CreateDeal { .. } => "create_deal",
             Self::SendMessage { .. } => "send_message",
             Self::Stop => "stop",

@@ -146,6 +146,6 @@ mod tests {
         assert_eq!(variables("{{contact.name"), Err(TemplateError::Unclosed));
         assert_eq!(variables("{{contact.nmae}}"), Err(TemplateError::Unknown("contact.nmae".into())));
         assert_eq!(variables("{{}}"), Err(TemplateError::Unknown(String::new())));
-        assert_eq!(variables("{{deal.value}}"), Err(TemplateError::NotAvailable("deal.value".into())));
+        assert_eq!(variables("{{deal.custom.size}}"), Err(TemplateError::NotAvailable("deal.custom.size".into())));
     }
 }

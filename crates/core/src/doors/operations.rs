@@ -40,7 +40,7 @@ use crate::{
             self, ContactBatch, DeleteContact, ListContacts, ListHistory, MoveContact, NewContact, UpdateContact,
             UpsertContact,
         },
-        deals::{self, DeleteDeal, ListDealHistory, ListDeals, MoveDeal, NewDeal, UpdateDeal},
+        deals::{self, DealBatch, DeleteDeal, ListDealHistory, ListDeals, MoveDeal, NewDeal, UpdateDeal, UpsertDeal},
         fields::{self, DeleteField, ListFields, NewField, UpdateField},
         identity::{self, InvitationView, ListInvitations, NewInvitation},
         jobs::{self, ListJobs},
@@ -305,8 +305,15 @@ room! {
     Command create(NewDeal) -> Deal [write Deals] deals::create;
     /// Answers one deal.
     Query get(DealId) -> Deal [read Deals] deals::get;
-    /// Lists deals by filters, newest first.
+    /// Lists deals by filters, newest first unless `sort` says otherwise. Custom fields filter too: `custom.KEY=value`,
+    /// `custom.KEY[gte]=value`.
     Query list(ListDeals) -> Page<Deal> [read Deals] deals::list;
+    /// Lists deals by a condition tree.
+    Query search(Search) -> Page<Deal> [read Deals] deals::search;
+    /// Makes up to 500 deals, each by itself: one that is refused spoils none of the others.
+    Command create_batch as "batch" (DealBatch) -> BatchOutcome [write Deals] deals::create_batch;
+    /// Makes the deal with this id in another system, or changes the one that has it.
+    Command upsert(UpsertDeal) -> Deal [write Deals] deals::upsert;
     /// Changes a deal by a merge patch; its stage is changed by the move.
     Command update(UpdateDeal) -> Deal [write Deals] deals::update;
     /// Deletes a deal. It can be restored.

@@ -78,6 +78,7 @@ fn trigger(kind: EventKind) -> Option<Trigger> {
         EventKind::DealUpdated => Trigger::DealUpdated,
         EventKind::DealWon => Trigger::DealWon,
         EventKind::DealLost => Trigger::DealLost,
+        EventKind::TaskDue => Trigger::TaskDue,
         EventKind::StageChanged => Trigger::StageChanged,
         EventKind::AccountStatusChanged => Trigger::AccountStatusChanged,
         _ => return None,

@@ -220,6 +220,7 @@ impl Samples {
             status: stage.kind,
             closed_at: (stage.kind != StageKind::Open).then_some(created_at),
             custom: Map::new(),
+            external_ids: std::collections::BTreeMap::new(),
             created_at,
             updated_at: created_at,
             deleted_at: None,

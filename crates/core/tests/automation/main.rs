@@ -16,6 +16,7 @@ mod running;
 mod saving;
 mod schedules;
 mod script;
+mod tasks;
 mod timers;
 mod timers_of_others;
 mod world;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ("ordering", ordering::CASES),
         ("actions", actions::CASES),
         ("deals", deals::CASES),
+        ("tasks", tasks::CASES),
         ("failing", failing::CASES),
         ("people_win", people_win::CASES),
         ("messages", messages::CASES),

@@ -89,14 +89,11 @@ async fn what_this_build_lacks_is_refused_as_not_available(world: World) {
         rule
     };
     let mut later = vec![with("engine", json!("rhai"))];
-    for trigger in ["task.due", "draft.approved"] {
-        later.push(with("trigger", json!(trigger)));
-    }
+    later.push(with("trigger", json!("draft.approved")));
     for fact in ["deal.custom.size", "contact.custom.size"] {
         later.push(with("condition", json!({ fact: 1 })));
     }
     for action in [
-        json!({ "create_task": { "title": "call" } }),
         json!({ "draft_reply": true }),
         json!({ "call_webhook": "https://hook.example" }),
         json!({ "send_message": { "template": "hello" } }),

@@ -9,6 +9,7 @@ mod board;
 mod claims;
 mod companies;
 mod contacts;
+mod deal_lists;
 mod deals;
 mod fields;
 #[path = "../harness/mod.rs"]
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let rooms = [
         ("contacts", contacts::CASES),
         ("deals", deals::CASES),
+        ("deal_lists", deal_lists::CASES),
         ("validation", validation::CASES),
         ("claims", claims::CASES),
         ("activities", activities::CASES),

@@ -18,6 +18,7 @@ use super::{
     complaint::{child, expected, invalid, item, not_available, only, quoted, required, too_long, unknown},
     deals, limits,
     names::{self, Names},
+    operand,
 };
 
 /// In the order of the contract, in which the members of one object are carried out.
@@ -28,12 +29,13 @@ const ACTIONS: &[&str] = &[
     "add_tag",
     "remove_tag",
     "set_field",
+    "create_task",
     "create_deal",
     "send_message",
     "stop",
 ];
 /// Actions of the contract that this build does not have.
-const ABSENT: &[&str] = &["create_task", "draft_reply", "call_webhook"];
+const ABSENT: &[&str] = &["draft_reply", "call_webhook"];
 /// What needs no contact.
 const WITHOUT_CONTACT: &[&str] = &["notify_team", "stop"];
 
@@ -100,6 +102,7 @@ impl Reader<'_> {
             "add_tag" => actions.extend(tags(value, at)?.into_iter().map(Action::AddTag)),
             "remove_tag" => actions.extend(tags(value, at)?.into_iter().map(Action::RemoveTag)),
             "set_field" => actions.push(Action::SetField(self.fields(value, at)?)),
+            "create_task" => actions.push(self.create_task(value, at)?),
             "create_deal" => actions.push(self.create_deal(value, at)?),
             "send_message" => actions.push(Action::SendMessage { text: self.message(value, at)? }),
             _ => {
@@ -209,6 +212,34 @@ impl Reader<'_> {
             (Some(_), ..) => Err(invalid(at, "give a user alone, or a team, a strategy or both")),
             (None, None, None) => Err(required(&child(at, "user"), "name the user, the team or the strategy")),
         }
+    }
+
+    /// A task: its title alone, or with when it is due and whose it is.
+    fn create_task(&self, value: &Value, at: &str) -> Result<Action> {
+        let nothing = Map::new();
+        let (title, title_at, members) = match value {
+            Value::String(_) => (value, at.to_owned(), &nothing),
+            Value::Object(members) => {
+                only(members, at, &["title", "due_in_hours", "remind_in_hours", "assign_to"])?;
+                let title_at = child(at, "title");
+                let title = members.get("title").ok_or_else(|| required(&title_at, "say what is to be done"))?;
+                (title, title_at, members)
+            }
+            other => return Err(expected(at, "a title or {\"title\", \"due_in_hours\", \"assign_to\"}", other)),
+        };
+        let title = self.template(title, &title_at, limits::NAME)?;
+        let hours = |name: &str| {
+            let given = members.get(name).filter(|value| !value.is_null());
+            given.map(|value| operand::hours(value, &child(at, name))).transpose()
+        };
+        let assign_at = child(at, "assign_to");
+        let assigned_to = match members.get("assign_to").filter(|value| !value.is_null()) {
+            None => None,
+            Some(Value::String(user)) => Some(self.names.user(user, &assign_at)?),
+            Some(other) => return Err(expected(&assign_at, "the name, e-mail address or id of a member", other)),
+        };
+        let (due_in_hours, remind_in_hours) = (hours("due_in_hours")?, hours("remind_in_hours")?);
+        Ok(Action::CreateTask { title, due_in_hours, remind_in_hours, assigned_to })
     }
 
     /// A deal with the contact: all of its members may be left out.

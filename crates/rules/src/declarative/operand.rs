@@ -98,7 +98,7 @@ fn number(value: &Value, at: &str) -> Result<f64> {
     value.as_f64().filter(|number| number.is_finite()).ok_or_else(|| expected(at, "a number", value))
 }
 
-fn hours(value: &Value, at: &str) -> Result<f64> {
+pub(super) fn hours(value: &Value, at: &str) -> Result<f64> {
     let hours = value.as_f64().ok_or_else(|| expected(at, "a number of hours", value))?;
     if (0.0..=limits::HOURS).contains(&hours) {
         return Ok(hours);

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Triggers of the contract that this build does not have.
-const ABSENT: &[&str] = &["task.due", "draft.approved"];
+const ABSENT: &[&str] = &["draft.approved"];
 /// Causes that mute rules unless they ask for them.
 const CAUSES: &[&str] = &["import", "restore", "backfill"];
 
@@ -104,7 +104,9 @@ fn subject(definition: &Map<String, Value>, trigger: Trigger) -> Result<RuleSubj
     match (subject, trigger) {
         _ if subject == natural => Ok(subject),
         (RuleSubject::Organization, Trigger::Schedule) => Ok(subject),
-        (RuleSubject::Deal, Trigger::StageChanged | Trigger::TimeElapsed | Trigger::Schedule) => Ok(subject),
+        (RuleSubject::Deal, Trigger::StageChanged | Trigger::TaskDue | Trigger::TimeElapsed | Trigger::Schedule) => {
+            Ok(subject)
+        }
         (RuleSubject::Organization, _) => Err(invalid(
             at,
             format!("{trigger} is about a {natural}; only a schedule may have the subject organization"),
@@ -112,7 +114,7 @@ fn subject(definition: &Map<String, Value>, trigger: Trigger) -> Result<RuleSubj
         (RuleSubject::Deal, _) => Err(invalid(
             at,
             format!(
-                "{trigger} is about a {natural}; stage.changed, time_elapsed and schedule may have the subject deal"
+                "{trigger} is about a {natural}; stage.changed, task.due, time_elapsed and schedule may have the subject deal"
             ),
         )),
         (RuleSubject::Contact, _) => {

@@ -21,7 +21,7 @@ use crate::{
         note::Note,
         notification::Notification,
         organization::{Credential, Member, Membership, Organization, SignInSession, User},
-        pipeline::{Pipeline, Stage, StageKind, StageMove},
+        pipeline::{Pipeline, Stage, StageMove},
         rule::Rule,
         run::{Run, RunOutcome, Timer},
         task::Task,
@@ -132,23 +132,6 @@ pub trait FieldReads {
     ) -> Result<Vec<ExternalId>>;
 }
 
-/// Which deals. Absent members do not filter.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct DealFilter {
-    /// In this pipeline.
-    pub pipeline_id: Option<PipelineId>,
-    /// In this stage.
-    pub stage_id: Option<StageId>,
-    /// With this contact.
-    pub contact_id: Option<ContactId>,
-    /// With this company.
-    pub company_id: Option<CompanyId>,
-    /// Looked after by this user.
-    pub assigned_to: Option<UserId>,
-    /// Open, won or lost.
-    pub status: Option<StageKind>,
-}
-
 /// Which deals of a pipeline are summed up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ValueFilter {
@@ -178,8 +161,14 @@ pub struct DealSum {
 pub trait DealReads {
     /// One deal, deleted or not.
     async fn deal(&self, organization: OrganizationId, id: DealId) -> Result<Option<Deal>>;
-    /// A page of the deals that are not deleted, newest first.
-    async fn deals(&self, organization: OrganizationId, filter: &DealFilter, page: &PageRequest) -> Result<Page<Deal>>;
+    /// A page of the deals that are not deleted.
+    async fn deals(
+        &self,
+        organization: OrganizationId,
+        filter: &Filter,
+        sort: &SortBy,
+        page: &PageRequest,
+    ) -> Result<Page<Deal>>;
     /// The deleted deals that stand in one of `stages`, at most `limit`.
     async fn deleted_deals_in_stages(
         &self,

@@ -17,7 +17,11 @@ use crate::{
     id::{ContactId, DealId, PipelineId, RuleId, StageId, TeamId, UserId},
     scope::Role,
     services::{
-        automation::Circumstances,
+        activities::{
+            On,
+            tasks::{self, Draft},
+        },
+        automation::{Circumstances, timers::span},
         contacts,
         deals::{self, NewDeal},
         messaging, notifications, pipeline,
@@ -77,6 +81,22 @@ pub(crate) async fn apply(
                 Some(deal) => set_deal_fields(unit, deal, fields).await?,
                 None => set_fields(unit, needed()?, fields).await?,
             },
+            Action::CreateTask { title, due_in_hours, remind_in_hours, assigned_to } => {
+                let title = template::render(title, facts);
+                let title = text::salvage_name(&title).unwrap_or_else(|| format!("Task of rule {}", rule.1));
+                let now = unit.now();
+                let after = |hours: &Option<f64>| hours.map(|hours| now + span(hours));
+                let (on, assignee) = match deal {
+                    Some(id) => (On::Deal(id), deals::deal(unit, id).await?.assigned_to),
+                    None => {
+                        let id = needed()?;
+                        (On::Contact(id), contacts::contact(unit, id).await?.assigned_to)
+                    }
+                };
+                let (due_at, remind_at) = (after(due_in_hours), after(remind_in_hours));
+                let draft = Draft { title, due_at, remind_at, assigned_to: assigned_to.or(assignee) };
+                tasks::create(unit, on, draft).await?;
+            }
             Action::CreateDeal { name, value, stage, stages, pipeline_id } => {
                 let id = needed()?;
                 let contact = contacts::contact(unit, id).await?;

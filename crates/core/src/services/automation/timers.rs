@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Hours as a span, rounded up to the store's resolution so that what is due has surely elapsed.
-fn span(hours: f64) -> Duration {
+pub(super) fn span(hours: f64) -> Duration {
     Duration::microseconds((hours * 3_600_000_000.0).ceil() as i64)
 }
 

@@ -1,15 +1,26 @@
 //! What callers send about deals.
 
+use std::collections::BTreeMap;
+
 use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{
-    domain::{deal::Deal, money::NewMoney, pipeline::StageKind, text::Flaws},
-    id::{CompanyId, ContactId, DealId, PipelineId, StageId, UserId},
+    domain::{
+        custom_field::Noun, deal::Deal, external_id::ExternalIds, money::NewMoney, pipeline::StageKind, text::Flaws,
+    },
+    error::Result,
+    id::{CompanyId, ContactId, DealId, PipelineId, StageId, TeamId, UserId},
     page::PageRequest,
     patch::Patch,
-    ports::store::DealFilter,
+    ports::store::TimeRange,
+    services::{
+        fields,
+        listing::{Asked, Simple},
+        unit::Unit,
+    },
 };
 
 /// A deal to be made. Without a stage it starts in the first one of the pipeline, the default one if none is named.
@@ -21,7 +32,7 @@ pub struct NewDeal {
     /// With whom.
     #[serde(default)]
     pub contact_id: Option<ContactId>,
-    /// With which company. This build keeps no companies.
+    /// With which company.
     #[serde(default)]
     pub company_id: Option<CompanyId>,
     /// The pipeline; that of the stage, else the default one, if left out.
@@ -42,9 +53,18 @@ pub struct NewDeal {
     /// Who looks after it: a member.
     #[serde(default)]
     pub assigned_to: Option<UserId>,
+    /// The team that does.
+    #[serde(default)]
+    pub team_id: Option<TeamId>,
     /// Why it was lost, at most 500 characters; for a deal that is lost already.
     #[serde(default)]
     pub lost_reason: Option<String>,
+    /// Values of custom fields, by their keys.
+    #[serde(default)]
+    pub custom: Map<String, Value>,
+    /// What other systems call it: `{system: id}`, each unique in the organisation; at most 20.
+    #[serde(default)]
+    pub external_ids: ExternalIds,
 }
 
 /// A change of a deal: a merge patch. Its stage is changed by the move.
@@ -78,9 +98,18 @@ pub struct DealPatch {
     /// Who looks after it.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub assigned_to: Patch<UserId>,
+    /// The team that does.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub team_id: Patch<TeamId>,
     /// Why it was lost; only while it is.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub lost_reason: Patch<String>,
+    /// Values of custom fields, each by itself.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub custom: Patch<Map<String, Value>>,
+    /// What other systems call it, each by itself.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub external_ids: Patch<BTreeMap<String, Option<String>>>,
 }
 
 /// A change of a deal's value: either member may be left as it is.
@@ -106,12 +135,8 @@ impl DealPatch {
                 flaws.add(pointer, "read_only", MOVE);
             }
         }
-        match self.name {
-            Patch::Absent => {}
-            // A name cannot be cleared: the check says so.
-            Patch::Null => deal.name.clear(),
-            Patch::Value(name) => deal.name = name,
-        }
+        // A name cannot be cleared: the check says so.
+        self.name.replace(&mut deal.name);
         match self.value {
             Patch::Absent => {}
             Patch::Null => deal.value = None,
@@ -139,6 +164,9 @@ impl DealPatch {
         self.probability.apply(&mut deal.probability);
         self.expected_close_on.apply(&mut deal.expected_close_on);
         self.assigned_to.apply(&mut deal.assigned_to);
+        self.team_id.apply(&mut deal.team_id);
+        fields::apply_custom(self.custom, &mut deal.custom);
+        fields::apply_external_ids(self.external_ids, &mut deal.external_ids);
         if let Patch::Value(_) = &self.lost_reason
             && deal.status != StageKind::Lost
         {
@@ -172,8 +200,8 @@ pub struct DeleteDeal {
     pub if_version: Option<i64>,
 }
 
-/// Which deals; newest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Which deals, in which order.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListDeals {
     /// In this pipeline.
@@ -186,8 +214,22 @@ pub struct ListDeals {
     pub company_id: Option<CompanyId>,
     /// Looked after by this user.
     pub assigned_to: Option<UserId>,
+    /// Of this team.
+    pub team_id: Option<TeamId>,
     /// Open, won or lost.
     pub status: Option<StageKind>,
+    /// Made then.
+    pub created_at: Option<TimeRange>,
+    /// Last edited then.
+    pub updated_at: Option<TimeRange>,
+    /// Won or lost then.
+    pub closed_at: Option<TimeRange>,
+    /// By custom fields: `custom.size=5`, `custom.size[gte]=5`.
+    pub custom: Map<String, Value>,
+    /// `created_at`, `updated_at`, `name`, `value` (by the amount, whatever the currency), `expected_close_on` or
+    /// `custom.…`, with a leading `-` for largest first; newest first if left out. Deals without a value come as the
+    /// least, those without a day as the earliest; sorted by a custom field the list has those that have a value there.
+    pub sort: Option<String>,
     /// Items a page, 1…200.
     pub limit: Option<u32>,
     /// The `next_cursor` of the page before.
@@ -196,17 +238,53 @@ pub struct ListDeals {
 
 impl ListDeals {
     /// The parts that the store goes by.
-    pub(super) fn parts(self) -> (DealFilter, PageRequest) {
-        let filter = DealFilter {
-            pipeline_id: self.pipeline_id,
-            stage_id: self.stage_id,
-            contact_id: self.contact_id,
-            company_id: self.company_id,
-            assigned_to: self.assigned_to,
-            status: self.status,
-        };
-        (filter, PageRequest { limit: self.limit, cursor: self.cursor })
+    pub(super) async fn parts(self, unit: &Unit) -> Result<Asked> {
+        let deal = Noun::Deal;
+        let simple = Simple::default()
+            .equal(deal, "pipeline_id", self.pipeline_id.as_ref())
+            .equal(deal, "stage_id", self.stage_id.as_ref())
+            .equal(deal, "contact_id", self.contact_id.as_ref())
+            .equal(deal, "company_id", self.company_id.as_ref())
+            .equal(deal, "assigned_to", self.assigned_to.as_ref())
+            .equal(deal, "team_id", self.team_id.as_ref())
+            .equal(deal, "status", self.status.as_ref())
+            .within(deal, "created_at", self.created_at)
+            .within(deal, "updated_at", self.updated_at)
+            .within(deal, "closed_at", self.closed_at);
+        let page = PageRequest { limit: self.limit, cursor: self.cursor };
+        simple.parts(unit, deal, &self.custom, self.sort.as_deref(), page).await
     }
+}
+
+/// Deals to be made at once, each by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DealBatch {
+    /// At most 500.
+    pub items: Vec<BatchDeal>,
+}
+
+/// One deal of a batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BatchDeal {
+    /// The caller's own name for the item, told back with its outcome.
+    #[serde(default, rename = "ref")]
+    pub reference: Option<String>,
+    /// The deal: the members of a new one.
+    #[serde(flatten)]
+    pub deal: Map<String, Value>,
+}
+
+/// A deal by its id in another system: made if nobody has that id, else changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpsertDeal {
+    /// The other system.
+    pub system: String,
+    /// The id there.
+    pub external_id: String,
+    /// What the deal is to have; the rest stays. A new one needs a name, and starts in the default pipeline's first stage.
+    pub patch: DealPatch,
 }
 
 /// Where a deal goes.

@@ -3,23 +3,31 @@
 
 mod input;
 
+use std::collections::BTreeMap;
+
 use serde_json::Map;
 
 pub use self::input::{
-    DealMove, DealPatch, DeleteDeal, ListDealHistory, ListDeals, MoneyPatch, MoveDeal, NewDeal, UpdateDeal,
+    BatchDeal, DealBatch, DealMove, DealPatch, DeleteDeal, ListDealHistory, ListDeals, MoneyPatch, MoveDeal, NewDeal,
+    UpdateDeal, UpsertDeal,
 };
 use crate::{
     domain::{
+        custom_field::Noun,
         deal::Deal,
         event::EventKind,
-        pipeline::{StageKind, StageMove, Staged},
+        pipeline::{Stage, StageKind, StageMove, Staged},
         text::Flaws,
     },
     error::{Error, Result},
     id::{DealId, EventId, Id},
     page::{Page, PageRequest},
     services::{
-        contacts, pipeline,
+        batch::{BatchOutcome, Outcomes, read_item},
+        companies, contacts,
+        fields::{self, Rows, Side, external_key},
+        listing::Search,
+        pipeline,
         unit::{Unit, check_version, keyed},
     },
 };
@@ -47,50 +55,132 @@ pub(crate) async fn create(unit: &mut Unit, input: NewDeal) -> Result<Deal> {
         flaws.add("/stage_id", "invalid", detail);
     }
     let value = input.value.and_then(|value| value.checked(&mut flaws, "/value"));
-    let (now, status) = (unit.now(), stage.as_ref().map_or(StageKind::Open, |stage| stage.kind));
-    if input.lost_reason.is_some() && stage.is_some() && status != StageKind::Lost {
-        flaws.add("/lost_reason", "invalid", format!("the deal is {status}: only a lost one has this"));
+    let blank = blank(unit, stage.as_ref())?;
+    if input.lost_reason.is_some() && stage.is_some() && blank.status != StageKind::Lost {
+        flaws.add("/lost_reason", "invalid", format!("the deal is {}: only a lost one has this", blank.status));
     }
-    let nil = uuid::Uuid::nil();
     let draft = Deal {
-        id: unit.id()?,
-        organization_id: unit.organization_id(),
         name: input.name,
-        name_key: String::new(),
         contact_id: input.contact_id,
         company_id: input.company_id,
-        pipeline_id: stage.as_ref().map_or(nil.into(), |stage| stage.pipeline_id),
-        stage_id: stage.as_ref().map_or(nil.into(), |stage| stage.id),
-        // The event that states the creation gives it.
-        stage_entry_id: EventId::from_uuid(nil),
-        stage_entered_at: now,
         value,
         probability: input.probability,
         expected_close_on: input.expected_close_on,
         assigned_to: input.assigned_to,
-        team_id: None,
+        team_id: input.team_id,
         lost_reason: input.lost_reason,
+        custom: input.custom,
+        external_ids: input.external_ids,
+        ..blank
+    };
+    insert(unit, draft, flaws).await
+}
+
+/// A nameless deal in a stage.
+fn blank(unit: &Unit, stage: Option<&Stage>) -> Result<Deal> {
+    let (now, nil) = (unit.now(), uuid::Uuid::nil());
+    let status = stage.map_or(StageKind::Open, |stage| stage.kind);
+    Ok(Deal {
+        id: unit.id()?,
+        organization_id: unit.organization_id(),
+        name: String::new(),
+        name_key: String::new(),
+        contact_id: None,
+        company_id: None,
+        pipeline_id: stage.map_or(nil.into(), |stage| stage.pipeline_id),
+        stage_id: stage.map_or(nil.into(), |stage| stage.id),
+        // The event that states the creation gives it.
+        stage_entry_id: EventId::from_uuid(nil),
+        stage_entered_at: now,
+        value: None,
+        probability: None,
+        expected_close_on: None,
+        assigned_to: None,
+        team_id: None,
+        lost_reason: None,
         status,
         closed_at: (status != StageKind::Open).then_some(now),
         custom: Map::new(),
+        external_ids: BTreeMap::new(),
         created_at: now,
         updated_at: now,
         deleted_at: None,
         version: 1,
-    };
+    })
+}
+
+/// Checks and writes a new deal, and its entry into its stage.
+async fn insert(unit: &mut Unit, draft: Deal, flaws: Flaws) -> Result<Deal> {
     let mut deal = checked(unit, None, draft, flaws).await?;
+    let rows = Rows::between(unit, Noun::Deal, None, side(&deal)).await?;
     let scope = unit.scope().clone();
     let mut fact = unit.fact(EventKind::DealCreated, deal.id)?;
     deal.stage_entry_id = fact.id();
     let entry = pipeline::entry(&scope, deal.standing(), None, None);
-    fact.changes(None, &deal)
+    let fact = pipeline::of_team(fact, deal.team_id)
+        .changes(None, &deal)
         .data("stage_id", deal.stage_id)
         .data("pipeline_id", deal.pipeline_id)
         .data("contact_id", deal.contact_id)
         .insert(&deal)
         .insert(&entry);
+    rows.write(fact);
     pipeline::state_end(unit, &deal)?;
     Ok(deal)
+}
+
+/// What a deal's rows of custom values and external ids are made from; a deleted one has none.
+fn side(deal: &Deal) -> Option<Side<'_>> {
+    deal.deleted_at.is_none().then_some(Side {
+        id: deal.id.uuid(),
+        custom: &deal.custom,
+        external_ids: &deal.external_ids,
+    })
+}
+
+/// Makes several deals, each by itself.
+pub(crate) async fn create_batch(unit: &mut Unit, input: DealBatch) -> Result<BatchOutcome> {
+    let mut outcome = Outcomes::new(input.items.len())?;
+    let items: Vec<_> = input.items.into_iter().map(|item| (item.reference, read_item::<NewDeal>(item.deal))).collect();
+    look_up(unit, items.iter().filter_map(|(_, new)| new.as_ref().ok())).await?;
+    for (reference, new) in items {
+        let made = match new {
+            Ok(new) => create(unit, new).await.map(|deal| deal.id.uuid()),
+            Err(error) => Err(error),
+        };
+        outcome.add(reference, made)?;
+    }
+    Ok(outcome.end())
+}
+
+/// Looks up at once what new deals refer to, so that making each asks the store nothing more.
+async fn look_up(unit: &mut Unit, all: impl Iterator<Item = &NewDeal> + Clone) -> Result<()> {
+    let external: Vec<_> = (all.clone().flat_map(|new| &new.external_ids))
+        .filter_map(|(system, id)| external_key(system, id).ok())
+        .collect();
+    fields::holders(unit, Noun::Deal, &external).await?;
+    let contacts: Vec<_> = all.filter_map(|new| new.contact_id).collect();
+    for contact in unit.store().contacts_by_ids(unit.organization_id(), &contacts).await? {
+        unit.meet(contact)?;
+    }
+    Ok(())
+}
+
+/// Makes or changes the deal with this id in another system.
+pub(crate) async fn upsert(unit: &mut Unit, input: UpsertDeal) -> Result<Deal> {
+    let (system, id) = external_key(&input.system, &input.external_id)?;
+    if let Some(found) = fields::holder(unit, Noun::Deal, &system, &id).await? {
+        let apply = |deal: &mut Deal, flaws: &mut Flaws| {
+            input.patch.apply(deal, flaws);
+            deal.external_ids.insert(system, id);
+        };
+        return change(unit, DealId::from_uuid(found), apply).await;
+    }
+    let stage = pipeline::first_stage(unit, None).await?;
+    let (mut draft, mut flaws) = (blank(unit, Some(&stage))?, Flaws::default());
+    input.patch.apply(&mut draft, &mut flaws);
+    draft.external_ids.insert(system.clone(), id);
+    insert(unit, draft, flaws).await.map_err(|error| fields::raced(error, &system))
 }
 
 /// What was found, or nothing with its flaws noted, so that they are told together with all others.
@@ -116,9 +206,23 @@ async fn checked(unit: &mut Unit, before: Option<&Deal>, mut deal: Deal, mut fla
     {
         flaws.add("/contact_id", "unknown", format!("contact {contact} does not exist"));
     }
+    if let Some(company) = deal.company_id
+        && before.is_none_or(|before| before.company_id != Some(company))
+        && companies::find(unit, company).await?.is_none()
+    {
+        flaws.add("/company_id", "unknown", format!("company {company} does not exist"));
+    }
+    if let Some(team) = deal.team_id
+        && before.is_none_or(|before| before.team_id != Some(team))
+        && unit.store().team(unit.organization_id(), team).await?.is_none()
+    {
+        flaws.add("/team_id", "unknown", format!("team {team} does not exist"));
+    }
+    let custom = before.map(|before| &before.custom);
+    fields::check_custom(unit, Noun::Deal, custom, &mut deal.custom, &mut flaws).await?;
     if let Some(user) = deal.assigned_to
         && before.is_none_or(|before| before.assigned_to != Some(user))
-        && unit.store().membership(unit.organization_id(), user).await?.is_none()
+        && !unit.is_member(user).await?
     {
         flaws.add("/assigned_to", "unknown", format!("{user} is no member of the organisation"));
     }
@@ -131,8 +235,13 @@ pub(crate) async fn get(unit: &mut Unit, id: DealId) -> Result<Deal> {
 }
 
 pub(crate) async fn list(unit: &mut Unit, input: ListDeals) -> Result<Page<Deal>> {
-    let (filter, page) = input.parts();
-    unit.store().deals(unit.organization_id(), &filter, &page).await
+    let (filter, sort, page) = input.parts(unit).await?;
+    unit.store().deals(unit.organization_id(), &filter, &sort, &page).await
+}
+
+pub(crate) async fn search(unit: &mut Unit, input: Search) -> Result<Page<Deal>> {
+    let (filter, sort, page) = input.parts(unit, Noun::Deal).await?;
+    unit.store().deals(unit.organization_id(), &filter, &sort, &page).await
 }
 
 pub(crate) async fn update(unit: &mut Unit, input: UpdateDeal) -> Result<Deal> {
@@ -150,14 +259,16 @@ pub(crate) async fn change(unit: &mut Unit, id: DealId, change: impl FnOnce(&mut
     if after == before {
         return Ok(before);
     }
-    replace(unit, EventKind::DealUpdated, &before, after)
+    replace(unit, EventKind::DealUpdated, &before, after).await
 }
 
 /// Writes a deal's next state.
-fn replace(unit: &mut Unit, kind: EventKind, before: &Deal, mut after: Deal) -> Result<Deal> {
+async fn replace(unit: &mut Unit, kind: EventKind, before: &Deal, mut after: Deal) -> Result<Deal> {
     after.updated_at = unit.now();
+    let rows = Rows::between(unit, Noun::Deal, side(before), side(&after)).await?;
     let (fact, after) = unit.fact(kind, after.id)?.edit(before, &after)?;
-    fact.changes(Some(before), &after).data("contact_id", after.contact_id);
+    let fact = pipeline::of_team(fact, after.team_id).changes(Some(before), &after);
+    rows.write(fact.data("contact_id", after.contact_id));
     Ok(after)
 }
 
@@ -165,7 +276,7 @@ pub(crate) async fn delete(unit: &mut Unit, input: DeleteDeal) -> Result<()> {
     let before = deal(unit, input.id).await?;
     check_version("deal", input.if_version, before.version)?;
     let after = Deal { deleted_at: Some(unit.now()), ..before.clone() };
-    replace(unit, EventKind::DealDeleted, &before, after)?;
+    replace(unit, EventKind::DealDeleted, &before, after).await?;
     Ok(())
 }
 
@@ -186,7 +297,7 @@ pub(crate) async fn restore(unit: &mut Unit, id: DealId) -> Result<Deal> {
     // Its stage may have become another kind of stage meanwhile.
     let stage = pipeline::referred_stage(unit, "/stage_id", after.stage_id).await?;
     after.follow(stage.kind, unit.now());
-    let after = replace(unit, EventKind::DealRestored, &before, after)?;
+    let after = replace(unit, EventKind::DealRestored, &before, after).await?;
     if after.status != before.status {
         pipeline::state_end(unit, &after)?;
     }

@@ -1,19 +1,19 @@
-//! Deals, and what they are worth.
+//! Deals, and what they are worth. Lists are in `listing`.
 
 use async_trait::async_trait;
 
 use super::{
     in_stages::deleted_in_stages,
-    list::{Conditions, Order, by_time},
+    list::Conditions,
     pipelines::first_cards,
-    select::{cell, portions_of_parts, select, select_by},
+    select::{cell, portions_of_parts, select_by},
 };
 use crate::{
     domain::deal::Deal,
     error::Result,
     id::*,
-    page::{ListKey, Page, PageRequest},
-    ports::store::{DealFilter, DealReads, DealSum, Row, ValueFilter},
+    page::{Page, PageRequest},
+    ports::store::{DealReads, DealSum, Filter, Row, SortBy, ValueFilter},
     store::sql::{SqlStore, statement::Statement},
 };
 
@@ -26,10 +26,14 @@ impl DealReads for SqlStore {
         self.record(Some(organization), select_by::<Deal>(organization, "id", &id)).await
     }
 
-    async fn deals(&self, organization: OrganizationId, filter: &DealFilter, page: &PageRequest) -> Result<Page<Deal>> {
-        let (statement, order) = deals(organization, filter);
-        let list = ListKey::of(&("deals", filter));
-        self.page_of(organization, statement, order, list, page, |it: &Deal| by_time(it.created_at, it.id)).await
+    async fn deals(
+        &self,
+        organization: OrganizationId,
+        filter: &Filter,
+        sort: &SortBy,
+        page: &PageRequest,
+    ) -> Result<Page<Deal>> {
+        self.listing(organization, filter, sort, page).await
     }
 
     async fn deleted_deals_in_stages(
@@ -71,21 +75,6 @@ impl DealReads for SqlStore {
         let rows = self.rows(Some(organization), sums(organization, pipeline, filter)).await?;
         rows.into_iter().map(deal_sum).collect()
     }
-}
-
-/// Deals, newest first.
-pub(super) fn deals(organization: OrganizationId, filter: &DealFilter) -> (Statement, Order) {
-    let mut statement = select::<Deal>(organization);
-    statement.push(" AND t.deleted_at IS NULL");
-    let mut conditions = Conditions::new();
-    conditions.equal("contact_id", filter.contact_id.as_ref());
-    conditions.equal("company_id", filter.company_id.as_ref());
-    conditions.equal("stage_id", filter.stage_id.as_ref());
-    conditions.equal("assigned_to", filter.assigned_to.as_ref());
-    conditions.equal("pipeline_id", filter.pipeline_id.as_ref());
-    conditions.equal("status", filter.status.as_ref());
-    conditions.push(&mut statement);
-    (statement, Order::newest("t.created_at"))
 }
 
 /// What the deals of a pipeline are worth, by stage, currency and probability: a range of an index that has all of it.

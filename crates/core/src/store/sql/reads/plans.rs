@@ -7,7 +7,7 @@ use dealwright_peers::{Postgres, psql};
 use uuid::Uuid;
 
 use super::{
-    automation, contacts, deals, fields, identity, in_stages, jobs,
+    activities, automation, contacts, deals, fields, identity, in_stages, jobs,
     list::Order,
     listing::{Listed, Listing},
     messages, people, pipelines,
@@ -21,14 +21,17 @@ use crate::{
         deal::Deal,
         event::{Subject, SubjectKind},
         job::JobState,
+        note::Note,
         organization::InvitationStatus,
         pipeline::StageKind,
         run::RunOutcome,
+        task::Task,
     },
     id::*,
     page::{ListKey, PageRequest, Position, SortValue},
     ports::store::{
-        Bounds, ChatFilter, Column, DealFilter, Filter, Is, Place, RunFilter, SortBy, Value, ValueFilter, field_named,
+        Bounds, ChatFilter, Column, FieldKind, Filter, Is, Place, RunFilter, SortBy, TaskFilter, TaskSort, Value,
+        ValueFilter, field_named,
     },
     store::sql::{Db, SqlStore, StoreOptions, migrate, statement::Statement},
 };
@@ -76,7 +79,11 @@ INSERT INTO stage_history SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 1
 INSERT INTO deals SELECT pg_temp.n(i), pg_temp.n(o), 'D', md5(i::text), pg_temp.n(1 + i % 5000), CASE WHEN i % 3 = 0 THEN pg_temp.n(1 + i % 50) END,
     pg_temp.n(1 + i % 2), pg_temp.n(1 + i % 10), pg_temp.n(i), i, i * 10000, CASE WHEN i % 3 = 0 THEN 'USD' ELSE 'EUR' END,
     CASE WHEN i % 7 = 0 THEN 0.5 END, NULL, pg_temp.n(1 + i % 50), NULL, NULL, CASE WHEN i % 20 = 0 THEN 'lost' ELSE 'open' END, NULL,
-    '{}', i, i, CASE WHEN i % 20 = 3 THEN i END, 1 FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+    '{}', '{}', i, i, CASE WHEN i % 20 = 3 THEN i END, 1 FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO notes SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 1000), NULL, 'N', NULL, i, i, 1
+    FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO tasks SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 1000), NULL, 'T', i, NULL, pg_temp.n(1 + i % 50), i % 10 <> 0,
+    NULL, false, false, NULL, i, i, 1 FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO stage_history SELECT pg_temp.n(100000 + i), pg_temp.n(o), NULL, pg_temp.n(1 + i % 1000), pg_temp.n(1 + i % 2), NULL,
     pg_temp.n(1 + i % 10), NULL, i, i + 5, pg_temp.n(1 + (i + 1) % 10), false, NULL, NULL, NULL
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
@@ -235,12 +242,21 @@ fn pages((statement, order): (Statement, Order)) -> [Statement; 2] {
     })
 }
 
+fn activities_of<T: crate::ports::store::Record>() -> (Statement, Order) {
+    let on = Subject::from(n::<ContactId>(3));
+    (activities::on_subject::<T>(n(1), on), Order::newest("t.created_at"))
+}
+
+fn tasks(user: Option<u128>, done: Option<bool>, sort: TaskSort) -> (Statement, Order) {
+    let filter = TaskFilter { assigned_to: user.map(n), done, ..TaskFilter::default() };
+    activities::tasks(n(1), &filter, sort, true)
+}
+
 #[tokio::test]
 async fn lists_walk_an_index() {
     let stores = stores().await;
     let chats = ChatFilter::default;
     let runs = RunFilter::default;
-    let of_deals = DealFilter::default;
     let lists = [
         ("inbox", messages::inbox(n(1), &chats()), "chats_inbox"),
         ("inbox of account", messages::inbox(n(1), &ChatFilter { account_id: Some(n(3)), ..chats() }), "chats_account"),
@@ -251,21 +267,12 @@ async fn lists_walk_an_index() {
         ("messages", messages::of_chat(n(1), n(3)), "messages_chat"),
         ("history", pipelines::history(n(1), Subject::from(n::<ContactId>(3))), "stage_history_contact"),
         ("history of deal", pipelines::history(n(1), Subject::from(n::<DealId>(3))), "stage_history_deal"),
-        ("deals", deals::deals(n(1), &of_deals()), "deals_created"),
-        (
-            "deals of pipeline",
-            deals::deals(n(1), &DealFilter { pipeline_id: Some(n(1)), ..of_deals() }),
-            "deals_pipeline",
-        ),
-        (
-            "deals of stage",
-            deals::deals(n(1), &DealFilter { stage_id: Some(n(3)), ..of_deals() }),
-            "deals_stage_created",
-        ),
-        ("deals of contact", deals::deals(n(1), &DealFilter { contact_id: Some(n(3)), ..of_deals() }), "deals_contact"),
-        ("deals of company", deals::deals(n(1), &DealFilter { company_id: Some(n(4)), ..of_deals() }), "deals_company"),
-        ("deals of user", deals::deals(n(1), &DealFilter { assigned_to: Some(n(3)), ..of_deals() }), "deals_assigned"),
-        ("lost deals", deals::deals(n(1), &DealFilter { status: Some(StageKind::Lost), ..of_deals() }), "deals_status"),
+        ("notes", activities_of::<Note>(), "notes_contact"),
+        ("tasks of contact", activities_of::<Task>(), "tasks_contact"),
+        ("tasks", tasks(None, None, TaskSort::CreatedAt), "tasks_created"),
+        ("tasks of user", tasks(Some(3), None, TaskSort::CreatedAt), "tasks_assigned_created"),
+        ("tasks by date", tasks(None, Some(false), TaskSort::DueAt), "tasks_due"),
+        ("done ones of user by date", tasks(Some(3), Some(true), TaskSort::DueAt), "tasks_assigned_due"),
         ("runs of deal", automation::runs(n(1), &RunFilter { deal_id: Some(n(3)), ..runs() }), "runs_deal"),
         ("runs", automation::runs(n(1), &runs()), "runs_created"),
         ("runs of rule", automation::runs(n(1), &RunFilter { rule_id: Some(n(3)), ..runs() }), "runs_rule"),
@@ -372,7 +379,10 @@ fn custom(number: u128) -> Place {
 /// The first page and one after a cursor, in both directions.
 fn listed<T: Listed>(filter: &Filter, place: &Place, collect: Option<&Filter>) -> Vec<Statement> {
     let list = ListKey::of(&"plans");
-    let is_text = matches!(place, Place::Custom { .. }) || *place == self::place(T::NOUN, "name");
+    let is_text = match place {
+        Place::Field(field) => matches!(field.kind, FieldKind::Name | FieldKind::Date),
+        Place::Custom { .. } | Place::ExternalId(_) => true,
+    };
     let value = if is_text { SortValue::Text("7".to_owned()) } else { SortValue::Int(50) };
     let cursor = Position { value, id: Uuid::from_u128(50) }.encode(list);
     let mut pages = Vec::new();
@@ -432,6 +442,35 @@ async fn companies_walk_the_index_of_their_sort() {
     let industry = equal(company, "industry", &"industry3".to_owned());
     for statement in listed::<Company>(&industry, &place(company, "created_at"), None) {
         assert_plan(&stores, "industry", &statement, "companies_industry").await;
+    }
+}
+
+#[tokio::test]
+async fn deals_walk_the_index_of_their_sort() {
+    let stores = stores().await;
+    let deal = Noun::Deal;
+    for (sort, index) in [
+        ("created_at", "deals_created"),
+        ("updated_at", "deals_updated"),
+        ("name", "deals_name"),
+        ("value", "deals_worth"),
+        ("expected_close_on", "deals_close"),
+    ] {
+        for statement in listed::<Deal>(&Filter::default(), &place(deal, sort), None) {
+            assert_plan(&stores, sort, &statement, index).await;
+        }
+    }
+    for (filter, index) in [
+        (equal(deal, "contact_id", &n::<ContactId>(3)), "deals_contact"),
+        (equal(deal, "company_id", &n::<CompanyId>(4)), "deals_company"),
+        (equal(deal, "stage_id", &n::<StageId>(3)), "deals_stage_created"),
+        (equal(deal, "pipeline_id", &n::<PipelineId>(1)), "deals_pipeline"),
+        (equal(deal, "assigned_to", &n::<UserId>(3)), "deals_assigned"),
+        (equal(deal, "status", &StageKind::Lost), "deals_status"),
+    ] {
+        for statement in listed::<Deal>(&filter, &place(deal, "created_at"), None) {
+            assert_plan(&stores, index, &statement, index).await;
+        }
     }
 }
 

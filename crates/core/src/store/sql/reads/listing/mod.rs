@@ -16,11 +16,12 @@ use crate::{
         company::Company,
         contact::Contact,
         custom_field::{CustomKind, Noun},
+        deal::Deal,
     },
     error::Result,
     id::*,
     page::{ListKey, Page, PageRequest, Position, SortValue},
-    ports::store::{Filter, Place, Record, Row, SortBy, Value},
+    ports::store::{FieldKind, Filter, Is, Place, Record, Row, SortBy, Value},
     store::sql::{Db, SqlStore, statement::Statement},
 };
 
@@ -57,6 +58,19 @@ impl Listed for Company {
     const NOUN: Noun = Noun::Company;
     const TAGS: Option<(&'static str, &'static str)> = Some(("company_tags", "company_id"));
     const LEADS: (&'static [&'static str], &'static [&'static str]) = (&[], &["domain", "industry"]);
+    fn custom(&self) -> &serde_json::Map<String, serde_json::Value> {
+        &self.custom
+    }
+    fn uuid(&self) -> uuid::Uuid {
+        self.id.uuid()
+    }
+}
+
+impl Listed for Deal {
+    const NOUN: Noun = Noun::Deal;
+    const TAGS: Option<(&'static str, &'static str)> = None;
+    const LEADS: (&'static [&'static str], &'static [&'static str]) =
+        (&[], &["contact_id", "company_id", "stage_id", "assigned_to", "team_id", "pipeline_id", "status"]);
     fn custom(&self) -> &serde_json::Map<String, serde_json::Value> {
         &self.custom
     }
@@ -125,7 +139,7 @@ impl<'f> Listing<'f> {
     fn is_direct<T: Listed>(&self, filter: &Filter) -> bool {
         let fixed = lead::fixed_column(filter);
         (fixed.is_some() && fixed == self.leading::<T>())
-            || matches!(filter, Filter::Test(place, crate::ports::store::Is::Within(_)) if *place == self.sort.place)
+            || matches!(filter, Filter::Test(place, Is::Within(_)) if *place == self.sort.place)
     }
 
     /// The way for this filter and sort.
@@ -205,7 +219,7 @@ impl<'f> Listing<'f> {
         match &self.sort.place {
             Place::Field(field) => Order {
                 key: key(field.key.unwrap_or("created_at")),
-                text: matches!(field.kind, crate::ports::store::FieldKind::Name),
+                text: matches!(field.kind, FieldKind::Name | FieldKind::Date),
                 descending,
                 unique: false,
                 id: "t.id",
@@ -224,8 +238,7 @@ impl<'f> Listing<'f> {
                 match column.and_then(|at| record.to_row().into_iter().nth(at)) {
                     Some(Value::Int(number)) => SortValue::Int(number),
                     Some(Value::Text(text)) => SortValue::Text(text),
-                    // A key that the database generates has 0 for what is not there.
-                    _ => SortValue::Int(0),
+                    _ => nothing(field.key),
                 }
             }
             Place::Custom { key, kind, .. } => SortValue::Text(custom_key(*kind, record.custom().get(key))),
@@ -242,6 +255,8 @@ fn key(key: &'static str) -> &'static str {
         "name_key" => "t.name_key",
         "last_message_key" => "t.last_message_key",
         "score" => "t.score",
+        "value_key" => "t.value_key",
+        "close_key" => "t.close_key",
         _ => "t.created_at",
     }
 }
@@ -250,7 +265,18 @@ fn key(key: &'static str) -> &'static str {
 fn source(key: &'static str) -> &'static str {
     match key {
         "last_message_key" => "last_message_at",
+        "value_key" => "value_amount",
+        "close_key" => "expected_close_on",
         key => key,
+    }
+}
+
+/// The key that the database generates for what is not there.
+fn nothing(key: Option<&str>) -> SortValue {
+    match key {
+        Some("value_key") => SortValue::Int(-1),
+        Some("close_key") => SortValue::Text(String::new()),
+        _ => SortValue::Int(0),
     }
 }
 
