@@ -24,17 +24,13 @@ words! {
 
 words! {
     /// What goes through stages.
+    #[derive(Default)]
     MoverKind {
         /// Contacts.
+        #[default]
         Contact = "contact",
         /// Deals.
         Deal = "deal",
-    }
-}
-
-impl Default for MoverKind {
-    fn default() -> Self {
-        Self::Contact
     }
 }
 

@@ -106,8 +106,8 @@ async fn all_that_is_wrong_is_told_at_once(world: World) {
         "/name",
         "/probability",
         "/expected_close_on",
-        "/company_id",
         "/contact_id",
+        "/company_id",
         "/assigned_to",
     ];
     assert_eq!(found, expected);

@@ -54,13 +54,16 @@ async fn say(crm: &Crm, io: &SocketIo, event: &Arc<Event>) {
         | EventKind::DealDeleted
         | EventKind::DealRestored
         | EventKind::DealWon
-        | EventKind::DealLost => emit(io, &[organization], "deal-updated", &deal_updated(event)).await,
+        | EventKind::DealLost => {
+            emit(io, &with_teams(organization, event), "deal-updated", &deal_updated(event)).await;
+        }
         EventKind::MessageReceived | EventKind::MessageQueued => message(crm, io, event, "new-message").await,
         EventKind::MessageSent | EventKind::MessageUpdated => message(crm, io, event, "message-updated").await,
         EventKind::AccountConnected | EventKind::AccountStatusChanged => {
             let account = rooms::account(AccountId::from_uuid(event.subject.id));
             emit(io, &[account, organization], "account-status", &account_status(event)).await;
         }
+        EventKind::TaskDue => task_due(crm, io, event).await,
         EventKind::NotificationCreated => notification(crm, io, event).await,
         _ => {}
     }
@@ -168,6 +171,16 @@ async fn message(crm: &Crm, io: &SocketIo, event: &Event, name: &'static str) {
             }
         }
     }
+}
+
+/// A task has fallen due: its assignee hears of it.
+async fn task_due(crm: &Crm, io: &SocketIo, event: &Event) {
+    let assignee = event.data.get("assigned_to").and_then(Value::as_str).and_then(|id| id.parse::<UserId>().ok());
+    let Some(user) = assignee else { return };
+    let Ok(handle) = crm.as_user(event.organization_id, user).await else { return };
+    let Some(shown) = read(&handle, "tasks.get", datum(event, "task_id")).await else { return };
+    let payload = json!({"taskId": datum(event, "task_id"), "task": shown, "seq": event.subject_seq});
+    emit(io, &[rooms::user(user)], "task-due", &payload).await;
 }
 
 async fn notification(crm: &Crm, io: &SocketIo, event: &Event) {

@@ -136,6 +136,40 @@ async fn a_teams_room_is_its_members_and_admins_and_is_heard_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deals_are_heard_by_all_and_a_due_task_by_its_assignee() {
+    let live = Live::start().await;
+    let una = live.sign_up("una").await;
+    let max = live.join(&una, "max").await;
+    let (node, python) = (SocketIoClient::node().unwrap(), SocketIoClient::python().unwrap());
+    let unas = node.listen(&live.url, &una.access_token, &[], None).unwrap();
+    let maxs = python.listen(&live.url, &max.access_token, &[], None).unwrap();
+    hear(&unas, "connect");
+    hear(&maxs, "connect");
+
+    let ada = live.contact(&una, "Ada").await;
+    let deal = live.call(&una, "deals.create", json!({"name": "Licence", "contact_id": ada})).await["id"].clone();
+    let stages = live.call(&una, "stages.list", json!({})).await;
+    let patch = json!({"stage_id": stages["data"][1]["id"]});
+    live.call(&una, "deals.move", json!({"id": deal, "patch": patch})).await;
+    for heard in [&unas, &maxs] {
+        let made = hear(heard, "deal-updated")["data"].clone();
+        assert_eq!((&made["dealId"], &made["changes"]["name"]), (&deal, &json!("Licence")));
+        let moved = hear(heard, "stage-changed")["data"].clone();
+        assert_eq!((&moved["dealId"], &moved["clientId"]), (&deal, &ada));
+        assert!(moved["seq"].as_i64() > made["seq"].as_i64());
+    }
+
+    // What is due already falls due at once.
+    let due = json!({"contact_id": ada, "title": "Call", "due_at": "2026-01-01T00:00:00Z", "assigned_to": max.user.id});
+    let task = live.call(&una, "tasks.create_for_contact", due).await["id"].clone();
+    let heard = hear(&maxs, "task-due")["data"].clone();
+    assert_eq!((&heard["taskId"], &heard["task"]["title"]), (&task, &json!("Call")));
+    live.call(&una, "contacts.update", json!({"id": ada, "patch": {"source": "last"}})).await;
+    let line = unas.await_line(|line| line.contains("client-") || line.contains("task-due")).unwrap();
+    assert!(line.contains("last"), "una is told of nobody else's task: {line}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statuses_and_notifications_reach_whom_they_concern() {
     let live = Live::start().await;
     let una = live.sign_up("una").await;
