@@ -1,6 +1,7 @@
 //! The port to a store: reads by noun and one write door. A store keeps; it decides nothing.
 
 pub mod batch;
+pub mod crm;
 pub mod idempotency;
 pub mod listing;
 pub mod people;
@@ -12,6 +13,7 @@ use async_trait::async_trait;
 
 pub use self::{
     batch::{Batch, Guard, Must, Update, WorkEnd, WorkItem, Write},
+    crm::*,
     listing::{Bounds, Field, FieldKind, Filter, Is, Place, SortBy, field_named, fields},
     people::{MemberReads, TeamReads},
     reads::*,
