@@ -14,10 +14,12 @@
 pub mod provider;
 pub mod samples;
 mod store;
+mod tenants;
 
 use std::fmt;
 
 pub use store::{StoreCase, store_cases};
+pub use tenants::rows_of;
 
 /// Why a case failed.
 #[derive(Clone, PartialEq, Eq)]

@@ -51,7 +51,7 @@ const WALL: &str = "row-level security";
 const FILE: &str = "file";
 
 /// The closed list of tables that stand outside row-level security (ARCHITECTURE, decision 5).
-fn is_global(table: &str) -> bool {
+pub(super) fn is_global(table: &str) -> bool {
     table == "work" || table == migrate::HISTORY || TABLES.iter().any(|it| it.global && it.name == table)
 }
 

@@ -11,6 +11,8 @@ mod queue;
 mod reads;
 mod render;
 mod script;
+#[cfg(any(test, feature = "testkit"))]
+mod second_wall;
 mod sqlite;
 pub(crate) mod statement;
 mod store;

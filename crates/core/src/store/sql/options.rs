@@ -19,6 +19,10 @@ pub struct StoreOptions {
     pub statement_timeout: Duration,
     /// PostgreSQL: the longest that a call waits for a connection, and a connection for its server. 10 s by default.
     pub connect_timeout: Duration,
+    /// PostgreSQL: whether statements leave the organisation out, so that row-level security alone keeps organisations
+    /// apart. For the test that it does.
+    #[cfg(feature = "testkit")]
+    pub without_predicates: bool,
 }
 
 impl Default for StoreOptions {
@@ -30,6 +34,8 @@ impl Default for StoreOptions {
             certificates: Vec::new(),
             statement_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
+            #[cfg(feature = "testkit")]
+            without_predicates: false,
         }
     }
 }
@@ -60,6 +66,14 @@ impl StoreOptions {
     #[must_use]
     pub fn certificate(mut self, file: impl Into<PathBuf>) -> Self {
         self.certificates.push(file.into());
+        self
+    }
+
+    /// The same, with statements that leave the organisation out (PostgreSQL).
+    #[cfg(feature = "testkit")]
+    #[must_use]
+    pub fn without_predicates(mut self) -> Self {
+        self.without_predicates = true;
         self
     }
 }

@@ -1,7 +1,7 @@
 //! PostgreSQL: a pool whose connections are not pinged, and statements that are sent without waiting for the answers of
 //! those before. A read is one awaited trip, a commit two; a statement that a connection has not met yet costs one more.
 
-use std::{future::Future, pin::Pin, task::Poll};
+use std::{borrow::Cow, future::Future, pin::Pin, task::Poll};
 
 use bytes::BytesMut;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
@@ -33,6 +33,8 @@ type Trip<'c> = Pin<Box<dyn Future<Output = Result<Outcome, tokio_postgres::Erro
 #[derive(Clone)]
 pub(crate) struct Postgres {
     pool: Pool,
+    #[cfg(feature = "testkit")]
+    without_predicates: bool,
 }
 
 impl Postgres {
@@ -50,7 +52,11 @@ impl Postgres {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|e| Error::internal("the pool of connections cannot be made").with_source(e))?;
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            #[cfg(feature = "testkit")]
+            without_predicates: options.without_predicates,
+        })
     }
 
     async fn connection(&self) -> Result<Object> {
@@ -71,7 +77,7 @@ impl Postgres {
     /// Reads with one statement, in a transaction that sees one organisation; without one only global tables show rows.
     pub(crate) async fn read(&self, organization: Option<OrganizationId>, statement: &Statement) -> Result<Vec<Row>> {
         let connection = self.connection().await?;
-        let prepared = prepare(&connection, &[statement]).await?;
+        let prepared = self.prepare(&connection, &[statement]).await?;
         let mut trips: Vec<Trip<'_>> = Vec::with_capacity(3);
         if let Some(organization) = organization {
             trips.push(simple(&connection, scoped("BEGIN READ ONLY", organization)));
@@ -99,7 +105,7 @@ impl Postgres {
         scripts: &[&Script],
     ) -> Result<Vec<Vec<Row>>> {
         let connection = self.connection().await?;
-        let result = transaction(&connection, organization, scripts).await;
+        let result = self.carry_out(&connection, organization, scripts).await;
         if result.is_err() && !connection.is_closed() {
             // Sent with the first poll, ahead of whatever comes next on this connection; nobody needs the answer.
             let mut rollback = Box::pin(connection.batch_execute("ROLLBACK"));
@@ -112,7 +118,7 @@ impl Postgres {
     pub(crate) async fn loose(&self, script: &Script) -> Result<Vec<Outcome>> {
         let connection = self.connection().await?;
         let statements: Vec<_> = script.steps.iter().map(|step| &step.statement).collect();
-        let prepared = prepare(&connection, &statements).await?;
+        let prepared = self.prepare(&connection, &statements).await?;
         let trips = statements.iter().zip(&prepared).map(|(statement, it)| query(&connection, it, statement));
         let outcomes = all(trips.collect()).await.into_iter().collect::<Result<Vec<_>, _>>().map_err(from_postgres)?;
         for (step, outcome) in script.steps.iter().zip(&outcomes) {
@@ -120,55 +126,65 @@ impl Postgres {
         }
         Ok(outcomes)
     }
-}
 
-async fn transaction(
-    connection: &Object,
-    organization: Option<OrganizationId>,
-    scripts: &[&Script],
-) -> Result<Vec<Vec<Row>>> {
-    let steps: Vec<_> = scripts.iter().flat_map(|script| &script.steps).collect();
-    let statements: Vec<_> = steps.iter().map(|step| &step.statement).collect();
-    let prepared = prepare(connection, &statements).await?;
-    let begin = organization.map_or_else(|| "BEGIN".to_owned(), |organization| scoped("BEGIN", organization));
-    let mut trips = Vec::with_capacity(steps.len() + 1);
-    trips.push(simple(connection, begin));
-    trips.extend(statements.iter().zip(&prepared).map(|(statement, it)| query(connection, it, statement)));
-    // Every statement after the first that failed fails too, as the transaction is aborted by then: the first one tells.
-    let mut outcomes = all(trips).await.into_iter();
-    outcomes.next().transpose().map_err(from_postgres)?;
-    let mut answers = Vec::with_capacity(scripts.len());
-    for script in scripts {
-        let mut rows = Vec::new();
-        for step in &script.steps {
-            let outcome = outcomes.next().transpose().map_err(from_postgres)?.unwrap_or_default();
-            step.check.verify(outcome.count)?;
-            rows = outcome.rows;
+    async fn carry_out(
+        &self,
+        connection: &Object,
+        organization: Option<OrganizationId>,
+        scripts: &[&Script],
+    ) -> Result<Vec<Vec<Row>>> {
+        let steps: Vec<_> = scripts.iter().flat_map(|script| &script.steps).collect();
+        let statements: Vec<_> = steps.iter().map(|step| &step.statement).collect();
+        let prepared = self.prepare(connection, &statements).await?;
+        let begin = organization.map_or_else(|| "BEGIN".to_owned(), |organization| scoped("BEGIN", organization));
+        let mut trips = Vec::with_capacity(steps.len() + 1);
+        trips.push(simple(connection, begin));
+        trips.extend(statements.iter().zip(&prepared).map(|(statement, it)| query(connection, it, statement)));
+        // Every statement after the first that failed fails too, as the transaction is aborted by then: the first one tells.
+        let mut outcomes = all(trips).await.into_iter();
+        outcomes.next().transpose().map_err(from_postgres)?;
+        let mut answers = Vec::with_capacity(scripts.len());
+        for script in scripts {
+            let mut rows = Vec::new();
+            for step in &script.steps {
+                let outcome = outcomes.next().transpose().map_err(from_postgres)?.unwrap_or_default();
+                step.check.verify(outcome.count)?;
+                rows = outcome.rows;
+            }
+            answers.push(rows);
         }
-        answers.push(rows);
+        connection.batch_execute("COMMIT").await.map_err(from_postgres)?;
+        Ok(answers)
     }
-    connection.batch_execute("COMMIT").await.map_err(from_postgres)?;
-    Ok(answers)
+
+    /// The prepared forms of statements, those that are new to the connection in one trip.
+    async fn prepare(&self, connection: &Object, statements: &[&Statement]) -> Result<Vec<Prepared>> {
+        let mut texts: Vec<_> = statements.iter().map(|it| self.text(it)).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let ready = futures::future::try_join_all(texts.iter().map(|text| connection.prepare_cached(text)))
+            .await
+            .map_err(from_postgres)?;
+        let find = |statement: &&Statement| {
+            let place = texts.binary_search(&self.text(statement)).ok()?;
+            ready.get(place).cloned()
+        };
+        statements.iter().map(|it| find(it).ok_or_else(|| Error::internal("a statement was not prepared"))).collect()
+    }
+
+    /// A statement as it is sent.
+    fn text<'s>(&self, statement: &'s Statement) -> Cow<'s, str> {
+        #[cfg(feature = "testkit")]
+        if self.without_predicates {
+            return Cow::Owned(crate::store::sql::second_wall::alone(&statement.text));
+        }
+        Cow::Borrowed(&statement.text)
+    }
 }
 
 /// `set_config(…, true)` as a statement: for this transaction only.
 fn scoped(begin: &str, organization: OrganizationId) -> String {
     format!("{begin}; SET LOCAL app.organization_id = '{organization}'")
-}
-
-/// The prepared forms of statements, those that are new to the connection in one trip.
-async fn prepare(connection: &Object, statements: &[&Statement]) -> Result<Vec<Prepared>> {
-    let mut texts: Vec<&str> = statements.iter().map(|it| it.text.as_str()).collect();
-    texts.sort_unstable();
-    texts.dedup();
-    let ready = futures::future::try_join_all(texts.iter().map(|text| connection.prepare_cached(text)))
-        .await
-        .map_err(from_postgres)?;
-    let find = |statement: &&Statement| {
-        let place = texts.binary_search(&statement.text.as_str()).ok()?;
-        ready.get(place).cloned()
-    };
-    statements.iter().map(|it| find(it).ok_or_else(|| Error::internal("a statement was not prepared"))).collect()
 }
 
 fn simple(client: &Client, sql: String) -> Trip<'_> {
