@@ -1,0 +1,226 @@
+//! Asks everything as our owner and compares what is told and what is kept.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
+
+use dealwright::{Effect, Error, Result, operations, testkit::rows_of};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    attempts::{Attempt, attempts},
+    inputs::NAMES,
+    things::Side,
+    world::{MARKER, World},
+};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub attempts: usize,
+    pub leaks: Vec<String>,
+    /// What is wrong with the sweep itself.
+    flaws: Vec<String>,
+}
+
+impl Found {
+    pub fn must_hold(self) {
+        assert!(self.leaks.is_empty(), "{} leaks:\n{}", self.leaks.len(), self.leaks.join("\n"));
+        assert!(self.flaws.is_empty(), "the same with our own ids must succeed:\n{}", self.flaws.join("\n"));
+    }
+}
+
+/// Whose id is put to the test.
+enum Whose {
+    Ours,
+    Theirs,
+}
+
+impl World {
+    pub async fn sweep(mut self, database: &str) -> Found {
+        self.theirs.fill().await;
+        self.ours.fill().await;
+        let mut found = Found::default();
+        let before = rows(&self.theirs).await;
+        let ids = ids(&before, &rows(&self.ours).await);
+        assert!(ids.len() > 50, "the other organisation has hardly anything");
+        let mut asked = BTreeSet::new();
+        for attempt in attempts() {
+            asked.insert(attempt.operation.name);
+            found.attempts += 1;
+            let input = self.resolved(&attempt.input, &Whose::Theirs).await;
+            let answer = self.asks.call(attempt.operation.name, input.clone()).await;
+            let what = format!("{} {input}", attempt.operation.name);
+            let tested = match &attempt.noun {
+                Some(noun) => Some(self.theirs.id(noun).await),
+                None => None,
+            };
+            if let Some(why) = judge(&attempt, &answer, &ids, tested.as_deref()) {
+                found.leaks.push(format!("{what}: {why}"));
+            }
+            let ours = self.resolved(&attempt.input, &Whose::Ours).await;
+            let control = self.asks.call(attempt.operation.name, ours.clone()).await;
+            if control.is_err() != attempt.is_always_refused() {
+                let told =
+                    control.map_or_else(|error| told(&error), |_| "it succeeds: drop it from REFUSED".to_owned());
+                found.flaws.push(format!("{} {ours}: {told}", attempt.operation.name));
+            }
+            if attempt.operation.effect == Effect::Command {
+                // What was changed or removed is no good for the next one.
+                self.ours.forget();
+            }
+        }
+        assert_eq!(asked, operations().map(|it| it.name).collect(), "an operation was never asked");
+        if found.leaks.is_empty() {
+            found.leaks.extend(self.traces(&before, &ids).await);
+        }
+        for (operation, text) in NAMES {
+            found.attempts += 1;
+            let input = self.named(text).await;
+            let answer = self.asks.call(operation, input.clone()).await;
+            let text = answer.map_or_else(|error| told(&error), |value| value.to_string());
+            if ids.iter().any(|id| text.contains(id)) {
+                found.leaks.push(format!("{operation} {input}: {text}"));
+            }
+        }
+        if found.leaks.is_empty() {
+            found.leaks.extend(self.traces(&before, &ids).await);
+        }
+        println!(
+            "sweep: {} operations, {} attempts, {} leaks ({database})",
+            asked.len(),
+            found.attempts,
+            found.leaks.len()
+        );
+        found
+    }
+
+    /// What changed with them, and what with us tells of them.
+    async fn traces(&self, before: &BTreeMap<&'static str, Vec<String>>, ids: &BTreeSet<String>) -> Vec<String> {
+        let mut traces = Vec::new();
+        for (table, rows) in rows(&self.theirs).await {
+            if before[table] != rows {
+                traces.push(format!("their {table} were\n{:#?}\nand are\n{rows:#?}", before[table]));
+            }
+        }
+        for (table, rows) in rows(&self.ours).await {
+            let trace = rows.into_iter().filter(|row| words(row).any(|word| ids.contains(&word)));
+            traces.extend(trace.map(|row| format!("our {table} refer to them: {row}")));
+        }
+        traces
+    }
+
+    /// An input with ids in the places of `$` and `@`.
+    async fn resolved(&mut self, input: &Value, whose: &Whose) -> Value {
+        let mut texts = BTreeMap::new();
+        gather(input, &mut texts);
+        for (text, into) in &mut texts {
+            *into = match (text.split_at_checked(1), whose) {
+                (Some(("@", noun)), Whose::Theirs) => self.theirs.id(noun).await,
+                (Some(("@" | "$", noun)), _) => self.ours.id(noun).await,
+                _ if text.contains('#') => text.replace('#', &self.ours.number().to_string()),
+                _ => text.clone(),
+            };
+        }
+        replaced(input, &texts)
+    }
+
+    /// An input with what theirs are called.
+    async fn named(&mut self, text: &str) -> Value {
+        let mut text = text.to_owned();
+        while let Some((before, rest)) = text.split_once("\"{").filter(|_| text.contains(" /")) {
+            let Some((inner, after)) = rest.split_once("}\"").filter(|(inner, _)| inner.contains(" /")) else { break };
+            let (noun, pointer) = inner.split_once(' ').unwrap();
+            let room = match noun {
+                "company" => "companies".to_owned(),
+                "user" => "members".to_owned(),
+                noun => format!("{noun}s"),
+            };
+            let id = self.theirs.id(noun).await;
+            let row = self.theirs.me.call(&format!("{room}.get"), Value::from(id)).await.unwrap();
+            let value = row.pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {row}"));
+            text = format!("{before}{value}{after}");
+        }
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+/// Why an answer is a leak, if it is one.
+fn judge(attempt: &Attempt, answer: &Result<Value>, ids: &BTreeSet<String>, tested: Option<&str>) -> Option<String> {
+    match answer {
+        Err(error) => {
+            let text = told(error);
+            let expected = match error.kind().status() {
+                404 => true,
+                422 => attempt.is_always_refused() || error.fields().iter().any(|field| field.code == "unknown"),
+                // In a query a wrong value is a malformed request.
+                400 => attempt.operation.effect == Effect::Query && text.contains("unknown"),
+                _ => false,
+            };
+            let says = text.to_lowercase().contains(MARKER);
+            (says || !expected || attempt.noun.is_none()).then_some(text)
+        }
+        Ok(value) => {
+            let text = value.to_string();
+            // What was sent may come back.
+            let theirs = |word: &String| ids.contains(word) && Some(word.as_str()) != tested;
+            let leaks = text.to_lowercase().contains(MARKER) || words(&text).any(|word| theirs(&word));
+            // A command that takes an id of theirs and succeeds has done something with it; a batch tells item by item.
+            let done = attempt.operation.effect == Effect::Command
+                && attempt.noun.is_some()
+                && !text.contains("\"code\":\"unknown\"")
+                && !text.contains("\"code\":\"validation_failed\"");
+            (leaks || done).then_some(text)
+        }
+    }
+}
+
+/// Everything that an error tells.
+fn told(error: &Error) -> String {
+    let mut text = format!("{} {} {}", error.kind().status(), error.code(), error.message());
+    for field in error.fields() {
+        write!(text, "; {} {} {}", field.pointer, field.code, field.detail).unwrap();
+    }
+    if let Some(details) = error.details() {
+        write!(text, "; {details}").unwrap();
+    }
+    text
+}
+
+pub async fn rows(side: &Side) -> BTreeMap<&'static str, Vec<String>> {
+    rows_of(&side.store, side.organization).await.unwrap()
+}
+
+/// The ids that one organisation's rows hold and the other's do not.
+fn ids(theirs: &BTreeMap<&str, Vec<String>>, ours: &BTreeMap<&str, Vec<String>>) -> BTreeSet<String> {
+    let all = |rows: &BTreeMap<&str, Vec<String>>| -> BTreeSet<String> {
+        rows.values().flatten().flat_map(|row| words(row).collect::<Vec<_>>()).collect()
+    };
+    &all(theirs) - &all(ours)
+}
+
+/// The UUIDs in a text.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    let words = text.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
+    words.filter(|word| word.len() == 36 && Uuid::try_parse(word).is_ok()).map(str::to_lowercase)
+}
+
+fn gather(value: &Value, texts: &mut BTreeMap<String, String>) {
+    match value {
+        Value::String(text) => drop(texts.insert(text.clone(), String::new())),
+        Value::Array(items) => items.iter().for_each(|item| gather(item, texts)),
+        Value::Object(members) => members.values().for_each(|item| gather(item, texts)),
+        _ => {}
+    }
+}
+
+fn replaced(value: &Value, texts: &BTreeMap<String, String>) -> Value {
+    match value {
+        Value::String(text) => Value::from(texts[text].clone()),
+        Value::Array(items) => items.iter().map(|item| replaced(item, texts)).collect(),
+        Value::Object(members) => members.iter().map(|(name, item)| (name.clone(), replaced(item, texts))).collect(),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,250 @@
+//! One of everything, made when it is asked for.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use base64::Engine;
+use dealwright::{
+    Crm, Handle,
+    domain::event::EventKind,
+    id::{ContactId, OrganizationId, UserId},
+    ports::store::{Store, Write},
+    scope::Role,
+    services::identity::NewUser,
+    store::sql::SqlStore,
+    testkit::{
+        provider::{Provider, message},
+        samples::Samples,
+    },
+};
+use futures::future::{BoxFuture, FutureExt};
+use serde_json::{Value, json};
+
+/// Everything that an organisation may have and an id names.
+pub const NOUNS: &[&str] = &[
+    "user",
+    "other user",
+    "team",
+    "invitation",
+    "field",
+    "company",
+    "pipeline",
+    "stage",
+    "other stage",
+    "contact",
+    "deal",
+    "note",
+    "task",
+    "rule",
+    "run",
+    "account",
+    "chat",
+    "message",
+    "outgoing",
+    "media",
+    "notification",
+    "job",
+];
+
+/// An organisation, its owner, and what was made in it last.
+pub struct Side {
+    pub organization: OrganizationId,
+    pub owner: UserId,
+    pub me: Handle,
+    crm: Crm,
+    pub store: Arc<SqlStore>,
+    provider: Provider,
+    /// In every text of it.
+    word: &'static str,
+    made: u64,
+    latest: BTreeMap<&'static str, String>,
+}
+
+impl Side {
+    pub fn new(
+        crm: Crm,
+        store: Arc<SqlStore>,
+        provider: Provider,
+        me: Handle,
+        organization: OrganizationId,
+        owner: UserId,
+        word: &'static str,
+    ) -> Self {
+        Self { organization, owner, me, crm, store, provider, word, made: 0, latest: BTreeMap::new() }
+    }
+
+    /// One of everything; what comes of it by itself has come.
+    pub async fn fill(&mut self) {
+        for noun in NOUNS {
+            self.id(noun).await;
+        }
+        self.crm.runtime().drain().await.unwrap();
+        // One that still waits.
+        self.latest.retain(|noun, _| !matches!(*noun, "outgoing" | "job"));
+        self.id("job").await;
+    }
+
+    /// What is asked for next is made anew.
+    pub fn forget(&mut self) {
+        self.latest.clear();
+    }
+
+    pub fn number(&mut self) -> u64 {
+        self.made += 1;
+        self.made
+    }
+
+    async fn ask(&self, operation: &str, input: Value) -> Value {
+        self.me.call(operation, input.clone()).await.unwrap_or_else(|error| panic!("{operation} {input}: {error}"))
+    }
+
+    /// The id of one of these.
+    pub fn id<'s>(&'s mut self, noun: &'s str) -> BoxFuture<'s, String> {
+        async move {
+            let noun = NOUNS.iter().copied().find(|it| *it == noun).unwrap_or_else(|| panic!("no {noun} can be made"));
+            if let Some(id) = self.latest.get(noun) {
+                return id.clone();
+            }
+            let id = self.make(noun).await;
+            self.latest.insert(noun, id.clone());
+            id
+        }
+        .boxed()
+    }
+
+    async fn make(&mut self, noun: &'static str) -> String {
+        let (word, number) = (self.word, self.number());
+        let name = format!("{noun} {number} {word}");
+        let email = format!("{}-{number}@{word}.example", noun.replace(' ', "-"));
+        let made = match noun {
+            "user" | "other user" => {
+                let new = NewUser { email, name, password: None };
+                let member = self.crm.organizations().add_member(self.organization, new, Role::Member).await.unwrap();
+                json!({ "id": member.user_id })
+            }
+            "team" => {
+                let team = self.ask("teams.create", json!({ "name": name })).await;
+                let user = self.id("user").await;
+                self.ask("teams.add_member", json!({ "id": team["id"], "user_id": user })).await;
+                team
+            }
+            "invitation" => {
+                let team = self.id("team").await;
+                self.ask("invitations.create", json!({ "email": email, "role": "member", "team_id": team })).await
+            }
+            "field" => {
+                let input = json!({ "object": "contact", "key": format!("k{number}"), "type": "text", "label": name });
+                self.ask("fields.create", input).await
+            }
+            "company" => {
+                let input = json!({ "name": name, "domain": format!("c{number}.{word}.example"), "industry": word,
+                    "tags": [word], "external_ids": { "erp": format!("company-{number}") } });
+                self.ask("companies.create", input).await
+            }
+            "pipeline" => {
+                let stages = json!([{ "name": format!("First {word}") }, { "name": format!("Second {word}") }]);
+                let made = self.ask("pipelines.create", json!({ "name": name, "stages": stages })).await;
+                let id = |at: usize| made["stages"][at]["id"].as_str().unwrap().to_owned();
+                self.latest.extend([("stage", id(0)), ("other stage", id(1))]);
+                made
+            }
+            "stage" | "other stage" => {
+                self.id("pipeline").await;
+                json!({ "id": self.latest[noun] })
+            }
+            "contact" => {
+                let (company, team) = (self.id("company").await, self.id("team").await);
+                let (user, stage) = (self.id("user").await, self.id("stage").await);
+                let external = json!({ "erp": format!("contact-{number}") });
+                let input = json!({ "name": name, "emails": [email], "company_id": company, "team_id": team,
+                    "assigned_to": user, "tags": [word], "source": word, "external_ids": external });
+                let made = self.ask("contacts.create", input).await;
+                self.ask("contacts.move", json!({ "contact_id": made["id"], "stage_id": stage })).await;
+                made
+            }
+            "deal" => {
+                let (contact, user) = (self.id("contact").await, self.id("user").await);
+                let stage = self.id("stage").await;
+                let input = json!({ "name": name, "contact_id": contact, "assigned_to": user, "stage_id": stage,
+                    "value": { "amount": "7.00", "currency": "EUR" } });
+                self.ask("deals.create", input).await
+            }
+            "note" => {
+                let contact = self.id("contact").await;
+                self.ask("notes.create_on_contact", json!({ "contact_id": contact, "text": name })).await
+            }
+            "task" => {
+                let (contact, user) = (self.id("contact").await, self.id("user").await);
+                let input = json!({ "contact_id": contact, "title": name, "assigned_to": user });
+                self.ask("tasks.create_for_contact", input).await
+            }
+            "rule" => {
+                let input = json!({ "name": name, "trigger": "contact.created", "action": { "add_tag": word } });
+                self.ask("rules.create", input).await
+            }
+            "account" => {
+                let mut input = json!(self.provider.account(&email));
+                input["visibility"] = json!("organization");
+                self.ask("accounts.connect", input).await["account"].clone()
+            }
+            "chat" => {
+                let (account, contact) = (self.id("account").await, self.id("contact").await);
+                let contact = self.ask("contacts.get", json!(contact)).await;
+                let inbox = self.crm.inbox(self.organization, account.parse().unwrap()).await.unwrap();
+                let from = contact["emails"][0].as_str().unwrap();
+                let incoming = message(&name, from, &name, self.crm.env().now());
+                inbox.deliver(vec![incoming.into()], Value::Null).await.unwrap();
+                let chats = self.ask("chats.list", json!({ "account_id": account })).await;
+                json!({ "id": chats["data"][0]["chat_id"] })
+            }
+            "message" => {
+                let chat = self.id("chat").await;
+                self.ask("messages.list", json!({ "chat_id": chat })).await["data"][0].clone()
+            }
+            "outgoing" => {
+                let chat = self.id("chat").await;
+                self.ask("messages.send", json!({ "chat_id": chat, "text": name })).await
+            }
+            "job" => {
+                self.id("outgoing").await;
+                self.ask("jobs.list", json!({ "limit": 1 })).await["data"][0].clone()
+            }
+            "media" => {
+                let data = base64::engine::general_purpose::STANDARD.encode(&name);
+                self.ask("media.upload", json!({ "name": format!("{name}.txt"), "data": data })).await
+            }
+            "notification" => {
+                let (mut samples, contact) = (self.samples(number), self.id("contact").await);
+                let mut made = samples.notification(self.owner);
+                (made.title, made.contact_id) = (name, Some(contact.parse().unwrap()));
+                self.write(&mut samples, Write::insert(&made)).await;
+                json!({ "id": made.id })
+            }
+            "run" => {
+                let (mut samples, contact) = (self.samples(number), self.id("contact").await.parse::<ContactId>());
+                let mut rule = samples.rule();
+                rule.id = self.id("rule").await.parse().unwrap();
+                let event = samples.event(EventKind::ContactCreated, *contact.as_ref().unwrap());
+                let mut made = samples.run(&rule, &event, contact.ok());
+                made.facts = json!({ "contact": name });
+                made.deal_id = Some(self.id("deal").await.parse().unwrap());
+                self.write(&mut samples, Write::insert(&made)).await;
+                json!({ "id": made.id })
+            }
+            other => panic!("no {other} can be made"),
+        };
+        made["id"].as_str().unwrap_or_else(|| panic!("{noun}: no id in {made}")).to_owned()
+    }
+
+    /// Makes rows that only the engine's loops make else.
+    fn samples(&self, number: u64) -> Samples {
+        let seed = self.word.bytes().fold(number, |seed, byte| seed * 31 + u64::from(byte));
+        let mut samples = Samples::new(seed);
+        samples.organization_id = self.organization;
+        samples
+    }
+
+    async fn write(&self, samples: &mut Samples, write: Write) {
+        let batch = samples.batch([write]);
+        self.store.commit(self.organization, batch).await.unwrap();
+    }
+}
