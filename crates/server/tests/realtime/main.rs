@@ -170,6 +170,34 @@ async fn deals_are_heard_by_all_and_a_due_task_by_its_assignee() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_room_of_another_organisation_is_entered() {
+    let live = Live::start().await;
+    let (una, bob) = (live.sign_up("una").await, live.sign_up("bob").await);
+    let account = live.connect_account(&una, "organization").await;
+    let team = live.call(&una, "teams.create", json!({"name": "Closers"})).await["id"].clone();
+    let rooms = [
+        format!("bd-account-{}", account.as_str().unwrap()),
+        format!("team-{}", team.as_str().unwrap()),
+        format!("org-{}", una.organization.id),
+        format!("user-{}", una.user.id),
+    ];
+    let rooms: Vec<&str> = rooms.iter().map(String::as_str).collect();
+    for client in [SocketIoClient::node().unwrap(), SocketIoClient::python().unwrap()] {
+        let bobs = client.listen(&live.url, &bob.access_token, &rooms, None).unwrap();
+        for _ in &rooms {
+            assert_eq!(hear(&bobs, "subscribed")["ack"]["error"]["code"], "not_found");
+        }
+        // What Bob hears first is his own, though Una's rooms have more to tell before.
+        let contact = live.contact(&una, "Ada").await;
+        live.call(&una, "contacts.update", json!({"id": contact, "patch": {"team_id": team}})).await;
+        let own = live.contact(&bob, "Eve").await;
+        live.call(&bob, "contacts.update", json!({"id": own, "patch": {"source": "web"}})).await;
+        let line = bobs.await_line(|line| line.contains("client-") || line.contains("stage-")).unwrap();
+        assert!(line.contains(own.as_str().unwrap()), "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statuses_and_notifications_reach_whom_they_concern() {
     let live = Live::start().await;
     let una = live.sign_up("una").await;

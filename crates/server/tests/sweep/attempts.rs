@@ -1,6 +1,6 @@
 //! What is asked, made from the schemas of the operations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dealwright::{Operation, operations};
 use schemars::generate::SchemaGenerator;
@@ -8,21 +8,27 @@ use serde_json::{Map, Value, json};
 
 use crate::inputs::{INPUTS, MEMBERS, NO_IDS, NO_IDS_OF, REFUSED, ROOMS, SPOTS};
 
-/// One question, with at most one id that is put to the test.
+/// One question.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     pub operation: &'static Operation,
     /// With `$` and `@` in it, as in `inputs`.
     pub input: Value,
-    /// What is put to the test.
-    pub noun: Option<String>,
+    /// The nouns of the ids that are put to the test.
+    pub tested: Vec<String>,
 }
 
 impl Attempt {
+    fn new(operation: &'static Operation, input: Value) -> Self {
+        let mut texts = BTreeMap::new();
+        gather(&input, &mut texts);
+        let tested = texts.keys().filter_map(|text| text.strip_prefix('@')).map(str::to_owned).collect();
+        Self { operation, input, tested }
+    }
+
     /// Whether it is refused whosever id it is.
     pub fn is_always_refused(&self) -> bool {
-        let noun = self.noun.as_deref().unwrap_or_default();
-        REFUSED.contains(&(self.operation.name, noun))
+        self.tested.iter().any(|noun| REFUSED.contains(&(self.operation.name, noun)))
     }
 }
 
@@ -38,17 +44,26 @@ pub fn attempts() -> Vec<Attempt> {
         let bases = bases(operation, walk.resolved(&schema));
         for (path, noun) in &walk.found {
             let base = bases.iter().find(|base| base.pointer(&pointer(path)).is_some()).unwrap_or(&bases[0]);
-            all.push(Attempt { operation, input: placed(base, path, noun), noun: Some(noun.clone()) });
+            all.push(Attempt::new(operation, placed(base, path, noun)));
         }
-        if walk.found.is_empty() {
-            all.extend(bases.into_iter().map(|input| Attempt { operation, input, noun: None }));
+        for base in bases {
+            // Where ids must fit each other, all of them are the other organisation's.
+            let mut texts = BTreeMap::new();
+            gather(&base, &mut texts);
+            for (text, into) in &mut texts {
+                *into = text.strip_prefix('$').map_or_else(|| text.clone(), |noun| format!("@{noun}"));
+            }
+            let attempt = Attempt::new(operation, replaced(&base, &texts));
+            if walk.found.is_empty() || attempt.tested.len() > 1 {
+                all.push(attempt);
+            }
         }
     }
     for (name, text) in SPOTS {
-        let (_, rest) = text.split_once("\"@").expect("a spot has an id");
-        let noun = rest.split_once('"').unwrap().0.to_owned();
         let operation = dealwright::operation(name).unwrap_or_else(|| panic!("{name} is no operation"));
-        all.push(Attempt { operation, input: serde_json::from_str(text).unwrap(), noun: Some(noun) });
+        let attempt = Attempt::new(operation, serde_json::from_str(text).unwrap());
+        assert!(!attempt.tested.is_empty(), "{text} puts nothing to the test");
+        all.push(attempt);
     }
     all
 }
@@ -189,5 +204,25 @@ impl<'d> Walk<'d> {
             self.visit(&schema["items"], path);
             path.pop();
         }
+    }
+}
+
+/// The texts in a value.
+pub fn gather(value: &Value, texts: &mut BTreeMap<String, String>) {
+    match value {
+        Value::String(text) => drop(texts.insert(text.clone(), String::new())),
+        Value::Array(items) => items.iter().for_each(|item| gather(item, texts)),
+        Value::Object(members) => members.values().for_each(|item| gather(item, texts)),
+        _ => {}
+    }
+}
+
+/// A value with other texts.
+pub fn replaced(value: &Value, texts: &BTreeMap<String, String>) -> Value {
+    match value {
+        Value::String(text) => Value::from(texts[text].clone()),
+        Value::Array(items) => items.iter().map(|item| replaced(item, texts)).collect(),
+        Value::Object(members) => members.iter().map(|(name, item)| (name.clone(), replaced(item, texts))).collect(),
+        other => other.clone(),
     }
 }

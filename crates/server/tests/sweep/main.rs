@@ -33,7 +33,7 @@ async fn row_level_security_alone_keeps_organisations_apart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_either_wall_the_sweep_finds_leaks_everywhere() {
     let found = World::postgres().await.without_walls().await.sweep("postgres, neither wall").await;
-    assert!(found.leaks.len() > found.attempts / 3, "{} leaks of {} attempts", found.leaks.len(), found.attempts);
+    assert!(found.leaks.len() > found.attempts / 2, "{} leaks of {} attempts", found.leaks.len(), found.attempts);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,12 +5,12 @@ use std::{
     fmt::Write,
 };
 
-use dealwright::{Effect, Error, Result, operations, testkit::rows_of};
-use serde_json::Value;
+use dealwright::{Effect, Error, OutputKind, Result, operations, testkit::rows_of};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    attempts::{Attempt, attempts},
+    attempts::{Attempt, attempts, gather, replaced},
     inputs::NAMES,
     things::Side,
     world::{MARKER, World},
@@ -40,8 +40,13 @@ enum Whose {
 
 impl World {
     pub async fn sweep(mut self, database: &str) -> Found {
+        // Two of everything, so that their lists have more than a page of one.
+        self.theirs.fill().await;
+        self.theirs.forget();
         self.theirs.fill().await;
         self.ours.fill().await;
+        // As one who belongs to both is told something there.
+        self.theirs.tell(self.ours.owner).await;
         let mut found = Found::default();
         let before = rows(&self.theirs).await;
         let ids = ids(&before, &rows(&self.ours).await);
@@ -53,11 +58,8 @@ impl World {
             let input = self.resolved(&attempt.input, &Whose::Theirs).await;
             let answer = self.asks.call(attempt.operation.name, input.clone()).await;
             let what = format!("{} {input}", attempt.operation.name);
-            let tested = match &attempt.noun {
-                Some(noun) => Some(self.theirs.id(noun).await),
-                None => None,
-            };
-            if let Some(why) = judge(&attempt, &answer, &ids, tested.as_deref()) {
+            let sent = words(&input.to_string()).collect();
+            if let Some(why) = judge(&attempt, &answer, &(&ids - &sent)) {
                 found.leaks.push(format!("{what}: {why}"));
             }
             let ours = self.resolved(&attempt.input, &Whose::Ours).await;
@@ -66,6 +68,9 @@ impl World {
                 let told =
                     control.map_or_else(|error| told(&error), |_| "it succeeds: drop it from REFUSED".to_owned());
                 found.flaws.push(format!("{} {ours}: {told}", attempt.operation.name));
+            }
+            if let Some(why) = self.beyond_their_page(&attempt, &ids).await {
+                found.leaks.push(format!("{what}: {why}"));
             }
             if attempt.operation.effect == Effect::Command {
                 // What was changed or removed is no good for the next one.
@@ -95,6 +100,21 @@ impl World {
             found.leaks.len()
         );
         found
+    }
+
+    /// What our list tells after the cursor that theirs has given them.
+    async fn beyond_their_page(&mut self, attempt: &Attempt, ids: &BTreeSet<String>) -> Option<String> {
+        if attempt.operation.output_kind != OutputKind::Page {
+            return None;
+        }
+        let mut input = self.resolved(&attempt.input, &Whose::Theirs).await;
+        input.as_object_mut()?.insert("limit".to_owned(), json!(1));
+        let theirs = self.theirs.me.call(attempt.operation.name, input).await.ok()?;
+        let mut input = self.resolved(&attempt.input, &Whose::Ours).await;
+        input.as_object_mut()?.insert("cursor".to_owned(), theirs["next_cursor"].as_str()?.into());
+        let text = self.asks.call(attempt.operation.name, input).await.map_or_else(|it| told(&it), |it| it.to_string());
+        let leaks = text.to_lowercase().contains(MARKER) || words(&text).any(|word| ids.contains(&word));
+        leaks.then(|| format!("after their cursor: {text}"))
     }
 
     /// What changed with them, and what with us tells of them.
@@ -148,31 +168,26 @@ impl World {
 }
 
 /// Why an answer is a leak, if it is one.
-fn judge(attempt: &Attempt, answer: &Result<Value>, ids: &BTreeSet<String>, tested: Option<&str>) -> Option<String> {
+fn judge(attempt: &Attempt, answer: &Result<Value>, ids: &BTreeSet<String>) -> Option<String> {
+    let tests = !attempt.tested.is_empty();
     match answer {
         Err(error) => {
             let text = told(error);
             let expected = match error.kind().status() {
-                404 => true,
+                404 => tests,
                 422 => attempt.is_always_refused() || error.fields().iter().any(|field| field.code == "unknown"),
-                // In a query a wrong value is a malformed request.
-                400 => attempt.operation.effect == Effect::Query && text.contains("unknown"),
                 _ => false,
             };
-            let says = text.to_lowercase().contains(MARKER);
-            (says || !expected || attempt.noun.is_none()).then_some(text)
+            (text.to_lowercase().contains(MARKER) || !expected).then_some(text)
         }
         Ok(value) => {
             let text = value.to_string();
-            // What was sent may come back.
-            let theirs = |word: &String| ids.contains(word) && Some(word.as_str()) != tested;
-            let leaks = text.to_lowercase().contains(MARKER) || words(&text).any(|word| theirs(&word));
-            // A command that takes an id of theirs and succeeds has done something with it; a batch tells item by item.
-            let done = attempt.operation.effect == Effect::Command
-                && attempt.noun.is_some()
-                && !text.contains("\"code\":\"unknown\"")
-                && !text.contains("\"code\":\"validation_failed\"");
-            (leaks || done).then_some(text)
+            let leaks = text.to_lowercase().contains(MARKER) || words(&text).any(|word| ids.contains(&word));
+            // Only a list may answer something, that it has no such items, and a batch, that its items are refused.
+            let list = attempt.operation.effect == Effect::Query
+                && (attempt.operation.output_kind == OutputKind::Page || value["data"] == json!([]));
+            let refused = text.contains(r#""code":"unknown""#);
+            (leaks || (tests && !list && !refused)).then_some(text)
         }
     }
 }
@@ -205,22 +220,4 @@ fn ids(theirs: &BTreeMap<&str, Vec<String>>, ours: &BTreeMap<&str, Vec<String>>)
 fn words(text: &str) -> impl Iterator<Item = String> {
     let words = text.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
     words.filter(|word| word.len() == 36 && Uuid::try_parse(word).is_ok()).map(str::to_lowercase)
-}
-
-fn gather(value: &Value, texts: &mut BTreeMap<String, String>) {
-    match value {
-        Value::String(text) => drop(texts.insert(text.clone(), String::new())),
-        Value::Array(items) => items.iter().for_each(|item| gather(item, texts)),
-        Value::Object(members) => members.values().for_each(|item| gather(item, texts)),
-        _ => {}
-    }
-}
-
-fn replaced(value: &Value, texts: &BTreeMap<String, String>) -> Value {
-    match value {
-        Value::String(text) => Value::from(texts[text].clone()),
-        Value::Array(items) => items.iter().map(|item| replaced(item, texts)).collect(),
-        Value::Object(members) => members.iter().map(|(name, item)| (name.clone(), replaced(item, texts))).collect(),
-        other => other.clone(),
-    }
 }

@@ -77,6 +77,16 @@ impl Side {
         for noun in NOUNS {
             self.id(noun).await;
         }
+        // What lists show besides: somebody of no team, a deal's activities, a chat that somebody looks after.
+        let (user, company, stage) = (self.id("user").await, self.id("company").await, self.id("stage").await);
+        let name = format!("Nobody's {}", self.word);
+        let new = json!({ "name": name, "company_id": company, "assigned_to": user });
+        let contact = self.ask("contacts.create", new).await["id"].clone();
+        self.ask("contacts.move", json!({ "contact_id": contact, "stage_id": stage })).await;
+        let (deal, chat) = (self.id("deal").await, self.id("chat").await);
+        self.ask("notes.create_on_deal", json!({ "deal_id": deal, "text": name })).await;
+        self.ask("tasks.create_for_deal", json!({ "deal_id": deal, "title": name })).await;
+        self.ask("chats.update", json!({ "id": chat, "patch": { "assigned_to": user } })).await;
         self.crm.runtime().drain().await.unwrap();
         // One that still waits.
         self.latest.retain(|noun, _| !matches!(*noun, "outgoing" | "job"));
@@ -213,11 +223,8 @@ impl Side {
                 self.ask("media.upload", json!({ "name": format!("{name}.txt"), "data": data })).await
             }
             "notification" => {
-                let (mut samples, contact) = (self.samples(number), self.id("contact").await);
-                let mut made = samples.notification(self.owner);
-                (made.title, made.contact_id) = (name, Some(contact.parse().unwrap()));
-                self.write(&mut samples, Write::insert(&made)).await;
-                json!({ "id": made.id })
+                self.tell(self.owner).await;
+                return self.latest[noun].clone();
             }
             "run" => {
                 let (mut samples, contact) = (self.samples(number), self.id("contact").await.parse::<ContactId>());
@@ -233,6 +240,16 @@ impl Side {
             other => panic!("no {other} can be made"),
         };
         made["id"].as_str().unwrap_or_else(|| panic!("{noun}: no id in {made}")).to_owned()
+    }
+
+    /// Tells a person something.
+    pub async fn tell(&mut self, user: UserId) {
+        let (number, contact) = (self.number(), self.id("contact").await);
+        let mut samples = self.samples(number);
+        let mut made = samples.notification(user);
+        (made.title, made.contact_id) = (format!("Notification {}", self.word), Some(contact.parse().unwrap()));
+        self.write(&mut samples, Write::insert(&made)).await;
+        self.latest.insert("notification", made.id.to_string());
     }
 
     /// Makes rows that only the engine's loops make else.
