@@ -39,6 +39,7 @@ const PATHS: &[(&str, &str)] = &[
 /// Reads and removes at every path that names one row.
 pub async fn sweep(mut world: World) {
     world.theirs.fill().await;
+    world.theirs.wait().await;
     let new = SignUp {
         email: "una@acme.example".to_owned(),
         password: "correct horse".to_owned(),

@@ -44,7 +44,11 @@ impl World {
         self.theirs.fill().await;
         self.theirs.forget();
         self.theirs.fill().await;
+        let settled = rows(&self.theirs).await;
+        // Our loops run while theirs have nothing to do.
         self.ours.fill().await;
+        assert_eq!(rows(&self.theirs).await, settled, "what our rules and jobs do has changed theirs");
+        self.theirs.wait().await;
         // As one who belongs to both is told something there.
         self.theirs.tell(self.ours.owner).await;
         let mut found = Found::default();
@@ -68,6 +72,9 @@ impl World {
                 let told =
                     control.map_or_else(|error| told(&error), |_| "it succeeds: drop it from REFUSED".to_owned());
                 found.flaws.push(format!("{} {ours}: {told}", attempt.operation.name));
+            }
+            if attempt.operation.output_kind == OutputKind::Page {
+                found.attempts += 1;
             }
             if let Some(why) = self.beyond_their_page(&attempt, &ids).await {
                 found.leaks.push(format!("{what}: {why}"));

@@ -50,7 +50,7 @@ pub struct Side {
     pub organization: OrganizationId,
     pub owner: UserId,
     pub me: Handle,
-    crm: Crm,
+    pub crm: Crm,
     pub store: Arc<SqlStore>,
     provider: Provider,
     /// In every text of it.
@@ -88,7 +88,10 @@ impl Side {
         self.ask("tasks.create_for_deal", json!({ "deal_id": deal, "title": name })).await;
         self.ask("chats.update", json!({ "id": chat, "patch": { "assigned_to": user } })).await;
         self.crm.runtime().drain().await.unwrap();
-        // One that still waits.
+    }
+
+    /// A message that still waits, with its job.
+    pub async fn wait(&mut self) {
         self.latest.retain(|noun, _| !matches!(*noun, "outgoing" | "job"));
         self.id("job").await;
     }

@@ -75,21 +75,28 @@ impl World {
         Self { url, superuser, parts, crm, ours, theirs, asks }
     }
 
-    /// The same, asked through an engine whose statements leave the organisation out.
+    /// The same, of which ours goes through an engine whose statements leave the organisation out, loops included.
     pub async fn without_predicates(mut self) -> Self {
+        self.asks_without_predicates().await;
+        (self.ours.crm, self.ours.me) = (self.crm.clone(), self.asks.clone());
+        self
+    }
+
+    /// The same over a database whose row-level security is switched off besides. What is asked about is made with the
+    /// first wall: nothing could be, without any.
+    pub async fn without_walls(mut self) -> Self {
+        let off = "DO $$ DECLARE it text; BEGIN FOR it IN SELECT relname FROM pg_class WHERE relrowsecurity LOOP \
+                   EXECUTE format('ALTER TABLE %I DISABLE ROW LEVEL SECURITY', it); END LOOP; END $$";
+        psql(self.superuser.as_deref().unwrap(), off).unwrap();
+        self.asks_without_predicates().await;
+        self
+    }
+
+    async fn asks_without_predicates(&mut self) {
         let options = StoreOptions::default().without_predicates();
         let store = Arc::new(SqlStore::open(&self.url, options).await.unwrap());
         self.crm = self.parts.engine(store).await;
         self.asks = self.crm.as_user(self.ours.organization, self.ours.owner).await.unwrap();
-        self
-    }
-
-    /// The same, over a database whose row-level security is switched off besides.
-    pub async fn without_walls(self) -> Self {
-        let off = "DO $$ DECLARE it text; BEGIN FOR it IN SELECT relname FROM pg_class WHERE relrowsecurity LOOP \
-                   EXECUTE format('ALTER TABLE %I DISABLE ROW LEVEL SECURITY', it); END LOOP; END $$";
-        psql(self.superuser.as_deref().unwrap(), off).unwrap();
-        self.without_predicates().await
     }
 }
 
