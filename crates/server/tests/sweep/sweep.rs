@@ -55,7 +55,7 @@ impl World {
         let before = rows(&self.theirs).await;
         let ids = ids(&before, &rows(&self.ours).await);
         assert!(ids.len() > 50, "the other organisation has hardly anything");
-        let mut asked = BTreeSet::new();
+        let (mut asked, mut cursors) = (BTreeSet::new(), 0);
         for attempt in attempts() {
             asked.insert(attempt.operation.name);
             found.attempts += 1;
@@ -73,11 +73,11 @@ impl World {
                     control.map_or_else(|error| told(&error), |_| "it succeeds: drop it from REFUSED".to_owned());
                 found.flaws.push(format!("{} {ours}: {told}", attempt.operation.name));
             }
-            if attempt.operation.output_kind == OutputKind::Page {
-                found.attempts += 1;
-            }
-            if let Some(why) = self.beyond_their_page(&attempt, &ids).await {
-                found.leaks.push(format!("{what}: {why}"));
+            if let Some(text) = self.beyond_their_page(&attempt).await {
+                cursors += 1;
+                if text.to_lowercase().contains(MARKER) || words(&text).any(|word| ids.contains(&word)) {
+                    found.leaks.push(format!("{what}: after their cursor: {text}"));
+                }
             }
             if attempt.operation.effect == Effect::Command {
                 // What was changed or removed is no good for the next one.
@@ -85,6 +85,8 @@ impl World {
             }
         }
         assert_eq!(asked, operations().map(|it| it.name).collect(), "an operation was never asked");
+        assert!(cursors > 20, "{cursors} lists of theirs have a second page");
+        found.attempts += cursors;
         if found.leaks.is_empty() {
             found.leaks.extend(self.traces(&before, &ids).await);
         }
@@ -110,7 +112,7 @@ impl World {
     }
 
     /// What our list tells after the cursor that theirs has given them.
-    async fn beyond_their_page(&mut self, attempt: &Attempt, ids: &BTreeSet<String>) -> Option<String> {
+    async fn beyond_their_page(&mut self, attempt: &Attempt) -> Option<String> {
         if attempt.operation.output_kind != OutputKind::Page {
             return None;
         }
@@ -119,9 +121,8 @@ impl World {
         let theirs = self.theirs.me.call(attempt.operation.name, input).await.ok()?;
         let mut input = self.resolved(&attempt.input, &Whose::Ours).await;
         input.as_object_mut()?.insert("cursor".to_owned(), theirs["next_cursor"].as_str()?.into());
-        let text = self.asks.call(attempt.operation.name, input).await.map_or_else(|it| told(&it), |it| it.to_string());
-        let leaks = text.to_lowercase().contains(MARKER) || words(&text).any(|word| ids.contains(&word));
-        leaks.then(|| format!("after their cursor: {text}"))
+        let answer = self.asks.call(attempt.operation.name, input).await;
+        Some(answer.map_or_else(|error| told(&error), |value| value.to_string()))
     }
 
     /// What changed with them, and what with us tells of them.
