@@ -47,11 +47,11 @@ pub const NO_IDS: &[&str] = &["external_id", "external_ids", "plugin_id"];
 /// The same for one operation alone: a rule's `id` is the slug that it is given.
 pub const NO_IDS_OF: &[(&str, &str)] = &[("rules.create", "id")];
 
-/// What an operation refuses to take, whosever id it is: deals are moved, not edited into a stage, and know no companies
-/// yet; a job that sends a message goes with the message.
+/// What an operation refuses to take, whosever id it is: deals are moved, not edited into a stage; a job that
+/// sends a message goes with the message.
 pub const REFUSED: &[(&str, &str)] = &[
-    ("deals.create", "company"),
-    ("deals.update", "company"),
+    ("deals.upsert", "pipeline"),
+    ("deals.upsert", "stage"),
     ("deals.update", "pipeline"),
     ("deals.update", "stage"),
     ("jobs.cancel", "job"),
@@ -76,6 +76,8 @@ pub const INPUTS: &[(&str, &str)] = &[
     ("companies.upsert", r#"{"system": "erp", "external_id": "upsert-#", "patch": {"name": "Company #"}}"#),
     ("fields.create", r#"{"object": "deal", "key": "f#", "type": "text"}"#),
     ("deals.create", r#"{"name": "Deal #"}"#),
+    ("deals.batch", r#"{"items": [{"name": "Deal #"}]}"#),
+    ("deals.upsert", r#"{"system": "erp", "external_id": "upsert-#", "patch": {"name": "Deal #"}}"#),
     ("deals.move", r#"{"id": "$deal", "patch": {"stage_id": "$other stage"}}"#),
     ("notes.create_on_contact", r#"{"contact_id": "$contact", "text": "Note #"}"#),
     ("notes.create_on_deal", r#"{"deal_id": "$deal", "text": "Note #"}"#),
@@ -108,6 +110,13 @@ pub const SPOTS: &[(&str, &str)] = &[
     ("contacts.search", r#"{"filter": {"pipeline_id": "@pipeline"}}"#),
     ("contacts.search", r#"{"filter": {"any": [{"team_id": ["@team"]}, {"all": [{"not": {"team_id": "$team"}}]}]}}"#),
     ("contacts.search", r#"{"filter": {"all": [{"company_id": {"in": ["@company", "$company"]}}]}}"#),
+    ("deals.batch", r#"{"items": [{"name": "Deal #", "company_id": "@company"}]}"#),
+    ("deals.batch", r#"{"items": [{"name": "Deal #", "contact_id": "@contact"}]}"#),
+    ("deals.search", r#"{"filter": {"company_id": "@company"}}"#),
+    ("deals.search", r#"{"filter": {"contact_id": "@contact"}}"#),
+    ("deals.search", r#"{"filter": {"assigned_to": "@user"}}"#),
+    ("deals.search", r#"{"filter": {"stage_id": "@stage"}}"#),
+    ("deals.search", r#"{"filter": {"pipeline_id": "@pipeline"}}"#),
     ("stages.create", r#"{"name": "Stage #", "pipeline_id": "@pipeline"}"#),
     (
         "rules.create",
@@ -160,6 +169,8 @@ pub const NAMES: &[(&str, &str)] = &[
         "companies.upsert",
         r#"{"system": "erp", "external_id": "{company /external_ids/erp}", "patch": {"name": "Twin"}}"#,
     ),
+    ("deals.upsert", r#"{"system": "erp", "external_id": "{deal /external_ids/erp}", "patch": {"name": "Twin"}}"#),
+    ("deals.search", r#"{"filter": {"name": {"contains": "{deal /name}"}}, "sort": "name"}"#),
     ("companies.list", r#"{"domain": "{company /domain}"}"#),
     ("companies.search", r#"{"filter": {"name": {"contains": "{company /name}"}}}"#),
     ("teams.create", r#"{"name": "{team /name}"}"#),

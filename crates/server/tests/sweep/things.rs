@@ -176,9 +176,10 @@ impl Side {
             }
             "deal" => {
                 let (contact, user) = (self.id("contact").await, self.id("user").await);
-                let stage = self.id("stage").await;
-                let input = json!({ "name": name, "contact_id": contact, "assigned_to": user, "stage_id": stage,
-                    "value": { "amount": "7.00", "currency": "EUR" } });
+                let (company, stage) = (self.id("company").await, self.id("stage").await);
+                let external = json!({ "erp": format!("deal-{number}") });
+                let input = json!({ "name": name, "contact_id": contact, "company_id": company, "assigned_to": user,
+                    "stage_id": stage, "value": { "amount": "7.00", "currency": "EUR" }, "external_ids": external });
                 self.ask("deals.create", input).await
             }
             "note" => {
