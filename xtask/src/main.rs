@@ -1,6 +1,7 @@
 //! What a person would otherwise type, as `cargo xtask TASK`. A task runs programs and reports; it decides nothing
 //! about the product.
 
+mod bench;
 mod demo;
 mod test;
 
@@ -16,6 +17,9 @@ enum Task {
     Test(test::Options),
     /// Start the product with a company's history in it
     Demo(demo::Options),
+    /// Measure what the engine costs; --help lists the measures
+    #[command(disable_help_flag = true)]
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +38,7 @@ fn run(task: &Task) -> Result<ExitCode> {
     std::env::set_current_dir(root).with_context(|| format!("enter {}", root.display()))?;
     match task {
         Task::Test(options) => test::run(options),
+        Task::Bench(options) => bench::run(options),
         Task::Demo(options) => demo::run(options).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -57,6 +57,11 @@ impl Server {
         }
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until the server ends by itself (or is interrupted together with this process).
     ///
     /// # Errors

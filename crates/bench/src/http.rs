@@ -1,0 +1,111 @@
+//! What a request costs over HTTP: the CPU time of the server and of the database together, with 16 connections that are
+//! kept open. What sends the requests is not counted.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use futures::future::try_join_all;
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::{
+    cpu,
+    figure::{Aim, Report},
+    place::{EMAIL, PASSWORD, Place},
+    seed,
+};
+
+const CONNECTIONS: usize = 16;
+const LASTING: Duration = Duration::from_secs(5);
+const ROUNDS: usize = 3;
+
+/// Somebody who is signed in.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    http: Client,
+    url: String,
+    token: String,
+}
+
+impl Caller {
+    pub async fn sign_in(url: &str) -> Result<Self> {
+        let http = Client::new();
+        let body = json!({ "email": EMAIL, "password": PASSWORD });
+        let answer = http.post(format!("{url}/api/auth/signin")).json(&body).send().await?.error_for_status()?;
+        let signed: Value = answer.json().await?;
+        let token = signed["access_token"].as_str().context("no access token")?.to_owned();
+        Ok(Self { http, url: url.to_owned(), token })
+    }
+
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>, expected: StatusCode) -> Result<()> {
+        let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await?;
+        let status = answer.status();
+        let text = answer.bytes().await?;
+        ensure!(status == expected, "{path} answered {status}: {}", String::from_utf8_lossy(&text));
+        Ok(())
+    }
+
+    pub async fn create(&self, number: usize) -> Result<()> {
+        let body = json!({ "name": format!("Ann Lee {number}"), "emails": [format!("http{number}@lee.example")],
+            "phones": [format!("+1415555{:04}", number % 10_000)], "allow_duplicate": true,
+            "source": "load", "tags": ["new"] });
+        self.ask(Method::POST, "/api/crm/clients", Some(&body), StatusCode::CREATED).await
+    }
+
+    pub async fn list(&self) -> Result<()> {
+        self.ask(Method::GET, "/api/crm/clients?limit=50", None, StatusCode::OK).await
+    }
+}
+
+pub async fn measure(report: &mut Report, place: Place, program: &Path, contacts: usize) -> Result<()> {
+    let seeded = seed::seeded(place, contacts).await?;
+    let seed::Seeded { place, world, .. } = seeded;
+    // SQLite's file is one process's.
+    drop(world);
+    let server = place.serve(program)?;
+    let caller = Caller::sign_in(&server.url).await?;
+    let processes: Vec<u32> = place.postmaster()?.into_iter().chain([server.pid()]).collect();
+    let (mut create, mut list) = (f64::MAX, f64::MAX);
+    let number = AtomicUsize::new(0);
+    for _ in 0..ROUNDS {
+        list = list.min(cost(&processes, || caller.list()).await?);
+        create = create.min(cost(&processes, || caller.create(number.fetch_add(1, Ordering::Relaxed))).await?);
+    }
+    let (at_most_create, at_most_list) = if place.postgres.is_some() { (0.35, 0.45) } else { (0.20, 0.30) };
+    let database = Some(place.database);
+    report.add("create a contact over HTTP, CPU", database, create, "ms", Some(Aim::AtMost(at_most_create)));
+    let name = format!("list 50 of {contacts} contacts over HTTP, CPU");
+    report.add(name, database, list, "ms", Some(Aim::AtMost(at_most_list)));
+    report.add("memory of the server after it", database, cpu::resident(server.pid())?, "MB", None);
+    Ok(())
+}
+
+/// Milliseconds of CPU that a request costs these processes.
+async fn cost<F: Future<Output = Result<()>>>(processes: &[u32], request: impl Fn() -> F) -> Result<f64> {
+    let (start, before) = (Instant::now(), cpu::seconds(processes)?);
+    let counts = try_join_all((0..CONNECTIONS).map(|_| async {
+        let mut count = 0_u32;
+        while start.elapsed() < LASTING {
+            request().await?;
+            count += 1;
+        }
+        Ok::<_, anyhow::Error>(count)
+    }))
+    .await?;
+    // What requests leave to be done belongs to them.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let used = cpu::seconds(processes)? - before;
+    Ok(used * 1000.0 / f64::from(counts.iter().sum::<u32>()))
+}
