@@ -3,6 +3,7 @@
 //! what is compared with one another is measured in the same run.
 
 mod cpu;
+mod evaluate;
 mod events;
 mod figure;
 mod http;
@@ -35,6 +36,8 @@ enum Measure {
     Ticks,
     /// Events through rules to actions, with many rules beside few
     Events,
+    /// One evaluation of a declarative rule
+    Evaluate,
     /// Messages that come in, on both databases
     Ingest,
     /// The server's memory under load
@@ -81,6 +84,9 @@ async fn main() -> Result<()> {
     }
     if wanted(Measure::Events) {
         events::measure(&mut report).await.context("events")?;
+    }
+    if wanted(Measure::Evaluate) {
+        evaluate::measure(&mut report).context("evaluate")?;
     }
     for database in place::Database::BOTH {
         if wanted(Measure::Ingest) {
