@@ -2,6 +2,8 @@
 //! is inserted: strangers' mails come in by the connector's door, rules fire, people answer and move contacts by hand.
 #![expect(clippy::indexing_slicing, reason = "a JSON value answers null for what it does not have")]
 
+mod deals;
+
 use std::{path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
@@ -351,7 +353,7 @@ impl Story {
                 continue;
             }
             let stage = self.stages.get(from).context("no stage")?;
-            let person = self.team.get(self.dice.below(2) as usize).context("nobody is there")?;
+            let person = self.team.get(self.dice.below(2) as usize).context("nobody is there")?.clone();
             let found =
                 person.call("contacts.list", json!({ "stage_id": stage, "limit": 1, "sort": "updated_at" })).await?;
             let Some(contact) = found["data"].get(0) else { continue };
@@ -369,6 +371,7 @@ impl Story {
                     .call("contacts.update", json!({ "id": contact["id"], "patch": { "assigned_to": user } }))
                     .await?;
             }
+            self.deal(&person, contact, to, reason).await?;
         }
         Ok(())
     }
