@@ -70,10 +70,8 @@ pub(crate) async fn sent(unit: &mut Unit, id: MessageId, sent: &Sent) -> Result<
     let at = after.timestamp;
     let (touch, credit) = credits::spoken(&chat, &after);
     let update = step(&before, after.status, None).set("provider_id", &after.provider_id);
-    let mut fact = fact(unit, EventKind::MessageSent, &after)?
-        .data("provider_id", &sent.provider_id)
-        .touch(update)
-        .touch(touch);
+    let mut fact =
+        fact(unit, EventKind::MessageSent, &after)?.data("provider_id", &sent.provider_id).touch(update).touch(touch);
     if let Some(credit) = &credit {
         fact = fact.insert(credit);
     }

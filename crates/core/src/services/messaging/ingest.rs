@@ -228,7 +228,12 @@ fn state(
     fact = fact.touch(touch);
     fact = match begins {
         true => {
-            let begun = Chat { last_message: Some(preview(message)), unread_count: 1, waiting_since: heard.waiting_since, ..chat.clone() };
+            let begun = Chat {
+                last_message: Some(preview(message)),
+                unread_count: 1,
+                waiting_since: heard.waiting_since,
+                ..chat.clone()
+            };
             fact.insert(&begun)
         }
         false => fact.touch(heard.touch(chat, newest(chat, message).add("unread_count", 1))),
