@@ -33,6 +33,7 @@ fn main() {
         .unwrap(),
         teams: Vec::new(),
         users: Vec::new(),
+        fields: Vec::new(),
     };
     let mut facts = world["facts"].clone();
     facts["stage"]["id"] = id("lead");

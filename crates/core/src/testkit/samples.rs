@@ -376,6 +376,7 @@ impl Samples {
                 stages: None,
                 elapsed: None,
                 schedule: None,
+                fields: Vec::new(),
                 causes: Vec::new(),
             },
             failures: 0,
