@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::period::{MAX_GROUPS, Step, period, steps, too_many};
+use super::{
+    check_people,
+    period::{MAX_GROUPS, Step, period, steps, too_many},
+};
 use crate::{
     domain::{
         pipeline::{MoverKind, Stage, StageKind},
@@ -119,6 +122,7 @@ fn line(stage: &Stage, counted: Option<&StageConversion>, group: Option<Option<S
 pub(crate) async fn conversion_rates(unit: &mut Unit, input: ConversionQuery) -> Result<ConversionRates> {
     let period = period(unit, input.from, input.to)?;
     let view = pipeline::named_or_default(unit, input.pipeline_id).await?;
+    check_people(unit, input.assigned_to, input.team_id).await?;
     let (names, group_by) = split(unit, input.group_by, period).await?;
     let (organization, pipeline) = (unit.organization_id(), view.pipeline.id);
     let filter = ConversionFilter {

@@ -11,3 +11,21 @@ pub use self::{
     performance::{MemberPerformance, Performance, PerformanceQuery, ResponseTimes, TeamPerformance},
     value::{PipelineValue, StageValue, TotalValue, ValueGroup, ValueQuery},
 };
+use crate::{
+    error::{Error, Result},
+    id::{TeamId, UserId},
+    services::unit::Unit,
+};
+
+/// Fails unless the user and the team that are asked for are of this organisation.
+async fn check_people(unit: &mut Unit, user: Option<UserId>, team: Option<TeamId>) -> Result<()> {
+    if let Some(user) = user
+        && !unit.is_member(user).await?
+    {
+        return Err(Error::not_found("member", user));
+    }
+    if let Some(team) = team {
+        unit.store().team(unit.organization_id(), team).await?.ok_or_else(|| Error::not_found("team", team))?;
+    }
+    Ok(())
+}

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::period::period;
+use super::{check_people, period::period};
 use crate::{
     domain::{currency::Currency, money::decimal, organization::Member},
     error::{Error, Result},
@@ -129,6 +129,7 @@ impl Counted {
 
 pub(crate) async fn team_performance(unit: &mut Unit, input: PerformanceQuery) -> Result<TeamPerformance> {
     let period = period(unit, input.from, input.to)?;
+    check_people(unit, input.user_id, input.team_id).await?;
     let members = members(unit, &input).await?;
     let filter = WorkFilter { period, user_id: input.user_id, team_id: input.team_id };
     let (organization, store) = (unit.organization_id(), unit.store());
@@ -163,7 +164,6 @@ async fn members(unit: &Unit, input: &PerformanceQuery) -> Result<Vec<Member>> {
         None => unit.store().members(organization).await?,
     };
     if let Some(team) = input.team_id {
-        unit.store().team(organization, team).await?.ok_or_else(|| Error::not_found("team", team))?;
         let of_team = unit.store().all_team_members(organization, team).await?;
         let of_team: HashSet<_> = of_team.into_iter().map(|member| member.user_id).collect();
         members.retain(|member| of_team.contains(&member.user_id));

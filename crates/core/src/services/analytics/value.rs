@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    check_people,
     conversion::called,
     period::{MAX_GROUPS, refused, too_many},
 };
@@ -169,6 +170,7 @@ pub(crate) async fn pipeline_value(unit: &mut Unit, input: ValueQuery) -> Result
         return Err(refused("/from", "out_of_range", detail));
     }
     let view = pipeline::named_or_default(unit, input.pipeline_id).await?;
+    check_people(unit, input.assigned_to, input.team_id).await?;
     let filter = ValueFilter {
         assigned_to: input.assigned_to,
         team_id: input.team_id,
