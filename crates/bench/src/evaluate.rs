@@ -32,6 +32,7 @@ pub fn measure(report: &mut Report) -> Result<()> {
         ]))?,
         teams: Vec::new(),
         users: Vec::new(),
+        fields: Vec::new(),
     };
     let mut facts = world["facts"].clone();
     facts["stage"]["id"] = id("lead");

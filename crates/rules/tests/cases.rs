@@ -4,8 +4,13 @@
 
 use std::{fs, path::Path, sync::Arc};
 
+use chrono::DateTime;
 use dealwright::{
-    domain::rule::{Action, Facts},
+    domain::{
+        custom_field::{CustomField, CustomKind, Noun},
+        rule::{Action, Facts},
+    },
+    id::{FieldId, Id, OrganizationId},
     ports::rule_engine::{Directory, RuleEngine},
 };
 use dealwright_rules::declarative::Declarative;
@@ -21,6 +26,7 @@ struct World {
     stages: Vec<Value>,
     teams: Vec<Value>,
     users: Vec<Value>,
+    fields: Vec<Value>,
     facts: Value,
 }
 
@@ -161,7 +167,14 @@ fn directory(world: &World) -> Directory {
         stages: rows(&world.stages, &world.ids),
         teams: rows(&world.teams, &world.ids),
         users: rows(&world.users, &world.ids),
+        fields: rows(&world.fields, &world.ids).into_iter().map(field).collect(),
     }
+}
+
+fn field((id, object, key, kind, options): (FieldId, Noun, String, CustomKind, Vec<String>)) -> CustomField {
+    let at = DateTime::UNIX_EPOCH;
+    let (organization_id, label) = (OrganizationId::from_uuid(uuid::Uuid::nil()), key.clone());
+    CustomField { id, organization_id, object, key, label, kind, options, created_at: at, updated_at: at, version: 1 }
 }
 
 fn read<T: for<'de> Deserialize<'de>>(file: &Path) -> T {

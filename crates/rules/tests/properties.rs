@@ -21,6 +21,7 @@ fn directory() -> Directory {
         stages: serde_json::from_value(of(json!([[LEAD, SALES, "lead"], [WON, SALES, "won"]]))).unwrap(),
         teams: Vec::new(),
         users: serde_json::from_value(of(json!([[UNA, "una@acme.example", "Una"]]))).unwrap(),
+        fields: Vec::new(),
     }
 }
 

@@ -159,6 +159,7 @@ const REST: &[Route] = &[
     patch("/api/notifications/{id}", "notifications.update").if_match(false),
     get("/api/analytics/conversion-rates", "analytics.conversion_rates"),
     get("/api/analytics/pipeline-value", "analytics.pipeline_value"),
+    get("/api/analytics/team-performance", "analytics.team_performance"),
     get("/api/jobs", "jobs.list"),
     get("/api/jobs/{id}", "jobs.get"),
     delete("/api/jobs/{id}", "jobs.cancel"),

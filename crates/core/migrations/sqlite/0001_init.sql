@@ -341,7 +341,9 @@ CREATE INDEX deals_company ON deals (organization_id, company_id, created_at, id
 CREATE INDEX deals_assigned ON deals (organization_id, assigned_to, created_at, id) WHERE deleted_at IS NULL AND assigned_to IS NOT NULL;
 CREATE INDEX deals_status ON deals (organization_id, status, created_at, id) WHERE deleted_at IS NULL;
 -- What a pipeline is worth, without looking at the deals themselves.
-CREATE INDEX deals_value ON deals (organization_id, pipeline_id, stage_id, value_currency, probability, value_amount) WHERE deleted_at IS NULL;
+CREATE INDEX deals_value ON deals (organization_id, pipeline_id, stage_id, value_currency, probability, value_amount, assigned_to, team_id, expected_close_on, contact_id) WHERE deleted_at IS NULL;
+-- What was won in a period, the same way.
+CREATE INDEX deals_closed ON deals (organization_id, closed_at, status, assigned_to, value_currency, value_amount) WHERE deleted_at IS NULL AND closed_at IS NOT NULL;
 
 -- A row has either contact_id, a contact's move, or deal_id, a deal's.
 CREATE TABLE stage_history (
@@ -479,6 +481,9 @@ CREATE TABLE chats (
     assigned_to BLOB,
     state TEXT NOT NULL,
     snoozed_until INTEGER,
+    waiting_since INTEGER,
+    sent_at INTEGER,
+    sent_by BLOB,
     labels TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
@@ -511,6 +516,7 @@ CREATE TABLE messages (
     metadata TEXT NOT NULL,
     provider_id TEXT,
     reference TEXT,
+    sent_by BLOB,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (organization_id, id),
     FOREIGN KEY (organization_id, chat_id) REFERENCES chats (organization_id, id)
@@ -521,6 +527,18 @@ CREATE INDEX messages_going ON messages (organization_id, chat_id, id) WHERE sta
 CREATE INDEX messages_chat ON messages (organization_id, chat_id, timestamp, id);
 CREATE INDEX messages_reference ON messages (organization_id, account_id, reference) WHERE reference IS NOT NULL;
 CREATE INDEX messages_unread ON messages (organization_id, chat_id, timestamp, id) WHERE direction = 'incoming' AND NOT read;
+
+-- Who sent a message, and whose message one answers: what teams do is read off it by period, without a look at the
+-- messages. No key to those: what was done stays done when they go.
+CREATE TABLE message_credits (
+    organization_id BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    message_id BLOB NOT NULL,
+    user_id BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    waited_us INTEGER,
+    PRIMARY KEY (organization_id, at, message_id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE media (
     id BLOB NOT NULL,

@@ -63,6 +63,12 @@ pub struct Chat {
     pub state: ChatState,
     /// Until when it does not.
     pub snoozed_until: Option<DateTime<Utc>>,
+    /// Since when the contact waits for a person's answer; `None`: they do not. Activity.
+    pub waiting_since: Option<DateTime<Utc>>,
+    /// When we last wrote, people or rules. Activity.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// Who wrote then; `None` if no person did. Activity.
+    pub sent_by: Option<UserId>,
     /// Labels, sorted.
     pub labels: Vec<String>,
     /// When it began here.

@@ -1,8 +1,8 @@
-//! The closed list of facts a rule may name, each with its kind, and how to read one. Every engine, template and search
-//! goes through this list, so that a fact has one name and one meaning. It never invents a value: what is not there is
-//! `None`.
+//! The closed list of facts a rule may name, each with its kind, and how to read one; beside it the custom fields that an
+//! organisation defines, `contact.custom.KEY` and `deal.custom.KEY`. Every engine and template goes through here, so that a
+//! fact has one name and one meaning. It never invents a value: what is not there is `None`.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -10,7 +10,10 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
-    domain::rule::Facts,
+    domain::{
+        custom_field::{CustomField, CustomKind, Noun},
+        rule::Facts,
+    },
     id::{Id, StageId},
 };
 
@@ -41,6 +44,12 @@ pub enum FactKind {
     Time,
     /// A date: its midnight in UTC.
     Date,
+    /// One of a custom field's options.
+    Choice,
+    /// Several of a custom field's options: a list of texts.
+    Choices,
+    /// A custom field, of which nobody has said yet what it holds.
+    Custom,
 }
 
 /// A fact's value, borrowed from the facts.
@@ -93,13 +102,29 @@ impl<'a> FactValue<'a> {
 pub enum FactPathError {
     /// There is no such fact.
     Unknown,
-    /// The contract names it and this build does not have it.
-    NotAvailable,
 }
 
-/// The name of a fact that exists, for example `contact.name`. Copying it is free; reading a fact by it allocates nothing.
-#[derive(Clone, Copy)]
-pub struct FactPath(&'static Entry);
+/// The name of a fact, for example `contact.name`. Reading a fact by it allocates nothing. That a custom field exists, only
+/// its organisation knows.
+#[derive(Clone)]
+pub struct FactPath(Named);
+
+#[derive(Clone)]
+enum Named {
+    Known(&'static Entry),
+    Custom(Arc<Custom>),
+}
+
+/// A custom field by the name that it has in rules.
+struct Custom {
+    path: String,
+    noun: Noun,
+    key: String,
+    kind: FactKind,
+}
+
+/// What the names of custom fields begin with.
+const CUSTOM: [(&str, Noun); 2] = [("contact.custom.", Noun::Contact), ("deal.custom.", Noun::Deal)];
 
 struct Entry {
     path: &'static str,
@@ -246,41 +271,85 @@ static FACTS: &[Entry] = &[
 impl FactPath {
     /// Every fact, in the order of the contract.
     pub fn all() -> impl Iterator<Item = Self> {
-        FACTS.iter().map(Self)
+        FACTS.iter().map(|entry| Self(Named::Known(entry)))
     }
 
-    /// The fact of that name.
+    /// The names of all of them.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        FACTS.iter().map(|entry| entry.path)
+    }
+
+    /// The fact of that name. Of a custom field it is not said whether it exists, nor what it holds.
     ///
     /// # Errors
-    /// Whether there is no such fact, or none in this build.
+    /// There is no such fact.
     pub fn parse(path: &str) -> Result<Self, FactPathError> {
-        let absent = |name: &str| path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        match FACTS.iter().find(|entry| entry.path == path) {
-            Some(entry) => Ok(Self(entry)),
-            None if absent("deal.custom") || absent("contact.custom") => Err(FactPathError::NotAvailable),
-            None => Err(FactPathError::Unknown),
+        if let Some(entry) = FACTS.iter().find(|entry| entry.path == path) {
+            return Ok(Self(Named::Known(entry)));
+        }
+        let custom = |(begin, noun): (&str, Noun)| Some((noun, path.strip_prefix(begin)?));
+        let (noun, key) = CUSTOM.into_iter().find_map(custom).ok_or(FactPathError::Unknown)?;
+        Ok(Self::custom(noun, key, FactKind::Custom))
+    }
+
+    /// The fact that a custom field is; `None` for a field of something that rules know nothing of.
+    pub fn of_field(field: &CustomField) -> Option<Self> {
+        let kind = match field.kind {
+            CustomKind::Text => FactKind::Text,
+            CustomKind::Number => FactKind::Number,
+            CustomKind::Date => FactKind::Date,
+            CustomKind::Boolean => FactKind::Flag,
+            CustomKind::Choice => FactKind::Choice,
+            CustomKind::MultiChoice => FactKind::Choices,
+            CustomKind::User => FactKind::User,
+        };
+        let known = CUSTOM.iter().any(|(_, noun)| *noun == field.object);
+        known.then(|| Self::custom(field.object, &field.key, kind))
+    }
+
+    fn custom(noun: Noun, key: &str, kind: FactKind) -> Self {
+        Self(Named::Custom(Arc::new(Custom { path: format!("{noun}.custom.{key}"), noun, key: key.to_owned(), kind })))
+    }
+
+    /// Whose custom field it is, and its key; `None` if it is none.
+    pub fn field(&self) -> Option<(Noun, &str)> {
+        match &self.0 {
+            Named::Known(_) => None,
+            Named::Custom(custom) => Some((custom.noun, &custom.key)),
         }
     }
 
     /// Its name.
-    pub const fn as_str(self) -> &'static str {
-        self.0.path
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Named::Known(entry) => entry.path,
+            Named::Custom(custom) => &custom.path,
+        }
     }
 
     /// What its value is.
-    pub const fn kind(self) -> FactKind {
-        self.0.kind
+    pub fn kind(&self) -> FactKind {
+        match &self.0 {
+            Named::Known(entry) => entry.kind,
+            Named::Custom(custom) => custom.kind,
+        }
     }
 
     /// Whether it is known of a deal alone.
-    pub const fn is_of_deal(self) -> bool {
-        matches!(self.0.place, Place::DealAmount | Place::DealCurrency | Place::Member(Object::Deal, _))
+    pub fn is_of_deal(&self) -> bool {
+        match &self.0 {
+            Named::Known(entry) => {
+                matches!(entry.place, Place::DealAmount | Place::DealCurrency | Place::Member(Object::Deal, _))
+            }
+            Named::Custom(custom) => custom.noun == Noun::Deal,
+        }
     }
 
     /// Whether it can be known without a contact, as in a rule about the organisation.
-    pub const fn stands_without_contact(self) -> bool {
+    pub fn stands_without_contact(&self) -> bool {
+        let Named::Known(entry) = &self.0 else { return false };
         matches!(
-            self.0.place,
+            entry.place,
             Place::NowAt | Place::NowHour | Place::NowWeekday | Place::Member(Object::Account | Object::Event, _)
         )
     }
@@ -288,8 +357,15 @@ impl FactPath {
 
 impl Facts {
     /// The value of a fact; `None` if there is none.
-    pub fn get(&self, path: FactPath) -> Option<FactValue<'_>> {
-        match path.0.place {
+    pub fn get(&self, path: &FactPath) -> Option<FactValue<'_>> {
+        let entry = match &path.0 {
+            Named::Known(entry) => entry,
+            Named::Custom(custom) => {
+                let owner = if custom.noun == Noun::Deal { &self.deal } else { &self.contact };
+                return value(owner.get("custom")?.get(&custom.key)?);
+            }
+        };
+        match entry.place {
             Place::Stage => {
                 let stage = self.stage.as_ref()?;
                 Some(FactValue::Named { id: stage.id.uuid(), name: &stage.name })
@@ -399,7 +475,7 @@ mod tests {
     #[test]
     fn every_fact_is_found_by_its_own_name() {
         for fact in FactPath::all() {
-            assert_eq!(FactPath::parse(fact.as_str()), Ok(fact));
+            assert_eq!(FactPath::parse(fact.as_str()), Ok(fact.clone()));
         }
     }
 
@@ -410,11 +486,27 @@ mod tests {
     }
 
     #[test]
-    fn what_the_contract_names_and_this_build_lacks_is_told_apart_from_a_typing_error() {
-        for path in ["deal.custom", "deal.custom.size", "contact.custom", "contact.custom.size"] {
-            assert_eq!(FactPath::parse(path), Err(FactPathError::NotAvailable), "{path}");
+    fn custom_fields_are_facts_whatever_they_are_called() {
+        for (path, field) in
+            [("deal.custom.size", (Noun::Deal, "size")), ("contact.custom.shoe_size", (Noun::Contact, "shoe_size"))]
+        {
+            let fact = FactPath::parse(path).unwrap();
+            assert_eq!((fact.as_str(), fact.field(), fact.kind()), (path, Some(field), FactKind::Custom));
+            assert_eq!(fact.is_of_deal(), field.0 == Noun::Deal);
+            assert!(!fact.stands_without_contact());
         }
-        for path in ["deals", "deal", "deal.value", "contact.customer", "contact", "", "stage.name"] {
+        for path in [
+            "company.custom.size",
+            "contact.custom",
+            "deal.custom",
+            "deals",
+            "deal",
+            "deal.value",
+            "contact.customer",
+            "contact",
+            "",
+            "stage.name",
+        ] {
             assert_eq!(FactPath::parse(path), Err(FactPathError::Unknown), "{path}");
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{media::MessageMedia, word::words},
-    id::{AccountId, ChatId, ContactId, MessageId, OrganizationId},
+    id::{AccountId, ChatId, ContactId, MessageId, OrganizationId, UserId},
 };
 
 words! {
@@ -115,7 +115,37 @@ pub struct Message {
     /// What later messages refer to it by.
     #[serde(skip)]
     pub reference: Option<String>,
+    /// The person who asked it to go out; `None` if it came in, or a rule asked.
+    #[serde(skip)]
+    pub sent_by: Option<UserId>,
     /// When it came to be here.
     #[serde(skip)]
     pub created_at: DateTime<Utc>,
+}
+
+words! {
+    /// What a message counts for.
+    CreditKind {
+        /// Somebody's message that was sent.
+        Sent = "sent",
+        /// The contact's reply to somebody's message.
+        Reply = "reply",
+    }
+}
+
+/// What a message counts for, and whose work it is: written once, when it was sent or came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageCredit {
+    /// Whose organisation's it is.
+    pub organization_id: OrganizationId,
+    /// When the message was written.
+    pub at: DateTime<Utc>,
+    /// The message.
+    pub message_id: MessageId,
+    /// Whose work it is.
+    pub user_id: UserId,
+    /// What it counts for.
+    pub kind: CreditKind,
+    /// How long the contact had waited for it, in microseconds; `None` if nobody waited.
+    pub waited_us: Option<i64>,
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{money::Money, word::words},
-    id::{OrganizationId, PipelineId, RuleId, StageId, TeamId, UserId},
+    id::{FieldId, OrganizationId, PipelineId, RuleId, StageId, TeamId, UserId},
 };
 
 words! {
@@ -88,6 +88,9 @@ pub struct RulePlan {
     pub elapsed: Option<Elapsed>,
     /// For `schedule`.
     pub schedule: Option<Schedule>,
+    /// The custom fields that it names, by id in order: they stay as long as it does.
+    #[serde(default)]
+    pub fields: Vec<FieldId>,
     /// Event causes that mute rules (`import`, `restore`, `backfill`) and that this rule asks for all the same.
     pub causes: Vec<String>,
 }
@@ -208,7 +211,8 @@ pub enum Action {
     AddTag(String),
     /// Remove a tag from the contact.
     RemoveTag(String),
-    /// Set built-in fields of the contact or deal, or a contact's `score`.
+    /// Set built-in fields of the contact or deal, a contact's `score`, or custom fields: `contact.custom.KEY`,
+    /// `deal.custom.KEY`.
     SetField(BTreeMap<String, Value>),
     /// Make a task for the contact or deal.
     CreateTask {

@@ -15,8 +15,6 @@ pub enum TemplateError {
     Unclosed,
     /// A variable that is not a fact.
     Unknown(String),
-    /// A fact that the contract names and this build does not have.
-    NotAvailable(String),
 }
 
 enum Piece<'a> {
@@ -37,7 +35,6 @@ pub fn variables(text: &str) -> Result<Vec<FactPath>, TemplateError> {
             Piece::Unclosed(_) => return Err(TemplateError::Unclosed),
             Piece::Variable { path, .. } => found.push(FactPath::parse(path).map_err(|error| match error {
                 FactPathError::Unknown => TemplateError::Unknown(path.to_owned()),
-                FactPathError::NotAvailable => TemplateError::NotAvailable(path.to_owned()),
             })?),
         }
     }
@@ -61,7 +58,7 @@ pub fn render(text: &str, facts: &Facts) -> String {
 
 fn value<'a>(path: &str, facts: &'a Facts) -> Option<Cow<'a, str>> {
     let path = FactPath::parse(path).ok()?;
-    let value = facts.get(path).filter(|value| !value.is_empty())?;
+    let value = facts.get(&path).filter(|value| !value.is_empty())?;
     Some(match value {
         FactValue::Number(hours) if path.kind() == FactKind::Hours => {
             // To a tenth: nobody wants to read `25.500277777777776`.
@@ -146,6 +143,15 @@ mod tests {
         assert_eq!(variables("{{contact.name"), Err(TemplateError::Unclosed));
         assert_eq!(variables("{{contact.nmae}}"), Err(TemplateError::Unknown("contact.nmae".into())));
         assert_eq!(variables("{{}}"), Err(TemplateError::Unknown(String::new())));
-        assert_eq!(variables("{{deal.custom.size}}"), Err(TemplateError::NotAvailable("deal.custom.size".into())));
+        assert_eq!(variables("{{deal.custom}}"), Err(TemplateError::Unknown("deal.custom".into())));
+    }
+
+    #[test]
+    fn custom_fields_are_said_as_they_are() {
+        let facts = facts(json!({ "custom": { "size": 4.5, "colours": ["red", "blue"], "vip": true } }));
+        let text =
+            "{{contact.custom.size}} {{contact.custom.colours}} {{contact.custom.vip}} {{contact.custom.x|none}}";
+        assert_eq!(variables(text).unwrap().len(), 4);
+        assert_eq!(render(text, &facts), "4.5 red, blue true none");
     }
 }

@@ -32,7 +32,9 @@ use crate::{
             ListContactNotes, ListContactTasks, ListDealNotes, ListDealTasks, ListTasks, TimelineItem, UpdateNote,
             UpdateTask, notes, tasks, timeline,
         },
-        analytics::{self, ConversionQuery, ConversionRates, PipelineValue, ValueQuery},
+        analytics::{
+            self, ConversionQuery, ConversionRates, PerformanceQuery, PipelineValue, TeamPerformance, ValueQuery,
+        },
         automation::{self, Explain, Explanation, ListRuns, NewRule, RuleVersions, RuleView, UpdateRule},
         batch::BatchOutcome,
         companies::{self, CompanyBatch, DeleteCompany, ListCompanies, NewCompany, UpdateCompany, UpsertCompany},
@@ -109,6 +111,7 @@ json_outputs!(
     Stage,
     ConversionRates,
     PipelineValue,
+    TeamPerformance,
     RuleView,
     Explanation,
     Notification,
@@ -421,6 +424,9 @@ room! {
     Query conversion_rates(ConversionQuery) -> ConversionRates [read Analytics] analytics::conversion_rates;
     /// Tells per stage and currency what the deals of a pipeline are worth, also by the chance to win them.
     Query pipeline_value(ValueQuery) -> PipelineValue [read Analytics] analytics::pipeline_value;
+    /// Tells per member how many messages they sent, what replies came, how long contacts waited for their answers, and
+    /// which deals they won.
+    Query team_performance(PerformanceQuery) -> TeamPerformance [read Analytics] analytics::team_performance;
 }
 
 room! {

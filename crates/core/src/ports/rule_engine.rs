@@ -5,7 +5,10 @@ use chrono::TimeDelta;
 use serde_json::{Map, Value};
 
 use crate::{
-    domain::rule::{Action, Facts, RulePlan},
+    domain::{
+        custom_field::CustomField,
+        rule::{Action, Facts, RulePlan},
+    },
     error::Result,
     id::{PipelineId, StageId, TeamId, UserId},
 };
@@ -21,6 +24,8 @@ pub struct Directory {
     pub teams: Vec<(TeamId, String)>,
     /// Every member: id, e-mail, name.
     pub users: Vec<(UserId, String, String)>,
+    /// Every custom field.
+    pub fields: Vec<CustomField>,
 }
 
 /// What an engine makes of a definition when a rule is saved.

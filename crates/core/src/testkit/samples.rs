@@ -303,6 +303,9 @@ impl Samples {
             assigned_to: None,
             state: self.choose(ChatState::ALL),
             snoozed_until: None,
+            waiting_since: None,
+            sent_at: None,
+            sent_by: None,
             labels: Vec::new(),
             created_at: Self::epoch(),
             version: 1,
@@ -336,6 +339,7 @@ impl Samples {
             metadata: Map::new(),
             provider_id: Some(format!("provider-{number}")),
             reference: (!self.one_in(4)).then(|| format!("<{number}@example.org>")),
+            sent_by: None,
             created_at: Self::epoch(),
         }
     }
@@ -372,6 +376,7 @@ impl Samples {
                 stages: None,
                 elapsed: None,
                 schedule: None,
+                fields: Vec::new(),
                 causes: Vec::new(),
             },
             failures: 0,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod actions;
+mod custom_fields;
 mod deals;
 mod explaining;
 mod failing;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ("running", running::CASES),
         ("ordering", ordering::CASES),
         ("actions", actions::CASES),
+        ("custom_fields", custom_fields::CASES),
         ("deals", deals::CASES),
         ("tasks", tasks::CASES),
         ("failing", failing::CASES),

@@ -15,6 +15,7 @@ cases! {
     facts_of_the_message_and_the_account,
     a_message_that_went_out_is_a_trigger,
     an_answer_does_not_answer_itself,
+    what_a_rule_writes_is_nobody_s_work,
 }
 
 fn responded() -> Value {
@@ -127,4 +128,25 @@ async fn an_answer_does_not_answer_itself(world: World) {
     // The one by hand, and as many as a chain of rules has links.
     assert_eq!(world.provider.outgoing().len(), 9);
     assert_eq!(world.runs().await.last().unwrap().outcome.as_str(), "refused");
+}
+
+async fn what_a_rule_writes_is_nobody_s_work(world: World) {
+    let account = world.mailbox().await;
+    world
+        .rule(json!({ "name": "receipt", "trigger": "message.received", "condition": { "is_first_response": true },
+                      "actions": [{ "send_message": { "text": "We are on it" } }] }))
+        .await;
+    world.receive(account, world.note("ada@globex.example", "Hello")).await;
+    assert_eq!(world.provider.outgoing().len(), 1);
+    // The receipt is no answer, and what answers it replies to nobody: the wait goes on until a person writes.
+    world.later(59);
+    world.receive(account, world.note("ada@globex.example", "Are you?")).await;
+    let chat = world.me.chats().list(Default::default()).await.unwrap().data.remove(0);
+    world.later(60);
+    world.me.call("messages.send", json!({ "chat_id": chat.chat_id, "text": "Hello Ada" })).await.unwrap();
+    world.settle().await;
+    let told = world.me.call("analytics.team_performance", json!({})).await.unwrap();
+    let counts = ["messages_sent", "replies", "answers"].map(|member| told["total"][member].clone());
+    assert_eq!(counts, [json!(1), json!(0), json!(1)]);
+    assert_eq!(told["total"]["response_seconds"]["p50"], json!(120.0));
 }

@@ -90,14 +90,11 @@ async fn what_this_build_lacks_is_refused_as_not_available(world: World) {
     };
     let mut later = vec![with("engine", json!("rhai"))];
     later.push(with("trigger", json!("draft.approved")));
-    for fact in ["deal.custom.size", "contact.custom.size"] {
-        later.push(with("condition", json!({ fact: 1 })));
-    }
     for action in [
         json!({ "draft_reply": true }),
         json!({ "call_webhook": "https://hook.example" }),
         json!({ "send_message": { "template": "hello" } }),
-        json!({ "set_field": { "custom.size": 3 } }),
+        json!({ "set_field": { "emails": [] } }),
     ] {
         later.push(with("actions", json!([action])));
     }

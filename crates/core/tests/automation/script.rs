@@ -40,6 +40,7 @@ impl RuleEngine for Script {
             stages: None,
             elapsed: None,
             schedule: None,
+            fields: Vec::new(),
             causes: Vec::new(),
         };
         Ok(CompiledSource { compiled: json!({}), plan })

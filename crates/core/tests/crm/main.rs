@@ -4,6 +4,7 @@
 
 mod activities;
 mod analytics;
+mod analytics_groups;
 mod batch;
 mod board;
 mod claims;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         ("stages", stages::CASES),
         ("board", board::CASES),
         ("analytics", analytics::CASES),
+        ("analytics_groups", analytics_groups::CASES),
         ("tenancy", tenancy::CASES),
     ];
     harness::run(&rooms, |database| Box::pin(World::new(database, Registry::new())))

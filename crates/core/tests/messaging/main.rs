@@ -10,6 +10,7 @@ mod ingest;
 mod media;
 mod messages;
 mod odd_mail;
+mod performance;
 mod process;
 mod read_state;
 mod reconnecting;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         ("reconnecting", reconnecting::CASES),
         ("supervisor", supervisor::CASES),
         ("replicas", replicas::CASES),
+        ("performance", performance::CASES),
         ("tenancy", tenancy::CASES),
     ];
     harness::run(&rooms, |database| Box::pin(World::new(database)))

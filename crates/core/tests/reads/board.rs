@@ -4,11 +4,10 @@ use chrono::{DateTime, Duration, Utc};
 use dealwright::{
     domain::{
         contact::Contact,
-        event::SubjectKind,
-        pipeline::{Pipeline, Stage, StageKind, StageMove},
+        pipeline::{MoverKind, Pipeline, Stage, StageKind, StageMove},
     },
     id::*,
-    ports::store::{PipelineReads, StageConversion, Write},
+    ports::store::{AnalyticsReads, ConversionFilter, Group, Period, PipelineReads, StageConversion, Write},
     testkit::samples::Samples,
 };
 
@@ -93,6 +92,7 @@ impl History {
                 .collect();
             spent.sort();
             StageConversion {
+                group: Group::All,
                 stage_id: stage.id,
                 entered: entries.len() as i64,
                 moved_on: entries.iter().filter_map(next).filter(forward).count() as i64,
@@ -102,6 +102,12 @@ impl History {
         };
         stages.map(fold).collect()
     }
+}
+
+/// Entries of contacts into the stages of a pipeline, in a period.
+fn entries(pipeline: PipelineId, from: DateTime<Utc>, to: DateTime<Utc>) -> ConversionFilter {
+    let (subject, period) = (MoverKind::Contact, Period { from, to });
+    ConversionFilter { pipeline, subject, period, assigned_to: None, team_id: None, source: None, group_by: None }
 }
 
 /// The median as SQL:2003 has it: between the two rows around place (n - 1) / 2, in proportion.
@@ -124,29 +130,18 @@ async fn conversion_is_the_same_fold_on_every_database() {
             for (from, to) in [(0, 1_000), (20, 50), (30, 30), (500, 600)] {
                 let (from, to) = (Samples::epoch() + Duration::hours(from), Samples::epoch() + Duration::hours(to));
                 for pipeline in &history.pipelines {
-                    let found = place
-                        .store
-                        .conversion(organization, pipeline.id, SubjectKind::Contact, from, to)
-                        .await
-                        .unwrap();
+                    let found = place.store.conversion(organization, &entries(pipeline.id, from, to)).await.unwrap();
                     assert_eq!(found, history.conversion(pipeline.id, from, to), "{} seed {seed}", place.name);
                     seen.extend(found);
                 }
             }
             let stranger = Samples::new(seed + 1_000).organization_id;
             let all = (Samples::epoch(), Samples::epoch() + Duration::days(99));
+            assert!(place.store.conversion(stranger, &entries(empty.id, all.0, all.1)).await.unwrap().is_empty());
             assert!(
                 place
                     .store
-                    .conversion(stranger, empty.id, SubjectKind::Contact, all.0, all.1)
-                    .await
-                    .unwrap()
-                    .is_empty()
-            );
-            assert!(
-                place
-                    .store
-                    .conversion(organization, PipelineId::from(uuid::Uuid::nil()), SubjectKind::Contact, all.0, all.1)
+                    .conversion(organization, &entries(PipelineId::from(uuid::Uuid::nil()), all.0, all.1))
                     .await
                     .unwrap()
                     .is_empty()

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use dealwright::{
     Error, Result,
     domain::{
+        custom_field::Noun,
         fact_path::FactPath,
         rule::{Action, Assignee, RuleSubject},
         template::{self, TemplateError},
@@ -298,11 +299,36 @@ impl Reader<'_> {
             let known = if deal { deals::FIELDS.join(", ") } else { "name, source or score".to_owned() };
             return Err(required(at, format!("name at least one field: {known}")));
         }
-        let read = |name: &str, value: &Value| {
+        let mut fields = BTreeMap::new();
+        for (name, value) in members {
             let at = child(at, name);
-            if deal { deals::field(self.names, name, value, &at) } else { field(name, value, &at) }
-        };
-        members.iter().map(|(name, value)| Ok((name.clone(), read(name, value)?))).collect()
+            let (name, value) = match self.custom(name, &at)? {
+                Some((noun, key)) => {
+                    let value = self.names.field_value(noun, key, value, &at)?;
+                    (format!("{noun}.custom.{key}"), value)
+                }
+                None if deal => (name.clone(), deals::field(self.names, name, value, &at)?),
+                None => (name.clone(), field(name, value, &at)?),
+            };
+            if fields.insert(name.clone(), value).is_some() {
+                return Err(invalid(&at, format!("{name} is set twice")));
+            }
+        }
+        Ok(fields)
+    }
+
+    /// The custom field that a member of `set_field` names: `custom.KEY` is the subject's own.
+    fn custom<'n>(&self, name: &'n str, at: &str) -> Result<Option<(Noun, &'n str)>> {
+        let deal = self.subject == RuleSubject::Deal;
+        let own = if deal { Noun::Deal } else { Noun::Contact };
+        let named = [("custom.", own), ("contact.custom.", Noun::Contact), ("deal.custom.", Noun::Deal)];
+        let found = named.into_iter().find_map(|(begin, noun)| Some((noun, name.strip_prefix(begin)?)));
+        if let Some((Noun::Deal, _)) = found
+            && !deal
+        {
+            return Err(invalid(at, format!("{name} is of a deal, and this rule is about the {}", self.subject)));
+        }
+        Ok(found)
     }
 
     fn template(&self, value: &Value, at: &str, limit: usize) -> Result<String> {
@@ -318,10 +344,12 @@ impl Reader<'_> {
         }
         let variables = template::variables(text).map_err(|error| match error {
             TemplateError::Unclosed => invalid(at, "a variable begins with {{ and ends with }}: {{contact.name}}"),
-            TemplateError::NotAvailable(path) => not_available(at, &format!("the variable {path}")),
-            TemplateError::Unknown(path) => unknown(at, "variable", &path, FactPath::all().map(FactPath::as_str)),
+            TemplateError::Unknown(path) => unknown(at, "variable", &path, FactPath::names()),
         })?;
-        variables.iter().try_for_each(|fact| names::of_subject(*fact, self.subject, at))?;
+        for fact in &variables {
+            names::of_subject(fact, self.subject, at)?;
+            self.names.fact(fact.clone(), at)?;
+        }
         let foreign = variables.iter().find(|fact| !fact.stands_without_contact());
         if let (RuleSubject::Organization, Some(fact)) = (self.subject, foreign) {
             return Err(invalid(at, format!("{fact} is known of a contact; this rule is about the organization")));
@@ -356,7 +384,7 @@ fn field(field: &str, value: &Value, at: &str) -> Result<Value> {
         "emails" | "phones" | "handles" | "company_id" | "team_id" => {
             Err(not_available(at, &format!("setting {field} by a rule")))
         }
-        field if field == "custom" || field.starts_with("custom.") => Err(not_available(at, "a custom field")),
+        "custom" => Err(invalid(at, "name the custom field: {\"contact.custom.size\": …}")),
         field => Err(unknown(at, "field", field, ["name", "source", "score"])),
     }
 }

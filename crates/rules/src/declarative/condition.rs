@@ -3,14 +3,14 @@
 use dealwright::{
     Error, Result,
     domain::{
-        fact_path::{FactKind, FactPath, FactPathError},
+        fact_path::{FactKind, FactPath},
         rule::RuleSubject,
     },
 };
 use serde_json::{Map, Value};
 
 use super::{
-    complaint::{child, expected, invalid, item, not_available, quoted, unknown},
+    complaint::{child, expected, invalid, item, quoted, unknown},
     limits,
     names::{self, Names},
     operand,
@@ -89,28 +89,25 @@ impl<'a> Reader<'a> {
             Value::Null => {
                 Err(invalid(at, format!("nothing equals null; write {{\"{fact}\": {{\"exists\": false}}}}")))
             }
-            Value::Object(operators) => self.operators(fact, operators, at, place),
+            Value::Object(operators) => self.operators(&fact, operators, at, place),
             value => {
                 self.count(value, at)?;
-                let op = self.equality(fact, value, at)?;
-                self.test(fact, op, at, place)
+                let op = self.equality(&fact, value, at)?;
+                self.test(&fact, op, at, place)
             }
         }
     }
 
     fn path(&self, path: &str, at: &str) -> Result<FactPath> {
-        let fact = FactPath::parse(path).map_err(|error| match error {
-            FactPathError::NotAvailable => not_available(at, &format!("the fact {path}")),
-            FactPathError::Unknown => unknown(at, "fact", path, FactPath::all().map(FactPath::as_str)),
-        })?;
+        let fact = FactPath::parse(path).map_err(|_| unknown(at, "fact", path, FactPath::names()))?;
         if self.subject == RuleSubject::Organization && !fact.stands_without_contact() {
             return Err(invalid(at, format!("{fact} is known of a contact; this rule is about the organization")));
         }
-        names::of_subject(fact, self.subject, at)?;
-        Ok(fact)
+        names::of_subject(&fact, self.subject, at)?;
+        self.names.fact(fact, at)
     }
 
-    fn operators(&mut self, fact: FactPath, operators: &Map<String, Value>, at: &str, place: Place) -> Result<Node> {
+    fn operators(&mut self, fact: &FactPath, operators: &Map<String, Value>, at: &str, place: Place) -> Result<Node> {
         if operators.is_empty() {
             return Err(Error::invalid(
                 at,
@@ -128,7 +125,7 @@ impl<'a> Reader<'a> {
         Ok(Node::all(all))
     }
 
-    fn operator(&self, fact: FactPath, operator: &str, value: &Value, at: &str) -> Result<Op> {
+    fn operator(&self, fact: &FactPath, operator: &str, value: &Value, at: &str) -> Result<Op> {
         let known = applicable(fact);
         if !known.contains(&operator) {
             return Err(match OPERATORS.contains(&operator) {
@@ -156,6 +153,8 @@ impl<'a> Reader<'a> {
             "gte" => Op::Bound(Order::Gte, operand::bound(fact, value, at)?),
             "lt" => Op::Bound(Order::Lt, operand::bound(fact, value, at)?),
             "lte" => Op::Bound(Order::Lte, operand::bound(fact, value, at)?),
+            // An option is chosen as a whole.
+            "contains" if fact.kind() == FactKind::Choices => Op::AnyOf(operand::equals(fact, value, at, self.names)?),
             "contains" => Op::Contains(searched(value, at, Search::Within)?),
             "starts_with" => Op::StartsWith(searched(value, at, Search::AtStart)?),
             _ => Op::Matches(expressions(value, at)?),
@@ -163,7 +162,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A bare value or list. Of hours, `n` means at least `n`, and the smallest of several is enough.
-    fn equality(&self, fact: FactPath, value: &Value, at: &str) -> Result<Op> {
+    fn equality(&self, fact: &FactPath, value: &Value, at: &str) -> Result<Op> {
         if self.time_rule && fact.kind() == FactKind::Hours && value.is_array() {
             return Err(lower_bounds_only(fact, at));
         }
@@ -185,32 +184,38 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn test(&self, fact: FactPath, op: Op, at: &str, place: Place) -> Result<Node> {
+    fn test(&self, fact: &FactPath, op: Op, at: &str, place: Place) -> Result<Node> {
         let op = if self.time_rule && fact.kind() == FactKind::Hours { waiting(fact, op, at, place)? } else { op };
-        Ok(Node::Test(Test { fact, op }))
+        Ok(Node::Test(Test { fact: fact.clone(), op }))
     }
 }
 
 /// A time rule waits until enough time has passed, so there it must be true from some instant on. No instant is the first
 /// one *after* n hours: there `gt` means `gte`.
-fn waiting(fact: FactPath, op: Op, at: &str, place: Place) -> Result<Op> {
+fn waiting(fact: &FactPath, op: Op, at: &str, place: Place) -> Result<Op> {
     match op {
         Op::Bound(Order::Gt | Order::Gte, bound) if !place.negated => Ok(Op::Bound(Order::Gte, bound)),
         _ => Err(lower_bounds_only(fact, at)),
     }
 }
 
-fn lower_bounds_only(fact: FactPath, at: &str) -> Error {
+fn lower_bounds_only(fact: &FactPath, at: &str) -> Error {
     let example = format!("{{\"{fact}\": 24}} or {{\"{fact}\": {{\"gte\": 24}}}}");
     invalid(at, format!("in a time rule {fact} takes lower bounds only, and not under \"not\": {example}"))
 }
 
 /// The operators that make sense for a fact.
-fn applicable(fact: FactPath) -> &'static [&'static str] {
+fn applicable(fact: &FactPath) -> &'static [&'static str] {
     match fact.kind() {
-        FactKind::Stage | FactKind::Pipeline | FactKind::User | FactKind::Id | FactKind::Flag | FactKind::Word(_) => {
-            &["ne", "in", "exists"]
-        }
+        FactKind::Stage
+        | FactKind::Pipeline
+        | FactKind::User
+        | FactKind::Id
+        | FactKind::Flag
+        | FactKind::Word(_)
+        | FactKind::Choice
+        | FactKind::Custom => &["ne", "in", "exists"],
+        FactKind::Choices => &["ne", "in", "contains", "exists"],
         FactKind::Number | FactKind::Hours | FactKind::Time | FactKind::Date => {
             &["gt", "gte", "lt", "lte", "ne", "in", "exists"]
         }

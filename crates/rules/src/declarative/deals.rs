@@ -55,7 +55,7 @@ pub(super) fn field(names: Names<'_>, field: &str, value: &Value, at: &str) -> R
         }
         "status" => Err(invalid(at, "the status follows the stage: use the action move_to_stage")),
         "contact_id" | "company_id" | "team_id" => Err(not_available(at, &format!("setting {field} by a rule"))),
-        field if field == "custom" || field.starts_with("custom.") => Err(not_available(at, "a custom field")),
+        "custom" => Err(invalid(at, "name the custom field: {\"deal.custom.size\": …}")),
         field => Err(unknown(at, "field", field, FIELDS.iter().copied())),
     }
 }

@@ -9,7 +9,8 @@
 //! - A list compares item by item, and one that holds is enough: `contains` means the item itself, in any letter case.
 //! - A list of values means any of them for every operator that takes texts; for `ne` none of them.
 //! - A bare number of hours means at least so many, for every fact that counts hours.
-//! - Names (stages, pipelines, users) and words (weekdays, statuses) are found in any letter case.
+//! - Names (stages, pipelines, users), words (weekdays, statuses) and options of custom fields are found in any letter case.
+//! - A custom field of several options compares item by item; `contains` means an option as a whole.
 
 mod actions;
 mod complaint;
@@ -24,6 +25,8 @@ mod program;
 mod ready;
 mod trigger;
 mod waiting;
+
+use std::cell::RefCell;
 
 use dealwright::{
     Error, Result,
@@ -48,7 +51,8 @@ impl RuleEngine for Declarative {
 
     fn compile(&self, definition: &Map<String, Value>, directory: &Directory) -> Result<CompiledSource> {
         complaint::only(definition, "", MEMBERS)?;
-        let names = Names(directory);
+        let fields = RefCell::default();
+        let names = Names::new(directory, &fields);
         let when = trigger::read(definition)?;
         let mut reader = condition::Reader::new(names, when.subject, when.is_time_rule());
         let mut conditions = Vec::new();
@@ -63,7 +67,7 @@ impl RuleEngine for Declarative {
         }
         let condition = program::Node::all(conditions);
         let actions = actions::Reader { names, subject: when.subject }.read(definition)?;
-        let plan = plan::plan(&condition, when)?;
+        let plan = plan::plan(&condition, when, fields.take())?;
         let program = Program { v: program::VERSION, condition, actions };
         let compiled = serde_json::to_value(&program)
             .map_err(|error| Error::internal("a compiled rule cannot be written as JSON").with_source(error))?;

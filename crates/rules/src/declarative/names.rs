@@ -1,23 +1,75 @@
 //! Names in a rule become ids when it is saved. Letter case does not tell names apart, unless two of them differ in nothing
 //! else: then the exact one is meant.
 
+use std::{cell::RefCell, collections::BTreeSet};
+
 use dealwright::{
     Error, Result,
-    domain::{fact_path::FactPath, rule::RuleSubject},
-    id::{Id, PipelineId, StageId, TeamId, UserId},
+    domain::{
+        custom_field::{CustomField, CustomKind, Noun},
+        fact_path::FactPath,
+        rule::RuleSubject,
+    },
+    id::{FieldId, Id, PipelineId, StageId, TeamId, UserId},
     ports::rule_engine::Directory,
 };
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::complaint::{invalid, quoted, unknown, unknown_in};
 
 #[derive(Clone, Copy)]
-pub(super) struct Names<'a>(pub &'a Directory);
+pub(super) struct Names<'a> {
+    directory: &'a Directory,
+    /// The custom fields that were asked for.
+    fields: &'a RefCell<BTreeSet<FieldId>>,
+}
 
-impl Names<'_> {
+impl<'a> Names<'a> {
+    /// The names of a directory; notes in `fields` which custom fields are asked for.
+    pub(super) const fn new(directory: &'a Directory, fields: &'a RefCell<BTreeSet<FieldId>>) -> Self {
+        Self { directory, fields }
+    }
+
+    /// A fact that exists, with what it holds if it is a custom field.
+    pub(super) fn fact(self, fact: FactPath, at: &str) -> Result<FactPath> {
+        let Some((noun, key)) = fact.field() else { return Ok(fact) };
+        let field = self.field(noun, key, at)?;
+        FactPath::of_field(field).ok_or_else(|| Error::internal(format!("{fact} is of nothing that rules know")))
+    }
+
+    /// A custom field by its key.
+    pub(super) fn field(self, noun: Noun, key: &str, at: &str) -> Result<&'a CustomField> {
+        let of_noun = || self.directory.fields.iter().filter(|field| field.object == noun);
+        let Some(field) = of_noun().find(|field| field.key == key) else {
+            let known = of_noun().map(|field| field.key.as_str());
+            return Err(unknown(at, &format!("custom field of a {noun}"), key, known));
+        };
+        self.fields.borrow_mut().insert(field.id);
+        Ok(field)
+    }
+
+    /// The options of a custom field.
+    pub(super) fn options(self, fact: &FactPath) -> &'a [String] {
+        let field = fact.field().and_then(|(noun, key)| {
+            self.directory.fields.iter().find(|field| field.object == noun && field.key == key)
+        });
+        field.map_or(&[], |field| &field.options)
+    }
+
+    /// The value of a custom field in the form in which it is kept; `null` clears it.
+    pub(super) fn field_value(self, noun: Noun, key: &str, value: &Value, at: &str) -> Result<Value> {
+        let field = self.field(noun, key, at)?;
+        match (field.kind, value) {
+            (_, Value::Null) => Ok(Value::Null),
+            (CustomKind::User, Value::String(user)) => Ok(Value::from(self.user(user, at)?.to_string())),
+            _ => field.check(value).map_err(|flaw| Error::invalid(at, flaw.code, flaw.detail)),
+        }
+    }
+
     /// Every stage of that name, in any pipeline; or the one with that id.
     pub(super) fn stages(self, given: &str, at: &str) -> Result<Vec<StageId>> {
-        let found: Vec<_> = (self.0.pipelines.iter())
+        let found: Vec<_> = (self.directory.pipelines.iter())
             .flat_map(|(pipeline, _)| self.stages_named(given, *pipeline))
             .chain(self.stage_by_id(given).map(|(stage, _)| stage))
             .collect();
@@ -34,23 +86,27 @@ impl Names<'_> {
     /// The stage with that id, and its pipeline.
     pub(super) fn stage_by_id(self, given: &str) -> Option<(StageId, PipelineId)> {
         let id = id(given)?;
-        let (stage, pipeline, _) = self.0.stages.iter().find(|(stage, ..)| *stage == id)?;
+        let (stage, pipeline, _) = self.directory.stages.iter().find(|(stage, ..)| *stage == id)?;
         Some((*stage, *pipeline))
     }
 
     /// The name of a stage.
     pub(super) fn stage_name(self, id: StageId) -> Option<String> {
-        self.0.stages.iter().find(|(stage, ..)| *stage == id).map(|(.., name)| name.clone())
+        self.directory.stages.iter().find(|(stage, ..)| *stage == id).map(|(.., name)| name.clone())
     }
 
     /// Every pipeline of that name, or the one with that id.
     pub(super) fn pipelines(self, given: &str, at: &str) -> Result<Vec<PipelineId>> {
-        let by_id =
-            self.0.pipelines.iter().map(|(pipeline, _)| *pipeline).find(|pipeline| id(given) == Some(*pipeline));
-        let named = named(given, self.0.pipelines.iter().map(|(pipeline, name)| (*pipeline, name.as_str())));
+        let by_id = self
+            .directory
+            .pipelines
+            .iter()
+            .map(|(pipeline, _)| *pipeline)
+            .find(|pipeline| id(given) == Some(*pipeline));
+        let named = named(given, self.directory.pipelines.iter().map(|(pipeline, name)| (*pipeline, name.as_str())));
         let found: Vec<_> = named.into_iter().chain(by_id).collect();
         if found.is_empty() {
-            return Err(unknown(at, "pipeline", given, self.0.pipelines.iter().map(|(_, name)| name.as_str())));
+            return Err(unknown(at, "pipeline", given, self.directory.pipelines.iter().map(|(_, name)| name.as_str())));
         }
         Ok(found)
     }
@@ -65,7 +121,7 @@ impl Names<'_> {
 
     /// Every user with that e-mail address, name or id.
     pub(super) fn users(self, given: &str, at: &str) -> Result<Vec<UserId>> {
-        let users = &self.0.users;
+        let users = &self.directory.users;
         let by_id = users.iter().map(|(user, ..)| *user).find(|user| id(given) == Some(*user));
         let by_email = users.iter().find(|(_, email, _)| same(email, given)).map(|(user, ..)| *user);
         if let Some(user) = by_id.or(by_email) {
@@ -90,7 +146,7 @@ impl Names<'_> {
 
     /// The team of that name or with that id.
     pub(super) fn team(self, given: &str, at: &str) -> Result<TeamId> {
-        let teams = &self.0.teams;
+        let teams = &self.directory.teams;
         if let Some(team) = teams.iter().map(|(team, _)| *team).find(|team| id(given) == Some(*team)) {
             return Ok(team);
         }
@@ -102,16 +158,17 @@ impl Names<'_> {
     }
 
     fn stages_named(self, given: &str, pipeline: PipelineId) -> Vec<StageId> {
-        let there = self.0.stages.iter().filter(|(_, owner, _)| *owner == pipeline);
+        let there = self.directory.stages.iter().filter(|(_, owner, _)| *owner == pipeline);
         named(given, there.map(|(stage, _, name)| (*stage, name.as_str())))
     }
 
     fn no_stage(self, given: &str, at: &str, pipeline: Option<PipelineId>) -> Error {
-        let there = self.0.stages.iter().filter(|(_, owner, _)| pipeline.is_none_or(|pipeline| pipeline == *owner));
+        let there =
+            self.directory.stages.iter().filter(|(_, owner, _)| pipeline.is_none_or(|pipeline| pipeline == *owner));
         let mut names: Vec<&str> = there.map(|(.., name)| name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
-        let place = self.0.pipelines.iter().find(|(id, _)| Some(*id) == pipeline);
+        let place = self.directory.pipelines.iter().find(|(id, _)| Some(*id) == pipeline);
         match place {
             Some((_, name)) => unknown_in(at, "stage", given, &format!(" in pipeline {}", quoted(name)), names),
             None => unknown(at, "stage", given, names),
@@ -120,7 +177,7 @@ impl Names<'_> {
 }
 
 /// Refuses a deal's fact in a rule that is not about a deal.
-pub(super) fn of_subject(fact: FactPath, subject: RuleSubject, at: &str) -> Result<()> {
+pub(super) fn of_subject(fact: &FactPath, subject: RuleSubject, at: &str) -> Result<()> {
     if fact.is_of_deal() && subject != RuleSubject::Deal {
         let remedy = "with \"subject\": \"deal\" or a trigger such as deal.won it would be about one";
         return Err(invalid(at, format!("{fact} is known of a deal, and this rule is about the {subject}: {remedy}")));

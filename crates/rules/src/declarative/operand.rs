@@ -30,7 +30,7 @@ pub(super) fn empty(at: &str) -> Error {
 }
 
 /// What `fact` may equal.
-pub(super) fn equals(fact: FactPath, value: &Value, at: &str, names: Names<'_>) -> Result<Operands> {
+pub(super) fn equals(fact: &FactPath, value: &Value, at: &str, names: Names<'_>) -> Result<Operands> {
     let values = each(value, at)?;
     Ok(match fact.kind() {
         FactKind::Stage => Operands::Ids(ids(&values, |text, at| names.stages(text, at))?),
@@ -42,13 +42,17 @@ pub(super) fn equals(fact: FactPath, value: &Value, at: &str, names: Names<'_>) 
         FactKind::Hours => Operands::Numbers(collect(&values, hours)?),
         FactKind::Text | FactKind::Texts => Operands::Texts(collect(&values, |v, at| text(v, at, limits::OPERAND))?),
         FactKind::Word(words) => Operands::Texts(collect(&values, |value, at| word(fact, words, value, at))?),
+        FactKind::Choice | FactKind::Choices => {
+            Operands::Texts(collect(&values, |value, at| option(fact, names.options(fact), value, at))?)
+        }
+        FactKind::Custom => return Err(unknown(at, "custom field", fact.as_str(), [])),
         FactKind::Time => Operands::Times(collect(&values, time)?),
         FactKind::Date => Operands::Times(collect(&values, date)?),
     })
 }
 
 /// What `fact` may be more or less than.
-pub(super) fn bound(fact: FactPath, value: &Value, at: &str) -> Result<Bound> {
+pub(super) fn bound(fact: &FactPath, value: &Value, at: &str) -> Result<Bound> {
     match fact.kind() {
         FactKind::Hours => hours(value, at).map(Bound::Number),
         FactKind::Time => time(value, at).map(Bound::Time),
@@ -134,10 +138,22 @@ fn text(value: &Value, at: &str, limit: usize) -> Result<String> {
     }
 }
 
-fn word(fact: FactPath, words: &[&str], value: &Value, at: &str) -> Result<String> {
+fn word(fact: &FactPath, words: &[&str], value: &Value, at: &str) -> Result<String> {
     let Value::String(given) = value else { return Err(expected(at, &format!("one of {}", words.join(", ")), value)) };
     match words.iter().find(|word| word.eq_ignore_ascii_case(given)) {
         Some(word) => Ok((*word).to_owned()),
         None => Err(unknown(at, &format!("value of {fact}"), given, words.iter().copied())),
+    }
+}
+
+/// An option of a custom field, as the field has it.
+fn option(fact: &FactPath, options: &[String], value: &Value, at: &str) -> Result<String> {
+    let Value::String(given) = value else {
+        return Err(expected(at, &format!("one of {}", options.join(", ")), value));
+    };
+    let same = |option: &&String| option.trim().to_lowercase() == given.trim().to_lowercase();
+    match options.iter().find(same) {
+        Some(option) => Ok(option.clone()),
+        None => Err(unknown(at, &format!("option of {fact}"), given, options.iter().map(String::as_str))),
     }
 }

@@ -9,7 +9,7 @@ use dealwright::{
         fact_path::FactPath,
         rule::{Elapsed, RulePlan},
     },
-    id::{Id, StageId},
+    id::{FieldId, Id, StageId},
 };
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ use super::{
     trigger::When,
 };
 
-pub(super) fn plan(condition: &Node, when: When<'_>) -> Result<RulePlan> {
+pub(super) fn plan(condition: &Node, when: When<'_>, fields: BTreeSet<FieldId>) -> Result<RulePlan> {
     let stages = stages(condition);
     if stages.as_ref().is_some_and(BTreeSet::is_empty) {
         return Err(invalid("/condition", "it never holds: nobody is in two stages at once"));
@@ -31,6 +31,7 @@ pub(super) fn plan(condition: &Node, when: When<'_>) -> Result<RulePlan> {
         stages: stages.map(typed),
         elapsed,
         schedule: when.schedule,
+        fields: fields.into_iter().collect(),
         causes: when.causes,
     })
 }
@@ -76,20 +77,20 @@ fn required_tests(node: &Node) -> Vec<&Test> {
 }
 
 fn stages_of(test: &Test) -> Option<BTreeSet<Uuid>> {
-    match (&test.op, is(test.fact, "stage")) {
+    match (&test.op, is(&test.fact, "stage")) {
         (Op::AnyOf(Operands::Ids(ids)), true) => Some(ids.iter().copied().collect()),
         _ => None,
     }
 }
 
 fn hours_of(test: &Test) -> Option<f64> {
-    match (&test.op, is(test.fact, "elapsed_hours")) {
+    match (&test.op, is(&test.fact, "elapsed_hours")) {
         (Op::Bound(_, Bound::Number(hours)), true) => Some(*hours),
         _ => None,
     }
 }
 
-fn is(fact: FactPath, name: &str) -> bool {
+fn is(fact: &FactPath, name: &str) -> bool {
     fact.as_str() == name
 }
 

@@ -100,11 +100,14 @@ fn check(node: Node) -> Result<Check> {
         Node::All(nodes) => Check::All(checks(nodes)?),
         Node::Any(nodes) => Check::Any(checks(nodes)?),
         Node::Not(node) => Check::Not(Box::new(check(*node)?)),
-        Node::Test(Test { fact, op }) => Check::Fact(fact, comparison(fact, op)?),
+        Node::Test(Test { fact, op }) => {
+            let comparison = comparison(&fact, op)?;
+            Check::Fact(fact, comparison)
+        }
     })
 }
 
-fn comparison(fact: FactPath, op: Op) -> Result<Comparison> {
+fn comparison(fact: &FactPath, op: Op) -> Result<Comparison> {
     let tolerance = if fact.kind() == FactKind::Hours { MICROSECOND } else { 0.0 };
     let is_list = fact.kind() == FactKind::Texts;
     Ok(match op {
@@ -163,7 +166,7 @@ impl Check {
             Self::All(checks) => checks.iter().all(|check| check.holds(facts)),
             Self::Any(checks) => checks.iter().any(|check| check.holds(facts)),
             Self::Not(check) => !check.holds(facts),
-            Self::Fact(fact, comparison) => comparison.holds(facts.get(*fact)),
+            Self::Fact(fact, comparison) => comparison.holds(facts.get(fact)),
         }
     }
 }

@@ -57,15 +57,15 @@ fn possible(check: &Check, facts: &Facts) -> Outcome {
             })
         }
         Check::Fact(fact, comparison) => {
-            let holds = comparison.holds(facts.get(*fact));
-            let changes_in = changes_in(*fact, comparison, facts);
+            let holds = comparison.holds(facts.get(fact));
+            let changes_in = changes_in(fact, comparison, facts);
             let open = changes_in.is_some();
             Outcome { holds: holds || open, fails: !holds || open, changes_in }
         }
     }
 }
 
-fn changes_in(fact: FactPath, comparison: &Comparison, facts: &Facts) -> Option<TimeDelta> {
+fn changes_in(fact: &FactPath, comparison: &Comparison, facts: &Facts) -> Option<TimeDelta> {
     match (fact.kind(), fact.as_str(), comparison) {
         (FactKind::Hours, _, Comparison::Number(order, bound)) => {
             let Some(FactValue::Number(hours)) = facts.get(fact) else { return None };

@@ -216,6 +216,7 @@ pub enum WorkEnd {
 const NOTED: &[&str] = &[
     "assignment_turns",
     "account_cursors",
+    "chats",
     "credentials",
     "idempotency_keys",
     "jobs",

@@ -8,10 +8,9 @@ use crate::{
     domain::{
         company::Company,
         contact::{Contact, IdentityKind},
-        currency::Currency,
         custom_field::{CustomField, CustomValue, Noun},
         deal::Deal,
-        event::{Subject, SubjectKind},
+        event::Subject,
         external_id::ExternalId,
         message::Message,
         note::Note,
@@ -110,30 +109,6 @@ pub trait FieldReads {
     ) -> Result<Vec<ExternalId>>;
 }
 
-/// Which deals of a pipeline are summed up.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ValueFilter {
-    /// Looked after by this user.
-    pub assigned_to: Option<UserId>,
-    /// Whose contact came from this source.
-    pub source: Option<String>,
-}
-
-/// The deals of one stage that have the same currency and the same probability, summed up.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DealSum {
-    /// The stage.
-    pub stage_id: StageId,
-    /// Of what they are worth something; `None` for deals without a value.
-    pub currency: Option<Currency>,
-    /// Their own probability.
-    pub probability: Option<f64>,
-    /// How many there are.
-    pub count: i64,
-    /// What they are worth together, in ten-thousandths; exact, whatever their number.
-    pub amount: i128,
-}
-
 /// Deals.
 #[async_trait]
 pub trait DealReads {
@@ -164,13 +139,6 @@ pub trait DealReads {
     ) -> Result<Vec<Deal>>;
     /// The deals that entered each of these stages last, at most `cards` a stage, latest entry first.
     async fn deal_cards(&self, organization: OrganizationId, stages: &[StageId], cards: u32) -> Result<Vec<Deal>>;
-    /// What the deals of a pipeline are worth, in no order.
-    async fn deal_sums(
-        &self,
-        organization: OrganizationId,
-        pipeline: PipelineId,
-        filter: &ValueFilter,
-    ) -> Result<Vec<DealSum>>;
 }
 
 /// What tasks can be sorted by.
@@ -251,22 +219,7 @@ pub struct BoardColumn {
     pub cards: Vec<Contact>,
 }
 
-/// How contacts went through one stage.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StageConversion {
-    /// The stage.
-    pub stage_id: StageId,
-    /// Entries into it in the period.
-    pub entered: i64,
-    /// Of these, those that went on to a later stage that is not lost, or were won.
-    pub moved_on: i64,
-    /// Of these, those that went to a lost stage.
-    pub lost: i64,
-    /// Median time in the stage of those that left it, in seconds.
-    pub median_seconds: Option<f64>,
-}
-
-/// Pipelines, stages, history, board and conversion.
+/// Pipelines, stages, history and board.
 #[async_trait]
 pub trait PipelineReads {
     /// Every pipeline, oldest first.
@@ -286,13 +239,4 @@ pub trait PipelineReads {
     async fn stage_move(&self, organization: OrganizationId, id: EventId) -> Result<Option<StageMove>>;
     /// Counts and first cards of each stage of a pipeline.
     async fn board(&self, organization: OrganizationId, pipeline: PipelineId, cards: u32) -> Result<Vec<BoardColumn>>;
-    /// How contacts, or deals, went through the stages of a pipeline: entries in `[from, to)`, folded by the database.
-    async fn conversion(
-        &self,
-        organization: OrganizationId,
-        pipeline: PipelineId,
-        subject: SubjectKind,
-        from: DateTime<Utc>,
-        to: DateTime<Utc>,
-    ) -> Result<Vec<StageConversion>>;
 }

@@ -1,5 +1,6 @@
 //! The port to a store: reads by noun and one write door. A store keeps; it decides nothing.
 
+pub mod analytics;
 pub mod batch;
 pub mod crm;
 pub mod idempotency;
@@ -12,6 +13,10 @@ pub mod value;
 use async_trait::async_trait;
 
 pub use self::{
+    analytics::{
+        AnalyticsReads, ConversionFilter, DealSum, Group, GroupBy, MessageCount, Period, StageConversion, ValueFilter,
+        Waits, WonSum, WorkFilter,
+    },
     batch::{Batch, Guard, Must, Update, WorkEnd, WorkItem, Write},
     crm::*,
     listing::{Bounds, Field, FieldKind, Filter, Is, Place, SortBy, field_named, fields},
@@ -31,6 +36,7 @@ pub trait Store:
     + DealReads
     + ActivityReads
     + PipelineReads
+    + AnalyticsReads
     + AccountReads
     + MessageReads
     + AutomationReads

@@ -14,7 +14,7 @@ use crate::{
         external_id::ExternalId,
         job::Job,
         media::Media,
-        message::Message,
+        message::{Message, MessageCredit},
         money::Money,
         note::Note,
         notification::Notification,
@@ -158,12 +158,13 @@ records! {
     SkippedMessage = "skipped_messages" key [organization_id, account_id, provider_id] { account_id, organization_id, provider_id, reason, skipped_at }
     Chat = "chats" key [organization_id, id] {
         id, organization_id, account_id, platform, chat_key, title, contact_id, last_message, last_message_at, unread_count, assigned_to,
-        state, snoozed_until, labels, created_at, version,
+        state, snoozed_until, waiting_since, sent_at, sent_by, labels, created_at, version,
     }
     Message = "messages" key [organization_id, id] {
         id, organization_id, account_id, chat_id, platform, direction, sender, content, contact_id, timestamp, read, status, error, send_at,
-        metadata, provider_id, reference, created_at,
+        metadata, provider_id, reference, sent_by, created_at,
     }
+    MessageCredit = "message_credits" key [organization_id, at, message_id] { organization_id, at, message_id, user_id, kind, waited_us }
     Media = "media" key [organization_id, id] { id, organization_id, name, media_type, size, account_id, created_at }
     Rule = "rules" key [organization_id, id] {
         id, organization_id, slug, name, enabled, engine, position, definition, compiled, plan, failures, paused_reason, updated_by,

@@ -2,23 +2,42 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{
+    check_people,
+    conversion::called,
+    period::{MAX_GROUPS, refused, too_many},
+};
 use crate::{
     domain::{
         currency::Currency,
         money::decimal,
         pipeline::{Stage, StageKind},
+        word::words,
     },
     error::Result,
-    id::{PipelineId, StageId, UserId},
-    ports::store::{DealSum, ValueFilter},
+    id::{PipelineId, StageId, TeamId, UserId},
+    ports::store::{DealSum, Group, GroupBy, ValueFilter},
     services::{pipeline, unit::Unit},
 };
 
 /// Chances are counted in millionths, so that sums of money stay whole numbers.
 const CERTAIN: i128 = 1_000_000;
+
+words! {
+    /// How deals are split up.
+    ValueGroup {
+        /// By who looks after them.
+        Owner = "owner",
+        /// By where their contact came from.
+        Source = "source",
+        /// By the month in which they are hoped to be closed.
+        Month = "month",
+    }
+}
 
 /// Which deals are summed up.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +49,15 @@ pub struct ValueQuery {
     pub assigned_to: Option<UserId>,
     /// Whose contact came from this source.
     pub source: Option<String>,
+    /// Of this team.
+    pub team_id: Option<TeamId>,
+    /// Hoped to be closed on this day or later: by `expected_close_on`. Deals without such a day are left out.
+    pub from: Option<NaiveDate>,
+    /// Hoped to be closed before this day. Deals without such a day are left out.
+    pub to: Option<NaiveDate>,
+    /// Splits the deals up: by `owner`, by `source`, or by the `month` of `expected_close_on`. Each line then tells its
+    /// `group`. No more than 400 groups are told.
+    pub group_by: Option<ValueGroup>,
 }
 
 /// What the deals of a pipeline are worth.
@@ -38,9 +66,9 @@ pub struct PipelineValue {
     /// The pipeline.
     pub pipeline_id: PipelineId,
     /// One line a stage and currency, stages in their order, then by currency, deals without a value first. A stage
-    /// without deals has none.
+    /// without deals has none. Grouped, the same for each group, group by group.
     pub data: Vec<StageValue>,
-    /// The same for all open, all won and all lost stages together.
+    /// The same for all open, all won and all lost stages together; grouped, for each group.
     pub totals: Vec<TotalValue>,
     /// Always `null`: all of it stands on one page.
     pub next_cursor: Option<String>,
@@ -49,6 +77,10 @@ pub struct PipelineValue {
 /// What the deals of one stage are worth in one currency.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StageValue {
+    /// Of what, if a grouping was asked for: the user's id, the source, or the first day of the month; `null`: of nobody,
+    /// of no source, of no day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<Option<String>>,
     /// The stage.
     pub stage_id: StageId,
     /// Its name.
@@ -69,6 +101,10 @@ pub struct StageValue {
 /// What the deals of all stages of one kind are worth in one currency.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TotalValue {
+    /// Of what, if a grouping was asked for: the user's id, the source, or the first day of the month; `null`: of nobody,
+    /// of no source, of no day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<Option<String>>,
     /// The kind of the stages.
     pub kind: StageKind,
     /// The currency; `null` for deals without a value.
@@ -127,22 +163,61 @@ fn chances(stages: &[Stage]) -> Vec<i128> {
 }
 
 pub(crate) async fn pipeline_value(unit: &mut Unit, input: ValueQuery) -> Result<PipelineValue> {
+    if let (Some(from), Some(to)) = (input.from, input.to)
+        && from >= to
+    {
+        let detail = format!("from ({from}) is not before to ({to}): nothing lies between them");
+        return Err(refused("/from", "out_of_range", detail));
+    }
     let view = pipeline::named_or_default(unit, input.pipeline_id).await?;
-    let source = input.source.map(|source| source.trim().to_owned());
-    let filter = ValueFilter { assigned_to: input.assigned_to, source };
-    let sums = unit.store().deal_sums(unit.organization_id(), view.pipeline.id, &filter).await?;
-    let mut data = Vec::new();
-    let mut totals: BTreeMap<(StageKind, Option<Currency>), Worth> = BTreeMap::new();
-    for (stage, chance) in view.stages.iter().zip(chances(&view.stages)) {
+    check_people(unit, input.assigned_to, input.team_id).await?;
+    let filter = ValueFilter {
+        assigned_to: input.assigned_to,
+        team_id: input.team_id,
+        source: input.source.map(|source| source.trim().to_owned()),
+        from: input.from,
+        to: input.to,
+        group_by: input.group_by.map(|by| match by {
+            ValueGroup::Owner => GroupBy::Owner,
+            ValueGroup::Source => GroupBy::Source,
+            ValueGroup::Month => GroupBy::Month,
+        }),
+    };
+    let mut groups: BTreeMap<Group, Vec<DealSum>> = BTreeMap::new();
+    for sum in unit.store().deal_sums(unit.organization_id(), view.pipeline.id, &filter).await? {
+        groups.entry(sum.group.clone()).or_default().push(sum);
+        if groups.len() > MAX_GROUPS {
+            return Err(too_many());
+        }
+    }
+    let (mut data, mut totals) = (Vec::new(), Vec::new());
+    for (group, sums) in groups {
+        let group = filter.group_by.as_ref().map(|_| called(group, &[]));
+        tell(&view.stages, &sums, &group, &mut data, &mut totals);
+    }
+    Ok(PipelineValue { pipeline_id: view.pipeline.id, data, totals, next_cursor: None })
+}
+
+/// Adds the lines of one group.
+fn tell(
+    stages: &[Stage],
+    sums: &[DealSum],
+    group: &Option<Option<String>>,
+    data: &mut Vec<StageValue>,
+    totals: &mut Vec<TotalValue>,
+) {
+    let mut together: BTreeMap<(StageKind, Option<Currency>), Worth> = BTreeMap::new();
+    for (stage, chance) in stages.iter().zip(chances(stages)) {
         let mut worth: BTreeMap<Option<Currency>, Worth> = BTreeMap::new();
         for sum in sums.iter().filter(|sum| sum.stage_id == stage.id) {
             let chance = sum.probability.map_or(chance, millionths);
             worth.entry(sum.currency).or_default().add(sum, chance);
-            totals.entry((stage.kind, sum.currency)).or_default().add(sum, chance);
+            together.entry((stage.kind, sum.currency)).or_default().add(sum, chance);
         }
         data.extend(worth.into_iter().map(|(currency, worth)| {
             let (value, weighted_value) = worth.told(currency);
             StageValue {
+                group: group.clone(),
                 stage_id: stage.id,
                 name: stage.name.clone(),
                 kind: stage.kind,
@@ -153,9 +228,8 @@ pub(crate) async fn pipeline_value(unit: &mut Unit, input: ValueQuery) -> Result
             }
         }));
     }
-    let totals = totals.into_iter().map(|((kind, currency), worth)| {
+    totals.extend(together.into_iter().map(|((kind, currency), worth)| {
         let (value, weighted_value) = worth.told(currency);
-        TotalValue { kind, currency, count: worth.count, value, weighted_value }
-    });
-    Ok(PipelineValue { pipeline_id: view.pipeline.id, data, totals: totals.collect(), next_cursor: None })
+        TotalValue { group: group.clone(), kind, currency, count: worth.count, value, weighted_value }
+    }));
 }

@@ -1,11 +1,14 @@
 //! Carrying out what a rule wants: through the same verbs as everybody else, all in the run's one unit.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
 
 use crate::{
     domain::{
         contact::Contact,
         deal::Deal,
+        fact_path::FactPath,
         money::NewMoney,
         notification::NotificationKind,
         organization::Member,
@@ -78,7 +81,15 @@ pub(crate) async fn apply(
                 .await?;
             }
             Action::SetField(fields) => match deal {
-                Some(deal) => set_deal_fields(unit, deal, fields).await?,
+                Some(deal) => {
+                    let (of_contact, own) = of_contact(fields);
+                    if !own.is_empty() {
+                        set_deal_fields(unit, deal, &own).await?;
+                    }
+                    if !of_contact.is_empty() {
+                        set_fields(unit, needed()?, &of_contact).await?;
+                    }
+                }
                 None => set_fields(unit, needed()?, fields).await?,
             },
             Action::CreateTask { title, due_in_hours, remind_in_hours, assigned_to } => {
@@ -257,21 +268,35 @@ async fn notify_team(
     Ok(())
 }
 
-async fn set_fields(
-    unit: &mut Unit,
-    contact: ContactId,
-    fields: &std::collections::BTreeMap<String, Value>,
-) -> Result<()> {
-    let mut patch = serde_json::Map::new();
+/// Fields and what they are set to.
+type Fields = BTreeMap<String, Value>;
+
+/// The custom fields of the deal's contact, and what is the deal's own.
+fn of_contact(fields: &Fields) -> (Fields, Fields) {
+    fields.clone().into_iter().partition(|(name, _)| name.starts_with("contact.custom."))
+}
+
+/// The fields as a patch of their owner, in which custom fields stand under `custom`.
+fn patch_of(fields: &Fields) -> Map<String, Value> {
+    let (mut patch, mut custom) = (Map::new(), Map::new());
     for (name, value) in fields {
-        if name == "score" {
-            let score = value
-                .as_i64()
-                .ok_or_else(|| Error::invalid("/score", "invalid", format!("{value} is no whole number")))?;
-            contacts::set_score(unit, contact, score).await?;
-        } else {
-            patch.insert(name.clone(), value.clone());
-        }
+        match FactPath::parse(name).as_ref().ok().and_then(FactPath::field) {
+            Some((_, key)) => custom.insert(key.to_owned(), value.clone()),
+            None => patch.insert(name.clone(), value.clone()),
+        };
+    }
+    if !custom.is_empty() {
+        patch.insert("custom".to_owned(), Value::Object(custom));
+    }
+    patch
+}
+
+async fn set_fields(unit: &mut Unit, contact: ContactId, fields: &Fields) -> Result<()> {
+    let mut patch = patch_of(fields);
+    if let Some(value) = patch.remove("score") {
+        let score =
+            value.as_i64().ok_or_else(|| Error::invalid("/score", "invalid", format!("{value} is no whole number")))?;
+        contacts::set_score(unit, contact, score).await?;
     }
     if !patch.is_empty() {
         let input = json!({ "id": contact, "patch": patch });
@@ -282,12 +307,8 @@ async fn set_fields(
     Ok(())
 }
 
-async fn set_deal_fields(
-    unit: &mut Unit,
-    deal: DealId,
-    fields: &std::collections::BTreeMap<String, Value>,
-) -> Result<()> {
-    let input = json!({ "id": deal, "patch": fields });
+async fn set_deal_fields(unit: &mut Unit, deal: DealId, fields: &Fields) -> Result<()> {
+    let input = json!({ "id": deal, "patch": patch_of(fields) });
     let input: deals::UpdateDeal = serde_json::from_value(input)
         .map_err(|e| Error::invalid("/set_field", "invalid", "a field cannot have this value").with_source(e))?;
     deals::update(unit, input).await?;

@@ -234,6 +234,7 @@ async fn directory(unit: &Unit) -> Result<Directory> {
         stages: store.stages(organization).await?.into_iter().map(|it| (it.id, it.pipeline_id, it.name)).collect(),
         teams: store.all_teams(organization).await?.into_iter().map(|it| (it.id, it.name)).collect(),
         users: store.members(organization).await?.into_iter().map(|it| (it.user_id, it.email, it.name)).collect(),
+        fields: store.custom_fields(organization).await?,
     })
 }
 

@@ -236,9 +236,21 @@ async fn refuse_in_use(unit: &Unit, field: &CustomField, option: Option<&str>) -
     Err(Error::conflict(code, message))
 }
 
+/// Fails if a rule, enabled or not, names the field.
+async fn refuse_named(unit: &Unit, field: &CustomField) -> Result<()> {
+    let rules = unit.store().rules(unit.organization_id()).await?;
+    let Some(rule) = rules.iter().find(|rule| rule.plan.fields.contains(&field.id)) else { return Ok(()) };
+    let message = format!(
+        "the rule {:?} names the custom field {:?} of a {}: change or remove the rule first",
+        rule.slug, field.key, field.object
+    );
+    Err(Error::conflict("field_in_use", message))
+}
+
 pub(crate) async fn delete(unit: &mut Unit, input: DeleteField) -> Result<()> {
     let field = found(unit, input.id).await?;
     check_version("custom field", input.if_version, field.version)?;
+    refuse_named(unit, &field).await?;
     refuse_in_use(unit, &field, None).await?;
     let organization = unit.organization_id();
     let fact = unit.fact(EventKind::FieldChanged, organization)?;

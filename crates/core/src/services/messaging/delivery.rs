@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::{chat, message, newest, subject};
+use super::{chat, credits, message, subject};
 use crate::{
     domain::{
         event::EventKind,
@@ -68,11 +68,13 @@ pub(crate) async fn sent(unit: &mut Unit, id: MessageId, sent: &Sent) -> Result<
         None => None,
     };
     let at = after.timestamp;
+    let (touch, credit) = credits::spoken(&chat, &after);
     let update = step(&before, after.status, None).set("provider_id", &after.provider_id);
-    let mut fact = fact(unit, EventKind::MessageSent, &after)?
-        .data("provider_id", &sent.provider_id)
-        .touch(update)
-        .touch(newest(&chat, &after));
+    let mut fact =
+        fact(unit, EventKind::MessageSent, &after)?.data("provider_id", &sent.provider_id).touch(update).touch(touch);
+    if let Some(credit) = &credit {
+        fact = fact.insert(credit);
+    }
     if let Some(contact) = contact {
         if contact.last_message_at.is_none_or(|before| before < at) {
             fact = fact.change("last_message_at", contact.last_message_at, at);

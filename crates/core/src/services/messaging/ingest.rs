@@ -9,7 +9,11 @@ use std::{
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::{clean, delivery, newest, preview};
+use super::{
+    clean,
+    credits::{self, Heard},
+    delivery, newest, preview,
+};
 use crate::{
     domain::{
         account::{Account, SkippedMessage, SyncCursor},
@@ -159,6 +163,7 @@ async fn take_in(
         return came_back(unit, account, *own, incoming).await;
     }
     if is_self(account, &incoming.sender) {
+        credits::elsewhere(unit, known.chat_of(incoming), incoming.sent_at).await?;
         return skip(unit, account, &incoming.provider_id, "written by the account itself, elsewhere");
     }
     let chat = match known.chat_of(incoming) {
@@ -179,7 +184,8 @@ async fn take_in(
     if let Some(reference) = &message.reference {
         known.by_reference.entry(reference.clone()).or_insert(chat.id);
     }
-    state(unit, &chat, begins, &contact, &message, incoming)
+    let heard = credits::heard(&chat, &message, incoming.automatic.is_some() || is_quiet(account, incoming));
+    state(unit, &chat, begins, &contact, &message, incoming, heard)
 }
 
 /// States that a message came in: the message, what the inbox shows of its chat, and what it means for the contact.
@@ -190,6 +196,7 @@ fn state(
     contact: &Contact,
     message: &Message,
     incoming: &Incoming,
+    heard: Heard,
 ) -> Result<()> {
     let at = message.timestamp;
     let is_response = incoming.automatic.is_none();
@@ -221,12 +228,20 @@ fn state(
     fact = fact.touch(touch);
     fact = match begins {
         true => {
-            let begun = Chat { last_message: Some(preview(message)), unread_count: 1, ..chat.clone() };
+            let begun = Chat {
+                last_message: Some(preview(message)),
+                unread_count: 1,
+                waiting_since: heard.waiting_since,
+                ..chat.clone()
+            };
             fact.insert(&begun)
         }
-        false => fact.touch(newest(chat, message).add("unread_count", 1)),
+        false => fact.touch(heard.touch(chat, newest(chat, message).add("unread_count", 1))),
     };
-    fact.insert(message);
+    fact = fact.insert(message);
+    if let Some(credit) = &heard.credit {
+        fact.insert(credit);
+    }
     Ok(())
 }
 
@@ -297,6 +312,9 @@ fn new_chat(unit: &mut Unit, account: &Account, known: &Known, incoming: &Incomi
         assigned_to: None,
         state: ChatState::Open,
         snoozed_until: None,
+        waiting_since: None,
+        sent_at: None,
+        sent_by: None,
         labels: Vec::new(),
         created_at: unit.now(),
         version: 1,
@@ -335,6 +353,7 @@ fn new_message(
         metadata: incoming.metadata.clone(),
         provider_id: Some(incoming.provider_id.clone()),
         reference: incoming.reference.clone(),
+        sent_by: None,
         created_at: unit.now(),
     })
 }

@@ -3,6 +3,7 @@
 
 mod chats;
 mod clean;
+mod credits;
 mod delivery;
 mod ingest;
 mod messages;

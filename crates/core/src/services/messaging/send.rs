@@ -139,6 +139,7 @@ pub(crate) async fn send(unit: &mut Unit, input: SendMessage) -> Result<Message>
         metadata,
         provider_id: None,
         reference: Some(reference),
+        sent_by: unit.scope().user_id(),
         created_at: now,
     };
     let mut fact = delivery::fact(unit, EventKind::MessageQueued, &message)?;
@@ -371,6 +372,9 @@ fn begin(unit: &mut Unit, account: &Account, contact: &Contact, draft: &Draft, r
         assigned_to: unit.scope().user_id(),
         state: ChatState::Open,
         snoozed_until: None,
+        waiting_since: None,
+        sent_at: None,
+        sent_by: None,
         labels: Vec::new(),
         created_at: unit.now(),
         version: 1,

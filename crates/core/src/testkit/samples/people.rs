@@ -9,6 +9,7 @@ use crate::{
         contact::Contact,
         currency::Currency,
         custom_field::{CustomField, CustomKind, Noun},
+        message::{CreditKind, Message, MessageCredit},
         note::Note,
         notification::Preferences,
         organization::{Credential, Invitation, InvitationStatus, Membership, Organization, SignInSession, User},
@@ -108,6 +109,18 @@ impl Samples {
             user_id,
             last_at: self.hour(99),
             version: 1,
+        }
+    }
+
+    /// Somebody's credit for a message, after a wait.
+    pub fn credit(&mut self, message: &Message, user_id: UserId) -> MessageCredit {
+        MessageCredit {
+            organization_id: self.organization_id,
+            at: message.timestamp,
+            message_id: message.id,
+            user_id,
+            kind: CreditKind::Sent,
+            waited_us: i64::try_from(self.number()).ok(),
         }
     }
 

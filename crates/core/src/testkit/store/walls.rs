@@ -59,6 +59,7 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
     let deal = samples.deal(&stage, Some(&contact));
     let account = samples.account();
     let chat = samples.chat(&account, Some(&contact));
+    let message = samples.message(&chat);
     let rule = samples.rule();
     let team = samples.team();
     let (place, turn) = (samples.team_member(&team, ground.user.id), samples.turn(&team, ground.user.id));
@@ -94,7 +95,8 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
         sample(&samples.cursor(&account)),
         sample(&samples.skipped(&account)),
         sample(&account),
-        sample(&samples.message(&chat)),
+        sample(&samples.credit(&message, ground.user.id)),
+        sample(&message),
         sample(&chat),
         sample(&samples.media()),
         sample(&samples.run(&rule, &event, Some(contact.id))),

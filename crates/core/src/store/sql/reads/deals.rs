@@ -1,24 +1,20 @@
-//! Deals, and what they are worth. Lists are in `listing`.
+//! Deals. Lists are in `listing`, what deals are worth in `analytics`.
 
 use async_trait::async_trait;
 
 use super::{
     in_stages::deleted_in_stages,
-    list::Conditions,
     pipelines::first_cards,
-    select::{cell, portions_of_parts, select_by},
+    select::{portions_of_parts, select_by},
 };
 use crate::{
     domain::deal::Deal,
     error::Result,
     id::*,
     page::{Page, PageRequest},
-    ports::store::{DealReads, DealSum, Filter, Row, SortBy, ValueFilter},
-    store::sql::{SqlStore, statement::Statement},
+    ports::store::{DealReads, Filter, SortBy},
+    store::sql::SqlStore,
 };
-
-/// Amounts are summed up in two parts, above and below this: neither sum leaves 64 bits, however many deals there are.
-const PART: i64 = 1_000_000_000;
 
 #[async_trait]
 impl DealReads for SqlStore {
@@ -65,55 +61,4 @@ impl DealReads for SqlStore {
         found.sort_by_key(|it| std::cmp::Reverse((it.stage_entered_at, it.id)));
         Ok(found)
     }
-
-    async fn deal_sums(
-        &self,
-        organization: OrganizationId,
-        pipeline: PipelineId,
-        filter: &ValueFilter,
-    ) -> Result<Vec<DealSum>> {
-        let rows = self.rows(Some(organization), sums(organization, pipeline, filter)).await?;
-        rows.into_iter().map(deal_sum).collect()
-    }
-}
-
-/// What the deals of a pipeline are worth, by stage, currency and probability: a range of an index that has all of it.
-pub(super) fn sums(organization: OrganizationId, pipeline: PipelineId, filter: &ValueFilter) -> Statement {
-    let summed = format!(
-        "SELECT t.stage_id, t.value_currency, t.probability, COUNT(*), CAST(SUM(t.value_amount / {PART}) AS bigint), \
-         CAST(SUM(t.value_amount % {PART}) AS bigint) FROM"
-    );
-    let grouped = " GROUP BY t.stage_id, t.value_currency, t.probability";
-    // One user's deals are picked first: SQLite would rather walk all deals in the order of the groups.
-    let picked = filter.assigned_to.is_some();
-    let mut statement = Statement::new(if picked {
-        "WITH picked AS MATERIALIZED (SELECT t.stage_id, t.value_currency, t.probability, t.value_amount FROM deals t"
-            .to_owned()
-    } else {
-        format!("{summed} deals t")
-    });
-    statement.push(" WHERE t.organization_id = ");
-    statement.bind(&organization).push(" AND t.deleted_at IS NULL");
-    // One user's deals are few beside those of a pipeline.
-    let mut conditions = Conditions::new();
-    conditions.equal("assigned_to", filter.assigned_to.as_ref());
-    conditions.equal("pipeline_id", Some(&pipeline));
-    conditions.push(&mut statement);
-    if let Some(source) = &filter.source {
-        statement.push(" AND EXISTS (SELECT 1 FROM contacts c WHERE c.organization_id = ").bind(&organization);
-        statement.push(" AND c.id = t.contact_id AND c.source = ").bind(source).push(")");
-    }
-    if picked {
-        statement.push(") ").push(&summed.replace("t.", "p.")).push(" picked p");
-    }
-    statement.push(&if picked { grouped.replace("t.", "p.") } else { grouped.to_owned() });
-    statement
-}
-
-fn deal_sum(row: Row) -> Result<DealSum> {
-    let row = &mut row.into_iter();
-    let (stage_id, currency, probability, count) = (cell(row)?, cell(row)?, cell(row)?, cell(row)?);
-    let (above, below): (Option<i64>, Option<i64>) = (cell(row)?, cell(row)?);
-    let amount = i128::from(above.unwrap_or_default()) * i128::from(PART) + i128::from(below.unwrap_or_default());
-    Ok(DealSum { stage_id, currency, probability, count, amount })
 }

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod activities;
+mod analytics;
 mod automation;
 mod companies;
 mod contacts;

@@ -1,7 +1,6 @@
-//! Pipelines, stages, history, the board and conversion.
+//! Pipelines, stages, history and the board. Conversion is in `analytics`.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 
 use super::{
     list::{Order, by_time},
@@ -16,7 +15,7 @@ use crate::{
     error::Result,
     id::*,
     page::{ListKey, Page, PageRequest},
-    ports::store::{BoardColumn, PipelineReads, Record, StageConversion, Value},
+    ports::store::{BoardColumn, PipelineReads, Record, Value},
     store::sql::{SqlStore, statement::Statement},
 };
 
@@ -90,18 +89,6 @@ impl PipelineReads for SqlStore {
         }
         Ok(board)
     }
-
-    async fn conversion(
-        &self,
-        organization: OrganizationId,
-        pipeline: PipelineId,
-        subject: SubjectKind,
-        from: DateTime<Utc>,
-        to: DateTime<Utc>,
-    ) -> Result<Vec<StageConversion>> {
-        let rows = self.rows(Some(organization), conversion(organization, pipeline, subject, from, to)).await?;
-        rows.into_iter().map(stage_conversion).collect()
-    }
 }
 
 /// Each pipeline with each of its stages.
@@ -116,7 +103,7 @@ fn with_stages(organization: OrganizationId) -> Statement {
 }
 
 /// The column of the history that says who moved.
-const fn mover(subject: SubjectKind) -> &'static str {
+pub(super) const fn mover(subject: SubjectKind) -> &'static str {
     if matches!(subject, SubjectKind::Deal) { "deal_id" } else { "contact_id" }
 }
 
@@ -141,53 +128,4 @@ pub(super) fn first_cards<T: Record>(organization: OrganizationId, stages: &[Sta
         part.push(" AND t.deleted_at IS NULL ORDER BY t.stage_entered_at DESC, t.id DESC LIMIT ");
         part.bind(&i64::from(cards));
     })
-}
-
-/// One row for each stage: id, entered, moved on, lost, and the two middle times in microseconds (the same one twice
-/// for an odd number). The median is their mean, as SQL's `percentile_cont` has it, which SQLite lacks.
-pub(super) fn conversion(
-    organization: OrganizationId,
-    pipeline: PipelineId,
-    subject: SubjectKind,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
-) -> Statement {
-    let mut statement = Statement::new(
-        "WITH entries AS (SELECT h.to_stage_id AS stage_id, h.left_at - h.moved_at AS spent, n.kind AS next_kind, \
-         n.pipeline_id AS next_pipeline, n.order_index AS next_index FROM stages p \
-         JOIN stage_history h ON h.organization_id = p.organization_id AND h.to_stage_id = p.id \
-         LEFT JOIN stages n ON n.organization_id = h.organization_id AND n.id = h.left_to \
-         WHERE p.organization_id = ",
-    );
-    statement.bind(&organization).push(" AND p.pipeline_id = ").bind(&pipeline);
-    statement.push(" AND h.organization_id = ").bind(&organization);
-    statement.push(" AND h.").push(mover(subject)).push(" IS NOT NULL");
-    statement.push(" AND h.moved_at >= ").bind(&from).push(" AND h.moved_at < ").bind(&to);
-    // Nulls are put last by hand: the databases disagree on where they sort.
-    statement.push(
-        "), ranked AS (SELECT e.*, COUNT(e.spent) OVER (PARTITION BY e.stage_id) AS departed, \
-         ROW_NUMBER() OVER (PARTITION BY e.stage_id ORDER BY CASE WHEN e.spent IS NULL THEN 1 ELSE 0 END, e.spent) \
-         AS place FROM entries e) \
-         SELECT s.id, COUNT(r.stage_id), \
-         COUNT(CASE WHEN r.next_pipeline = s.pipeline_id AND (r.next_kind = 'won' \
-         OR r.next_kind <> 'lost' AND r.next_index > s.order_index) THEN 1 END), \
-         COUNT(CASE WHEN r.next_kind = 'lost' THEN 1 END), \
-         MIN(CASE WHEN r.place = (r.departed + 1) / 2 THEN r.spent END), \
-         MIN(CASE WHEN r.place = (r.departed + 2) / 2 THEN r.spent END) \
-         FROM stages s LEFT JOIN ranked r ON r.stage_id = s.id WHERE s.organization_id = ",
-    );
-    statement.bind(&organization).push(" AND s.pipeline_id = ").bind(&pipeline);
-    statement.push(" GROUP BY s.id, s.order_index ORDER BY s.order_index, s.id");
-    statement
-}
-
-fn stage_conversion(row: crate::ports::store::Row) -> Result<StageConversion> {
-    let row = &mut row.into_iter();
-    let (stage_id, entered, moved_on, lost) = (cell(row)?, cell(row)?, cell(row)?, cell(row)?);
-    let middle: (Option<i64>, Option<i64>) = (cell(row)?, cell(row)?);
-    let median_seconds = match middle {
-        (Some(lower), Some(upper)) => Some((lower as f64 + upper as f64) / 2e6),
-        _ => None,
-    };
-    Ok(StageConversion { stage_id, entered, moved_on, lost, median_seconds })
 }

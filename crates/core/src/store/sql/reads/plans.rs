@@ -7,7 +7,7 @@ use dealwright_peers::{Postgres, psql};
 use uuid::Uuid;
 
 use super::{
-    activities, automation, contacts, deals, fields, identity, in_stages, jobs,
+    activities, analytics, automation, contacts, fields, identity, in_stages, jobs,
     list::Order,
     listing::{Listed, Listing},
     messages, people, pipelines,
@@ -19,19 +19,19 @@ use crate::{
         contact::{Contact, IdentityKind},
         custom_field::{CustomKind, Noun},
         deal::Deal,
-        event::{Subject, SubjectKind},
+        event::Subject,
         job::JobState,
         note::Note,
         organization::InvitationStatus,
-        pipeline::StageKind,
+        pipeline::{MoverKind, StageKind},
         run::RunOutcome,
         task::Task,
     },
     id::*,
     page::{ListKey, PageRequest, Position, SortValue},
     ports::store::{
-        Bounds, ChatFilter, Column, FieldKind, Filter, Is, Place, RunFilter, SortBy, TaskFilter, TaskSort, Value,
-        ValueFilter, field_named,
+        Bounds, ChatFilter, Column, ConversionFilter, FieldKind, Filter, GroupBy, Is, Period, Place, RunFilter, SortBy,
+        TaskFilter, TaskSort, Value, ValueFilter, WorkFilter, field_named,
     },
     store::sql::{Db, SqlStore, StoreOptions, migrate, statement::Statement},
 };
@@ -78,8 +78,8 @@ INSERT INTO stage_history SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 1
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO deals SELECT pg_temp.n(i), pg_temp.n(o), 'D', md5(i::text), pg_temp.n(1 + i % 5000), CASE WHEN i % 3 = 0 THEN pg_temp.n(1 + i % 50) END,
     pg_temp.n(1 + i % 2), pg_temp.n(1 + i % 10), pg_temp.n(i), i, i * 10000, CASE WHEN i % 3 = 0 THEN 'USD' ELSE 'EUR' END,
-    CASE WHEN i % 7 = 0 THEN 0.5 END, NULL, pg_temp.n(1 + i % 50), NULL, NULL, CASE WHEN i % 20 = 0 THEN 'lost' ELSE 'open' END, NULL,
-    '{}', '{}', i, i, CASE WHEN i % 20 = 3 THEN i END, 1 FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+    CASE WHEN i % 7 = 0 THEN 0.5 END, NULL, pg_temp.n(1 + i % 50), NULL, NULL, CASE WHEN i % 20 = 0 THEN 'lost' WHEN i % 20 = 1 THEN 'won' ELSE 'open' END,
+    CASE WHEN i % 20 < 2 THEN i END, '{}', '{}', i, i, CASE WHEN i % 20 = 3 THEN i END, 1 FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO notes SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 1000), NULL, 'N', NULL, i, i, 1
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO tasks SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 1000), NULL, 'T', i, NULL, pg_temp.n(1 + i % 50), i % 10 <> 0,
@@ -91,10 +91,12 @@ INSERT INTO accounts SELECT pg_temp.n(i), pg_temp.n(o), 'email', 'A', 'h' || i, 
     NULL, 'own', NULL, i, i, NULL, 1 FROM generate_series(1, 2) o, generate_series(1, 2000) i;
 INSERT INTO chats SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), 'email', 'k' || i, NULL, pg_temp.n(1 + i % 5000), NULL,
     i, CASE WHEN i % 50 = 0 THEN 1 ELSE 0 END, pg_temp.n(1 + i % 5), CASE WHEN i % 10 = 0 THEN 'open' ELSE 'closed' END, NULL,
-    '[]', i, 1 FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+    NULL, NULL, NULL, '[]', i, 1 FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO messages SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), pg_temp.n(1 + i % 200), 'email',
     CASE WHEN i % 2 = 0 THEN 'incoming' ELSE 'outgoing' END, '{}', NULL, NULL, i, i % 30 <> 0, 'sent', NULL, NULL, '{}',
-    'p' || i, 'r' || i, i FROM generate_series(1, 2) o, generate_series(1, 40000) i;
+    'p' || i, 'r' || i, NULL, i FROM generate_series(1, 2) o, generate_series(1, 40000) i;
+INSERT INTO message_credits SELECT pg_temp.n(o), i, pg_temp.n(i), pg_temp.n(1 + i % 50), CASE WHEN i % 2 = 0 THEN 'sent' ELSE 'reply' END,
+    CASE WHEN i % 4 = 0 THEN i END FROM generate_series(1, 2) o, generate_series(1, 40000) i;
 INSERT INTO rules SELECT pg_temp.n(i), pg_temp.n(o), 's' || i, 'R', true, 'declarative', i, '{}', '{}', '{}',
     CASE WHEN i % 500 = 0 THEN 1 ELSE 0 END, NULL, NULL, i, i, 1 FROM generate_series(1, 2) o, generate_series(1, 2000) i;
 INSERT INTO runs SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), 1, pg_temp.n(i), 'stage.changed',
@@ -534,16 +536,10 @@ async fn boards_conversion_and_lookups_by_many_keys_use_their_indexes() {
     let texts = |prefix: &str| (1..=100).map(|n| format!("{prefix}{n}")).collect::<Vec<_>>();
     let identities: Vec<_> =
         texts("").into_iter().map(|it| (IdentityKind::Email, format!("{it}@example.org"))).collect();
-    let conversion = |subject| pipelines::conversion(n(1), n(1), subject, at(100), at(300));
-    let of_user = ValueFilter { assigned_to: Some(n(3)), source: None };
     for (what, statement, indexes) in [
         ("counts", pipelines::counts(n(1), n(1)), &["contacts_stage"][..]),
         ("cards", pipelines::first_cards::<Contact>(n(1), &[n(3), n(4)], 20), &["contacts_stage_entered"]),
         ("deal cards", pipelines::first_cards::<Deal>(n(1), &[n(3), n(4)], 20), &["deals_stage_entered"]),
-        ("conversion", conversion(SubjectKind::Contact), &["stage_history_stage"]),
-        ("conversion of deals", conversion(SubjectKind::Deal), &["stage_history_deal_stage"]),
-        ("value", deals::sums(n(1), n(1), &ValueFilter::default()), &["deals_value"]),
-        ("value of user", deals::sums(n(1), n(1), &of_user), &["deals_assigned"]),
         (
             "external ids",
             fields::external_ids(n(1), Noun::Contact, &[("erp".into(), "7".into()), ("erp".into(), "8".into())]),
@@ -557,18 +553,91 @@ async fn boards_conversion_and_lookups_by_many_keys_use_their_indexes() {
         ("preceding", messages::preceding(n(1), n(3), n(4), at(1)), &["messages_going"]),
         ("sent since", messages::sent_since(n(1), &[n(3), n(4)], at(39_000)), &["messages_sent"]),
     ] {
-        for store in &stores {
-            let plan = explain(store, &statement).await;
-            let via = indexes.iter().any(|index| plan.contains(index));
-            let whole = ["contacts", "deals", "stage_history", "messages", "contact_identities", "t", "h", "m", "i"];
-            let scans = plan.lines().any(|line| {
-                let scanned = line
-                    .trim()
-                    .strip_prefix("SCAN ")
-                    .or(line.trim_start_matches(['-', '>', ' ']).strip_prefix("Seq Scan on "));
-                scanned.is_some_and(|rest| whole.contains(&rest.split(' ').next().unwrap_or_default()))
-            });
-            assert!(via && !scans, "{what} on {:?}:\n{plan}", store.db());
+        assert_no_scan(&stores, what, &statement, indexes).await;
+    }
+}
+
+/// Goes by one of the indexes, and looks at no table as a whole.
+async fn assert_no_scan(stores: &[SqlStore], what: &str, statement: &Statement, indexes: &[&str]) {
+    for store in stores {
+        let plan = explain(store, statement).await;
+        let via = indexes.iter().any(|index| plan.contains(index));
+        let whole = [
+            "contacts",
+            "deals",
+            "stage_history",
+            "messages",
+            "message_credits",
+            "contact_identities",
+            "t",
+            "h",
+            "m",
+            "i",
+            "c",
+            "d",
+            "o",
+        ];
+        let scans = plan.lines().any(|line| {
+            let scanned = line
+                .trim()
+                .strip_prefix("SCAN ")
+                .or(line.trim_start_matches(['-', '>', ' ']).strip_prefix("Seq Scan on "));
+            scanned.is_some_and(|rest| whole.contains(&rest.split(' ').next().unwrap_or_default()))
+        });
+        assert!(via && !scans, "{what} on {:?}:\n{}\n{plan}", store.db(), statement.text);
+    }
+}
+
+#[tokio::test]
+async fn analytics_walk_ranges_of_indexes() {
+    let stores = stores().await;
+    let spans = || GroupBy::Spans((0..10).map(|it| Period { from: at(it * 20), to: at(it * 20 + 20) }).collect());
+    let period = Period { from: at(100), to: at(300) };
+    for (subject, index) in [(MoverKind::Contact, "stage_history_stage"), (MoverKind::Deal, "stage_history_deal_stage")]
+    {
+        for group_by in [None, Some(GroupBy::Owner), Some(GroupBy::Source), Some(spans())] {
+            let all = ConversionFilter {
+                pipeline: n(1),
+                subject,
+                period,
+                assigned_to: None,
+                team_id: None,
+                source: None,
+                group_by,
+            };
+            assert_no_scan(&stores, "conversion", &analytics::conversion(n(1), &all), &[index]).await;
+            // Of some alone, either those are walked or the period is.
+            let few = ["stage_history_contact", "stage_history_deal", index];
+            for some in [
+                ConversionFilter { assigned_to: Some(n(3)), ..all.clone() },
+                ConversionFilter { team_id: Some(n(3)), ..all.clone() },
+                ConversionFilter { source: Some("rare".into()), ..all },
+            ] {
+                assert_no_scan(&stores, "conversion of some", &analytics::conversion(n(1), &some), &few).await;
+            }
         }
+    }
+    for group_by in [None, Some(GroupBy::Owner), Some(GroupBy::Source), Some(GroupBy::Month)] {
+        let all = ValueFilter { group_by, ..ValueFilter::default() };
+        let value = |filter| analytics::sums(n(1), n(1), &filter);
+        let day = "2026-11-22".parse().ok();
+        for (what, filter, index) in [
+            ("value", all.clone(), "deals_value"),
+            ("value of a period", ValueFilter { from: day, to: day, ..all.clone() }, "deals_value"),
+            ("value of source", ValueFilter { source: Some("rare".into()), ..all.clone() }, "deals_value"),
+            ("value of team", ValueFilter { team_id: Some(n(3)), ..all.clone() }, "deals_team"),
+            ("value of user", ValueFilter { assigned_to: Some(n(3)), ..all }, "deals_assigned"),
+        ] {
+            assert_no_scan(&stores, what, &value(filter), &[index]).await;
+        }
+    }
+    let work = WorkFilter { period, user_id: None, team_id: None };
+    for filter in
+        [WorkFilter { user_id: Some(n(3)), ..work.clone() }, WorkFilter { team_id: Some(n(3)), ..work.clone() }, work]
+    {
+        let credits = ["SEARCH t USING PRIMARY KEY", "message_credits_pkey"];
+        assert_no_scan(&stores, "messages", &analytics::messages(n(1), &filter), &credits).await;
+        assert_no_scan(&stores, "waits", &analytics::waits(n(1), &filter), &credits).await;
+        assert_no_scan(&stores, "won", &analytics::won(n(1), &filter), &["deals_closed"]).await;
     }
 }
