@@ -16,7 +16,7 @@ mod shared;
 mod socketio;
 
 pub use install::install;
-pub use machine::{TEST_MAIL, TEST_POSTGRES, TEST_S3, cache_dir};
+pub use machine::{TEST_MAIL, TEST_POSTGRES, TEST_S3, cache_dir, variable};
 pub use mail::{Mail, MailPorts};
 pub use ports::{Port, free as free_port};
 pub use postgres::{Postgres, Urls, psql};

@@ -38,6 +38,9 @@ pub enum Place {
     Step(u64),
     /// At the step that would take more than so many bytes in this direction.
     Bytes(Direction, u64),
+    /// At the answer to the n-th step to the server that holds these bytes, from 1: what was asked for happens, and nobody
+    /// is told.
+    Answer(&'static [u8], u64),
 }
 
 /// Which way a step goes.
@@ -60,6 +63,8 @@ pub struct Counts {
     pub to_server: u64,
     /// Bytes to the client.
     pub to_client: u64,
+    /// Steps to the server that held what [`Place::Answer`] asks for.
+    pub matches: u64,
     /// Whether the fault has struck.
     pub struck: bool,
 }
@@ -172,20 +177,26 @@ impl Drop for Proxy {
 }
 
 impl State {
-    /// The fault that strikes the step of `size` bytes that has just been counted, if one does.
-    fn struck_by(&mut self, direction: Direction, size: u64) -> Option<Fault> {
+    /// Counts a step; answers the fault that strikes it, if one does.
+    fn struck_by(&mut self, direction: Direction, chunk: &[u8]) -> Option<Fault> {
         self.counts.steps += 1;
         let bytes = match direction {
             Direction::ToServer => &mut self.counts.to_server,
             Direction::ToClient => &mut self.counts.to_client,
         };
-        *bytes += size;
+        *bytes += chunk.len() as u64;
         let bytes = *bytes;
         let (place, fault) = self.armed?;
         let strikes = match place {
             Place::Now => false,
             Place::Step(step) => self.counts.steps == step,
             Place::Bytes(way, limit) => way == direction && bytes > limit,
+            Place::Answer(wanted, nth) if direction == Direction::ToServer => {
+                let is_match = chunk.windows(wanted.len().max(1)).any(|it| it == wanted);
+                self.counts.matches += u64::from(is_match && self.counts.matches < nth);
+                false
+            }
+            Place::Answer(_, nth) => self.counts.matches == nth,
         };
         if strikes {
             self.strike(fault);
@@ -266,7 +277,7 @@ impl Line {
             if chunk.is_empty() {
                 return Ok(to.shutdown(Shutdown::Write)?);
             }
-            let fault = self.state().struck_by(direction, size as u64);
+            let fault = self.state().struck_by(direction, chunk);
             match fault {
                 Some(Fault::Cut | Fault::Refuse) => return Ok(pair.close()),
                 Some(Fault::Truncate) => {

@@ -51,7 +51,7 @@ fn a_sound_line_counts() {
     let proxy = Proxy::to(echo()).unwrap();
     let mut stream = connect(&proxy);
     assert_eq!((say(&mut stream, b"ping"), say(&mut stream, b"pong")), (b"ping".to_vec(), b"pong".to_vec()));
-    let all = Counts { connections: 1, steps: 4, to_server: 8, to_client: 8, struck: false };
+    let all = Counts { connections: 1, steps: 4, to_server: 8, to_client: 8, matches: 0, struck: false };
     assert_eq!(proxy.counts(), all);
     proxy.count();
     assert_eq!(proxy.counts(), Counts::default());
@@ -80,6 +80,17 @@ fn a_step_is_truncated() {
     assert_eq!(say(&mut stream, b"ping"), b"ping");
     assert!(say(&mut stream, b"pong").len() <= 2);
     assert!(proxy.lift().struck);
+}
+
+#[test]
+fn an_answer_is_lost() {
+    let proxy = Proxy::to(echo()).unwrap();
+    proxy.arm(Place::Answer(b"on", 2), Fault::Cut);
+    let mut stream = connect(&proxy);
+    let heard = [b"pong", b"ping", b"song"].map(|word| say(&mut stream, word));
+    assert_eq!(heard, [b"pong".to_vec(), b"ping".to_vec(), Vec::new()]);
+    let counts = proxy.lift();
+    assert_eq!((counts.to_server, counts.matches, counts.struck), (12, 2, true));
 }
 
 #[test]
