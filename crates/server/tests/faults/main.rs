@@ -4,5 +4,6 @@
 //! Where there are many steps a part of them is tried; `DEALWRIGHT_FAULTS=all` tries each.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod mail;
 mod postgres;
 mod steps;
