@@ -165,10 +165,16 @@ fn claimed<'s>(statement: &'s mut Statement, claim: &Claim) -> &'s mut Statement
 }
 
 /// Undoes what a clock that was set back would otherwise hold up until it has caught up: leases of the dead end as if they
-/// had been taken now (the living renew theirs in time), and what is never put off for long is due now.
+/// had been taken now (the living renew theirs in time), a job that was in hand is still due then, and what is never put
+/// off for long is due now. Timers and schedules wait for their time as people's clocks show it.
 fn catch_up(db: Db, lanes: &[Lane], now: DateTime<Utc>, lease: Duration, script: &mut Script) {
     let mut shorten = Statement::new("UPDATE work SET lease_until = ");
-    shorten.bind(&(now + lease)).push(" WHERE (lane, id) IN (SELECT lane, id FROM work WHERE lease_until > ");
+    shorten.bind(&(now + lease)).push(", due_at = CASE WHEN lane = ").bind(&Lane::Job).push(" THEN ");
+    shorten
+        .push(db.least())
+        .push("(due_at, ")
+        .bind(&now)
+        .push(") ELSE due_at END WHERE (lane, id) IN (SELECT lane, id FROM work WHERE lease_until > ");
     shorten.bind(&(now + lease * IMPOSSIBLE));
     shorten.push(&format!(" ORDER BY lease_until LIMIT {FREED}{})", db.skip_locked()));
     script.push(shorten, Check::Any);

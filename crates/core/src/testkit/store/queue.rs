@@ -136,7 +136,6 @@ pub(super) async fn a_clock_set_back_holds_nothing_up(store: Arc<dyn Store>) -> 
     queue.ensure_nothing_is_due(13_600).await?;
     let [alive, dead] = taken.as_slice() else { return Err(Failure::new("two items are due")) };
     ensure!(queue.store.renew(alive, at(13_605) + LEASE).await?, "the lease is lost though its owner lives");
-    queue.plant(Lane::Job, &[(2, 13_600)]).await?;
     queue.ensure_nothing_is_due(13_614).await?;
     ensure_eq!(queue.one(B, 13_616).await?.id, dead.id);
     // What never waits for long is due at once, what waits for its time still waits.
