@@ -4,6 +4,7 @@
 //! Where there are many steps a part of them is tried; `DEALWRIGHT_FAULTS=all` tries each.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod disk;
 mod mail;
 mod postgres;
 mod steps;
