@@ -279,10 +279,14 @@ impl Line {
             }
             let fault = self.state().struck_by(direction, chunk);
             match fault {
-                Some(Fault::Cut | Fault::Refuse) => return Ok(pair.close()),
+                Some(Fault::Cut | Fault::Refuse) => {
+                    pair.close();
+                    return Ok(());
+                }
                 Some(Fault::Truncate) => {
                     to.write_all(chunk.get(..size / 2).unwrap_or_default())?;
-                    return Ok(pair.close());
+                    pair.close();
+                    return Ok(());
                 }
                 Some(Fault::Silence | Fault::Delay(_)) | None => self.wait(),
             }

@@ -109,10 +109,8 @@ async fn what_was_in_hand_when_the_clock_was_set_back_comes_up_again(world: Worl
     let rule = world.rule(waiting()).await;
     // Planting the timers of those who are there is a job; its claim is taken and its owner dies.
     let (now, lease) = (world.env.now(), Duration::seconds(15));
-    let lanes = [dealwright::domain::job::Lane::Job, dealwright::domain::job::Lane::Dispatch];
-    let somebody = dealwright::id::Id::uuid(world.env.id::<dealwright::id::JobId>().unwrap());
-    let held =
-        dealwright::ports::store::WorkQueue::claim(&*world.store, &lanes, somebody, now, lease, 99).await.unwrap();
+    let somebody = world.env.id::<JobId>().unwrap().uuid();
+    let held = world.store.claim(&[Lane::Job, Lane::Dispatch], somebody, now, lease, 99).await.unwrap();
     assert!(held.len() >= 2, "{held:?}");
     world.jump(-Duration::days(1)).await;
     world.later(16);
