@@ -10,15 +10,17 @@ mod ports;
 mod postgres;
 mod process;
 pub mod product;
+mod proxy;
 mod s3;
 mod shared;
 mod socketio;
 
 pub use install::install;
-pub use machine::{TEST_MAIL, TEST_POSTGRES, TEST_S3, cache_dir};
+pub use machine::{TEST_MAIL, TEST_POSTGRES, TEST_S3, cache_dir, variable};
 pub use mail::{Mail, MailPorts};
 pub use ports::{Port, free as free_port};
 pub use postgres::{Postgres, Urls, psql};
+pub use proxy::{Counts, Direction, Fault, Place, Proxy};
 pub use s3::S3;
 pub use shared::{shared_mail, shared_postgres, shared_s3};
 pub use socketio::{Heard, SocketIoClient, Transport};

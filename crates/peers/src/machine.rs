@@ -20,7 +20,7 @@ pub const TEST_S3: &str = "DEALWRIGHT_TEST_S3";
 
 /// The environment variable `name`; an empty one counts as absent.
 #[expect(clippy::disallowed_methods, reason = "the one place of the test tools that reads the environment")]
-pub(crate) fn variable(name: &str) -> Option<String> {
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

@@ -8,8 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use reqwest::Method;
-pub use reqwest::StatusCode;
+pub use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 /// A running `dealwright-server`; dropping it kills it, without a chance to tidy up.
@@ -27,6 +26,22 @@ impl Server {
     /// # Errors
     /// When it does not start, ends at once, or takes no connection within a minute.
     pub fn start(
+        program: Command,
+        listen: SocketAddr,
+        database: &str,
+        data: &Path,
+        arguments: &[&str],
+    ) -> Result<Self> {
+        let mut server = Self::launch(program, listen, database, data, arguments)?;
+        server.await_ready()?;
+        Ok(server)
+    }
+
+    /// The same without waiting for anything: it may be killed before it is ready.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn launch(
         mut program: Command,
         listen: SocketAddr,
         database: &str,
@@ -38,12 +53,14 @@ impl Server {
             .arg(data)
             .args(arguments);
         let child = program.stdin(Stdio::null()).stdout(Stdio::null()).spawn().context("start the server")?;
-        let mut server = Self { child, url: format!("http://{listen}") };
-        server.await_ready()?;
-        Ok(server)
+        Ok(Self { child, url: format!("http://{listen}") })
     }
 
-    fn await_ready(&mut self) -> Result<()> {
+    /// Waits until it takes connections.
+    ///
+    /// # Errors
+    /// When it ends first, or takes none within a minute.
+    pub fn await_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             if let Some(status) = self.child.try_wait()? {
@@ -81,7 +98,7 @@ impl Drop for Server {
 }
 
 /// A client of the server's HTTP interface.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Api {
     http: reqwest::blocking::Client,
     url: String,
@@ -131,6 +148,16 @@ impl Api {
     /// When the answer is not 200 with JSON.
     pub fn patch(&self, path: &str, body: Value) -> Result<Value> {
         self.call(Method::PATCH, path, Some(body), StatusCode::OK)
+    }
+
+    /// Asks once with an idempotency key, and tells whatever is answered: to ask again with the same key is safe.
+    ///
+    /// # Errors
+    /// When there is no answer, or none of JSON.
+    pub fn try_once(&self, method: Method, path: &str, body: &Value, key: &str) -> Result<(StatusCode, Value)> {
+        let request = self.http.request(method, format!("{}{path}", self.url)).header("Idempotency-Key", key);
+        let answer = request.bearer_auth(self.token()?).json(body).send()?;
+        Ok((answer.status(), answer.json()?))
     }
 
     fn call(&self, method: Method, path: &str, body: Option<Value>, expected: StatusCode) -> Result<Value> {

@@ -114,7 +114,14 @@ pub(super) async fn send_message(engine: &Arc<Engine>, claim: &Claim, job: &Job)
     };
     let at = engine.env.now();
     prepared.outgoing.written_at = at;
-    match work.begin(at).await? {
+    let begun = match work.begin(at).await {
+        // Perhaps it is marked as being sent, and only the answer was lost. It was not handed over: that is known.
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            return work.not_sent(&message, SendError::Temporary { error, retry_after: None }).await;
+        }
+        begun => begun?,
+    };
+    match begun {
         Begun::Go => {}
         Begun::Interrupted => return work.over(MessageStatus::Sending).await,
         Begun::Later(at) => {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod actions;
+mod clocks;
 mod custom_fields;
 mod deals;
 mod explaining;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         ("timers", timers::CASES),
         ("timers_of_others", timers_of_others::CASES),
         ("schedules", schedules::CASES),
+        ("clocks", clocks::CASES),
         ("explaining", explaining::CASES),
         ("jobs", jobs::CASES),
     ];

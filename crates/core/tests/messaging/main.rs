@@ -4,6 +4,7 @@
 
 mod accounts;
 mod chats;
+mod clocks;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod ingest;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         ("odd_mail", odd_mail::CASES),
         ("media", media::CASES),
         ("chats", chats::CASES),
+        ("clocks", clocks::CASES),
         ("messages", messages::CASES),
         ("read_state", read_state::CASES),
         ("visibility", visibility::CASES),

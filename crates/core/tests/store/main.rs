@@ -64,6 +64,7 @@ fn main() {
         doctor_finds_what_opens_the_wall,
         an_application_role_that_cannot_be_bound_is_refused,
         a_connection_that_breaks_is_replaced,
+        a_server_that_falls_silent_is_given_up,
         opposite_orders_of_rows_do_not_deadlock_for_good,
         the_claims_of_other_replicas_stay_theirs,
     ))

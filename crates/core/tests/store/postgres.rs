@@ -1,5 +1,6 @@
 //! What is PostgreSQL's own: the second wall, roles, connections.
 
+use chrono::Duration;
 use dealwright::{
     domain::{event::EventKind, job::Lane, pipeline::StageKind},
     id::Id,
@@ -7,7 +8,7 @@ use dealwright::{
     store::sql::{Finding, Level, SqlStore, StoreOptions, migrate},
     testkit::samples::{Samples, contact_rows},
 };
-use dealwright_peers::{Postgres, shared_postgres};
+use dealwright_peers::{Fault, Place, Postgres, Proxy, shared_postgres};
 
 use crate::places::{connect, database, superuser};
 
@@ -185,10 +186,51 @@ pub async fn the_claims_of_other_replicas_stay_theirs() {
     let urls = database("replicas").await;
     let store = open(&urls.app).await.unwrap();
     let (samples, contact) = fill(&store, 1).await;
-    let (now, lease) = (Samples::epoch() + chrono::Duration::days(9), chrono::Duration::seconds(15));
+    let (now, lease) = (Samples::epoch() + Duration::days(9), Duration::seconds(15));
     let [other, own] = [contact.id.uuid(), samples.organization_id.uuid()];
     assert!(!store.claim(&[Lane::Dispatch], other, now, lease, 9).await.unwrap().is_empty());
     // Another replica starts: the others may well be alive.
     let store = open(&urls.app).await.unwrap();
     assert!(store.claim(&[Lane::Dispatch], own, now, lease, 9).await.unwrap().is_empty());
+}
+
+/// A network that swallows everything closes no connection: whoever waits is told, and nobody waits on that one again.
+pub async fn a_server_that_falls_silent_is_given_up() {
+    let urls = database("silence").await;
+    let (before, rest) = urls.app.rsplit_once('@').unwrap();
+    let (address, name) = rest.split_once('/').unwrap();
+    let proxy = Proxy::to(address.rsplit_once(':').unwrap().1.parse().unwrap()).unwrap();
+    let patience = std::time::Duration::from_millis(400);
+    let options = StoreOptions::default().connections(1).timeouts(patience, patience);
+    let url = format!("{before}@127.0.0.1:{}/{name}", proxy.port());
+    let store = SqlStore::open(&url, options).await.unwrap();
+    let mut samples = Samples::new(1);
+    let organization = samples.organization_id;
+    let pipeline = samples.pipeline();
+    // One call waits for its answer, the next one for a connection.
+    for _ in 0..2 {
+        proxy.arm(Place::Now, Fault::Silence);
+        let began = std::time::Instant::now();
+        let read = store.ping().await.unwrap_err();
+        let write = store.commit(organization, samples.batch([Write::insert(&pipeline)])).await.unwrap_err();
+        let claim = store
+            .claim(
+                &[Lane::Job],
+                samples.id::<dealwright::id::JobId>().uuid(),
+                Samples::epoch(),
+                Duration::seconds(9),
+                1,
+            )
+            .await;
+        for error in [read, write, claim.unwrap_err()] {
+            assert_eq!(error.kind(), dealwright::ErrorKind::Unavailable, "{error}");
+        }
+        assert!(began.elapsed() < patience * 20, "{:?}", began.elapsed());
+        // What was swallowed comes through late, into connections that nobody reads any more.
+        proxy.lift();
+        while store.ping().await.is_err() {
+            assert!(began.elapsed() < patience * 40, "it does not come back");
+        }
+    }
+    store.commit(organization, samples.batch([Write::insert(&pipeline)])).await.unwrap();
 }

@@ -133,6 +133,20 @@ async fn a_spent_refresh_token_ends_its_session() {
 }
 
 #[tokio::test]
+async fn a_clock_that_was_set_back_makes_no_spent_token_good() {
+    let server = Server::start().await;
+    let una = server.sign_up("una").await;
+    let next = Member::of(&refresh(&server, &una.refresh).await.json());
+    server.clock.advance(-Duration::days(1));
+    // Whoever holds the newest goes on.
+    let newest = Member::of(&refresh(&server, &next.refresh).await.json());
+    assert_eq!(server.call("GET", "/api/users/profile").by(&newest).send().await.status, 200);
+    server.clock.advance(-Duration::hours(1));
+    assert_eq!(refresh(&server, &next.refresh).await.problem(), (401, "refresh_token_reused".to_owned()));
+    assert_eq!(refresh(&server, &newest.refresh).await.status, 401);
+}
+
+#[tokio::test]
 async fn a_token_spent_long_ago_is_recognised_too() {
     let server = Server::start().await;
     let una = server.sign_up("una").await;

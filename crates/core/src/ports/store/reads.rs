@@ -307,6 +307,9 @@ pub trait IdentityReads {
 pub trait WorkQueue {
     /// Claims at most `limit` due items of these lanes for `lease`, oldest first; items claimed by somebody alive are
     /// passed over. A claim is known by its `owner` and its token: an owner that claims once has no claim twice.
+    ///
+    /// A clock that was set back holds nothing up until it has caught up: a lease that ends impossibly late ends a lease
+    /// from now, and an item of a lane whose items never wait for long is due now.
     async fn claim(
         &self,
         lanes: &[Lane],

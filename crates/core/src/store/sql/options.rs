@@ -17,7 +17,8 @@ pub struct StoreOptions {
     pub certificates: Vec<PathBuf>,
     /// PostgreSQL: the longest that one statement may take; `options` in the URL may say otherwise. 30 s by default.
     pub statement_timeout: Duration,
-    /// PostgreSQL: the longest that a call waits for a connection, and a connection for its server. 10 s by default.
+    /// PostgreSQL: the longest that a call waits for a connection, and a connection for its server. 10 s by default. An
+    /// answer that has not come so long after its statement's time was up is given up, and its connection with it.
     pub connect_timeout: Duration,
     /// PostgreSQL: whether statements leave the organisation out, so that row-level security alone keeps organisations
     /// apart. For the test that it does.
@@ -59,6 +60,13 @@ impl StoreOptions {
     #[must_use]
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
+        self
+    }
+
+    /// The same, with these limits to waiting (PostgreSQL).
+    #[must_use]
+    pub fn timeouts(mut self, statement: Duration, connect: Duration) -> Self {
+        (self.statement_timeout, self.connect_timeout) = (statement, connect);
         self
     }
 

@@ -1,10 +1,10 @@
 //! PostgreSQL: a pool whose connections are not pinged, and statements that are sent without waiting for the answers of
 //! those before. A read is one awaited trip, a commit two; a statement that a connection has not met yet costs one more.
 
-use std::{borrow::Cow, future::Future, pin::Pin, task::Poll};
+use std::{borrow::Cow, future::Future, pin::Pin, task::Poll, time::Duration};
 
 use bytes::BytesMut;
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType};
 use futures::{TryStreamExt, future::poll_fn};
 use tokio_postgres::{
     Client, Statement as Prepared,
@@ -29,10 +29,33 @@ const PREPARED: usize = 1000;
 
 type Trip<'c> = Pin<Box<dyn Future<Output = Result<Outcome, tokio_postgres::Error>> + Send + 'c>>;
 
+/// Why a trip failed.
+enum Fault {
+    /// The server or the connection says so.
+    Told(tokio_postgres::Error),
+    /// Nobody says anything: the server or the way to it is gone, and what comes next on this connection would wait too.
+    Silence(Duration),
+    /// What the engine makes of the answer.
+    Decided(Error),
+}
+
+impl From<tokio_postgres::Error> for Fault {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Told(error)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Decided(error)
+    }
+}
+
 /// A pool of connections to one database.
 #[derive(Clone)]
 pub(crate) struct Postgres {
     pool: Pool,
+    patience: Option<Duration>,
     #[cfg(feature = "testkit")]
     without_predicates: bool,
 }
@@ -54,6 +77,7 @@ impl Postgres {
             .map_err(|e| Error::internal("the pool of connections cannot be made").with_source(e))?;
         Ok(Self {
             pool,
+            patience: tls::patience(url, options),
             #[cfg(feature = "testkit")]
             without_predicates: options.without_predicates,
         })
@@ -65,7 +89,9 @@ impl Postgres {
                 let error = from_postgres(error);
                 Error::unavailable(format!("no connection to PostgreSQL: {error}"))
             }
-            PoolError::Timeout(_) => Error::unavailable("all connections to PostgreSQL are busy").with_source(error),
+            PoolError::Timeout(TimeoutType::Wait) => {
+                Error::unavailable("all connections to PostgreSQL are busy").with_source(error)
+            }
             _ => Error::unavailable(format!("no connection to PostgreSQL: {}", chain(&error))).with_source(error),
         })?;
         if connection.statement_cache.size() > PREPARED {
@@ -77,17 +103,27 @@ impl Postgres {
     /// Reads with one statement, in a transaction that sees one organisation; without one only global tables show rows.
     pub(crate) async fn read(&self, organization: Option<OrganizationId>, statement: &Statement) -> Result<Vec<Row>> {
         let connection = self.connection().await?;
-        let prepared = self.prepare(&connection, &[statement]).await?;
+        let rows = self.rows(&connection, organization, statement).await;
+        done(connection, rows)
+    }
+
+    async fn rows(
+        &self,
+        connection: &Object,
+        organization: Option<OrganizationId>,
+        statement: &Statement,
+    ) -> Result<Vec<Row>, Fault> {
+        let prepared = self.prepare(connection, &[statement]).await?;
         let mut trips: Vec<Trip<'_>> = Vec::with_capacity(3);
         if let Some(organization) = organization {
-            trips.push(simple(&connection, scoped("BEGIN READ ONLY", organization)));
+            trips.push(simple(connection, scoped("BEGIN READ ONLY", organization)));
         }
-        trips.extend(prepared.iter().map(|prepared| query(&connection, prepared, statement)));
+        trips.extend(prepared.iter().map(|prepared| query(connection, prepared, statement)));
         if organization.is_some() {
-            trips.push(simple(&connection, "ROLLBACK".to_owned()));
+            trips.push(simple(connection, "ROLLBACK".to_owned()));
         }
-        let answer = all(trips).await.into_iter().find(|it| !matches!(it, Ok(it) if it.rows.is_empty()));
-        answer.transpose().map(|it| it.unwrap_or_default().rows).map_err(from_postgres)
+        let answer = self.all(trips).await.into_iter().find(|it| !matches!(it, Ok(it) if it.rows.is_empty()));
+        answer.transpose().map(|it| it.unwrap_or_default().rows)
     }
 
     /// Carries out a script whether or not somebody waits for the answer, which is that of its last statement.
@@ -106,21 +142,26 @@ impl Postgres {
     ) -> Result<Vec<Vec<Row>>> {
         let connection = self.connection().await?;
         let result = self.carry_out(&connection, organization, scripts).await;
-        if result.is_err() && !connection.is_closed() {
+        if matches!(result, Err(Fault::Told(_) | Fault::Decided(_))) && !connection.is_closed() {
             // Sent with the first poll, ahead of whatever comes next on this connection; nobody needs the answer.
             let mut rollback = Box::pin(connection.batch_execute("ROLLBACK"));
             let _ = futures::poll!(rollback.as_mut());
         }
-        result
+        done(connection, result)
     }
 
     /// Carries out single statements, each in its own transaction, in one trip.
     pub(crate) async fn loose(&self, script: &Script) -> Result<Vec<Outcome>> {
         let connection = self.connection().await?;
+        let outcomes = self.each(&connection, script).await;
+        done(connection, outcomes)
+    }
+
+    async fn each(&self, connection: &Object, script: &Script) -> Result<Vec<Outcome>, Fault> {
         let statements: Vec<_> = script.steps.iter().map(|step| &step.statement).collect();
-        let prepared = self.prepare(&connection, &statements).await?;
-        let trips = statements.iter().zip(&prepared).map(|(statement, it)| query(&connection, it, statement));
-        let outcomes = all(trips.collect()).await.into_iter().collect::<Result<Vec<_>, _>>().map_err(from_postgres)?;
+        let prepared = self.prepare(connection, &statements).await?;
+        let trips = statements.iter().zip(&prepared).map(|(statement, it)| query(connection, it, statement));
+        let outcomes = self.all(trips.collect()).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         for (step, outcome) in script.steps.iter().zip(&outcomes) {
             step.check.verify(outcome.count)?;
         }
@@ -132,7 +173,7 @@ impl Postgres {
         connection: &Object,
         organization: Option<OrganizationId>,
         scripts: &[&Script],
-    ) -> Result<Vec<Vec<Row>>> {
+    ) -> Result<Vec<Vec<Row>>, Fault> {
         let steps: Vec<_> = scripts.iter().flat_map(|script| &script.steps).collect();
         let statements: Vec<_> = steps.iter().map(|step| &step.statement).collect();
         let prepared = self.prepare(connection, &statements).await?;
@@ -141,35 +182,71 @@ impl Postgres {
         trips.push(simple(connection, begin));
         trips.extend(statements.iter().zip(&prepared).map(|(statement, it)| query(connection, it, statement)));
         // Every statement after the first that failed fails too, as the transaction is aborted by then: the first one tells.
-        let mut outcomes = all(trips).await.into_iter();
-        outcomes.next().transpose().map_err(from_postgres)?;
+        let mut outcomes = self.all(trips).await.into_iter();
+        outcomes.next().transpose()?;
         let mut answers = Vec::with_capacity(scripts.len());
         for script in scripts {
             let mut rows = Vec::new();
             for step in &script.steps {
-                let outcome = outcomes.next().transpose().map_err(from_postgres)?.unwrap_or_default();
+                let outcome = outcomes.next().transpose()?.unwrap_or_default();
                 step.check.verify(outcome.count)?;
                 rows = outcome.rows;
             }
             answers.push(rows);
         }
-        connection.batch_execute("COMMIT").await.map_err(from_postgres)?;
+        self.answer(connection.batch_execute("COMMIT")).await?;
         Ok(answers)
     }
 
     /// The prepared forms of statements, those that are new to the connection in one trip.
-    async fn prepare(&self, connection: &Object, statements: &[&Statement]) -> Result<Vec<Prepared>> {
+    async fn prepare(&self, connection: &Object, statements: &[&Statement]) -> Result<Vec<Prepared>, Fault> {
         let mut texts: Vec<_> = statements.iter().map(|it| self.text(it)).collect();
         texts.sort_unstable();
         texts.dedup();
-        let ready = futures::future::try_join_all(texts.iter().map(|text| connection.prepare_cached(text)))
-            .await
-            .map_err(from_postgres)?;
+        let preparing = texts.iter().map(|text| connection.prepare_cached(text));
+        let ready = self.answer(futures::future::try_join_all(preparing)).await?;
         let find = |statement: &&Statement| {
             let place = texts.binary_search(&self.text(statement)).ok()?;
             ready.get(place).cloned()
         };
-        statements.iter().map(|it| find(it).ok_or_else(|| Error::internal("a statement was not prepared"))).collect()
+        let missing = || Fault::Decided(Error::internal("a statement was not prepared"));
+        statements.iter().map(|it| find(it).ok_or_else(missing)).collect()
+    }
+
+    /// Sends all trips, in order, before waiting for the first answer: each sends with its first poll. Answers come in the
+    /// same order, so only the first one that is missing needs to be polled again.
+    async fn all(&self, trips: Vec<Trip<'_>>) -> Vec<Result<Outcome, Fault>> {
+        let mut waiting: std::collections::VecDeque<_> = trips.into_iter().map(|trip| (trip, None)).collect();
+        poll_fn(|context| {
+            for (trip, answer) in &mut waiting {
+                if let Poll::Ready(ready) = trip.as_mut().poll(context) {
+                    *answer = Some(ready);
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+        let mut answers = Vec::with_capacity(waiting.len());
+        for (trip, answer) in waiting {
+            answers.push(match answer {
+                Some(answer) => answer.map_err(Fault::Told),
+                None => self.answer(trip).await,
+            });
+            // Nor do those come that were asked for after it.
+            if matches!(answers.last(), Some(Err(Fault::Silence(_)))) {
+                break;
+            }
+        }
+        answers
+    }
+
+    /// Waits for an answer, but not for ever: a network that swallows everything closes no connection.
+    async fn answer<T>(&self, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Fault> {
+        let Some(patience) = self.patience else { return Ok(answer.await?) };
+        match tokio::time::timeout(patience, answer).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Fault::Silence(patience)),
+        }
     }
 
     /// A statement as it is sent.
@@ -204,27 +281,17 @@ fn query<'c>(client: &'c Client, prepared: &'c Prepared, statement: &'c Statemen
     })
 }
 
-/// Sends all trips, in order, before waiting for the first answer: each sends with its first poll. Answers come in the
-/// same order, so only the first one that is missing needs to be polled again.
-async fn all(trips: Vec<Trip<'_>>) -> Vec<Result<Outcome, tokio_postgres::Error>> {
-    let mut waiting: std::collections::VecDeque<_> = trips.into_iter().map(|trip| (trip, None)).collect();
-    poll_fn(|context| {
-        for (trip, answer) in &mut waiting {
-            if let Poll::Ready(ready) = trip.as_mut().poll(context) {
-                *answer = Some(ready);
-            }
+/// What a trip's outcome means to the engine. A connection that fell silent is closed, not given back.
+fn done<T>(connection: Object, outcome: Result<T, Fault>) -> Result<T> {
+    outcome.map_err(|fault| match fault {
+        Fault::Told(error) => from_postgres(error),
+        Fault::Decided(error) => error,
+        Fault::Silence(patience) => {
+            drop(Object::take(connection));
+            let seconds = patience.as_secs_f64();
+            Error::unavailable(format!("PostgreSQL has not answered for {seconds} s: the connection is given up"))
         }
-        Poll::Ready(())
     })
-    .await;
-    let mut answers = Vec::with_capacity(waiting.len());
-    for (trip, answer) in waiting {
-        answers.push(match answer {
-            Some(answer) => answer,
-            None => trip.await,
-        });
-    }
-    answers
 }
 
 fn value(row: &tokio_postgres::Row, place: usize) -> Result<Value, tokio_postgres::Error> {

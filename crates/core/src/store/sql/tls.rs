@@ -1,6 +1,6 @@
 //! Connections to PostgreSQL: its URL, and TLS with the public authorities' certificates and one's own.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -38,6 +38,12 @@ pub(crate) fn config(url: &str, options: &StoreOptions) -> Result<Config> {
     let given = config.get_options().unwrap_or_default().to_owned();
     config.options(format!("{own} {given}").trim());
     Ok(config)
+}
+
+/// How long to wait for an answer before the connection counts as gone: as long as the server may take for it, and for
+/// the way. Nothing where the URL sets the server's limit itself, which may then be any.
+pub(crate) fn patience(url: &str, options: &StoreOptions) -> Option<Duration> {
+    (!url.contains("statement_timeout")).then(|| options.statement_timeout + options.connect_timeout)
 }
 
 /// TLS as rustls does it, with ring.

@@ -25,6 +25,18 @@ use crate::{
 
 /// Expired leases that one claim frees at most.
 const FREED: u32 = 1000;
+/// A lease that ends later than so many leases from now was taken before the clock was set back.
+const IMPOSSIBLE: i32 = 4;
+
+/// The longest that items of a lane wait, with room for clocks that differ: what is due later was planted before the clock
+/// was set back. Other lanes' items wait for the time that somebody named, however far it is.
+fn longest_wait(lane: Lane) -> Option<Duration> {
+    match lane {
+        Lane::Dispatch => Some(Duration::minutes(1)),
+        Lane::Account => Some(Duration::minutes(10)),
+        Lane::Timer | Lane::Task | Lane::Schedule | Lane::Job => None,
+    }
+}
 
 /// What a batch does to one item. What ends comes before what is removed, what is removed before what is planted.
 #[derive(Default)]
@@ -152,10 +164,35 @@ fn claimed<'s>(statement: &'s mut Statement, claim: &Claim) -> &'s mut Statement
     statement.push(" AND token = ").bind(&claim.token).push(" AND lease_owner = ").bind(&claim.owner)
 }
 
-/// Frees what dead processes had, then claims what is due: two statements that need no common transaction. Each lane is
+/// Undoes what a clock that was set back would otherwise hold up until it has caught up: leases of the dead end as if they
+/// had been taken now (the living renew theirs in time), a job that was in hand is still due then, and what is never put
+/// off for long is due now. Timers and schedules wait for their time as people's clocks show it.
+fn catch_up(db: Db, lanes: &[Lane], now: DateTime<Utc>, lease: Duration, script: &mut Script) {
+    let mut shorten = Statement::new("UPDATE work SET lease_until = ");
+    shorten.bind(&(now + lease)).push(", due_at = CASE WHEN lane = ").bind(&Lane::Job).push(" THEN ");
+    shorten
+        .push(db.least())
+        .push("(due_at, ")
+        .bind(&now)
+        .push(") ELSE due_at END WHERE (lane, id) IN (SELECT lane, id FROM work WHERE lease_until > ");
+    shorten.bind(&(now + lease * IMPOSSIBLE));
+    shorten.push(&format!(" ORDER BY lease_until LIMIT {FREED}{})", db.skip_locked()));
+    script.push(shorten, Check::Any);
+    for lane in lanes {
+        let Some(longest) = longest_wait(*lane) else { continue };
+        let mut hasten = Statement::new("UPDATE work SET due_at = ");
+        hasten.bind(&now).push(" WHERE (lane, id) IN (SELECT lane, id FROM work WHERE lane = ").bind(lane);
+        hasten.push(" AND lease_until IS NULL AND due_at > ").bind(&(now + longest));
+        hasten.push(&format!(" ORDER BY due_at, id LIMIT {FREED}{})", db.skip_locked()));
+        script.push(hasten, Check::Any);
+    }
+}
+
+/// Frees what dead processes had, then claims what is due: statements that need no common transaction. Each lane is
 /// walked along its own stretch of the index, oldest first, so the cost does not depend on what else is pending.
 pub(crate) fn claim(db: Db, lanes: &[Lane], owner: Uuid, now: DateTime<Utc>, lease: Duration, limit: u32) -> Script {
     let mut script = Script::default();
+    catch_up(db, lanes, now, lease, &mut script);
     let mut free = Statement::new("UPDATE work SET lease_owner = NULL, lease_until = NULL WHERE (lane, id) IN (");
     free.push("SELECT lane, id FROM work WHERE lease_until <= ").bind(&now);
     free.push(&format!(" ORDER BY lease_until LIMIT {FREED}{})", db.skip_locked()));

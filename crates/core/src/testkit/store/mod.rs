@@ -80,6 +80,7 @@ pub fn store_cases() -> &'static [StoreCase] {
             due_items_are_claimed_oldest_first_and_once,
             what_is_not_due_waits,
             the_work_of_a_dead_owner_is_claimed_by_another,
+            a_clock_set_back_holds_nothing_up,
             a_commit_under_a_lost_claim_writes_nothing,
             a_renewed_claim_stays_ones_own,
             a_released_claim_is_due_when_it_was_said,

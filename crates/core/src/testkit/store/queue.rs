@@ -128,6 +128,26 @@ pub(super) async fn the_work_of_a_dead_owner_is_claimed_by_another(store: Arc<dy
     queue.ensure_nothing_is_due(1000).await
 }
 
+pub(super) async fn a_clock_set_back_holds_nothing_up(store: Arc<dyn Store>) -> Outcome {
+    let queue = Queue::make(store).await?;
+    queue.plant(Lane::Job, &[(1, 100_000), (2, 100_000)]).await?;
+    let taken = queue.claim(A, 100_000, 9).await?;
+    // A day before: one who is alive renews, one who is dead does not.
+    queue.ensure_nothing_is_due(13_600).await?;
+    let [alive, dead] = taken.as_slice() else { return Err(Failure::new("two items are due")) };
+    ensure!(queue.store.renew(alive, at(13_605) + LEASE).await?, "the lease is lost though its owner lives");
+    queue.ensure_nothing_is_due(13_614).await?;
+    ensure_eq!(queue.one(B, 13_616).await?.id, dead.id);
+    // What never waits for long is due at once, what waits for its time still waits.
+    queue.plant(Lane::Dispatch, &[(3, 100_000)]).await?;
+    queue.plant(Lane::Account, &[(4, 100_000), (5, 13_900)]).await?;
+    queue.plant(Lane::Timer, &[(6, 100_000)]).await?;
+    let lanes = [Lane::Dispatch, Lane::Account, Lane::Timer];
+    let due = queue.store.claim(&lanes, B, at(13_616), LEASE, 99).await?;
+    ensure_eq!(ids(&due).into_iter().filter(|id| *id < 100).collect::<Vec<_>>(), [3, 4]);
+    Ok(())
+}
+
 pub(super) async fn a_commit_under_a_lost_claim_writes_nothing(store: Arc<dyn Store>) -> Outcome {
     let queue = Queue::make(store).await?;
     let contact = &queue.ground.contact;

@@ -1,6 +1,12 @@
-//! The process is killed (`kill -9`) again and again while mails come in, rules move contacts and answers go out. Afterwards
-//! everything is counted: nothing lost, nothing ingested or moved twice, no mail sent twice.
+//! The process is killed (`kill -9`) at random instants, again and again, while mails come in, rules move contacts, answers
+//! go out, and people make contacts and deals. Afterwards everything is counted: nothing lost, nothing ingested, made or
+//! moved twice, no mail sent twice, no hole in the history of anything.
+//!
+//! `DEALWRIGHT_KILLS` says how often in all, half on each database; `DEALWRIGHT_SEED` makes the instants of a run again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod clients;
+mod history;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,17 +17,24 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dealwright::{domain::event::Subject, id::ContactId};
 use dealwright_peers::{
     Mail, free_port,
     product::{Api, Server, StatusCode, eventually},
-    shared_postgres,
+    shared_postgres, variable,
 };
 use serde_json::{Value, json};
 
+use crate::clients::Clients;
+
 /// Strangers that write, one mail each.
 const STRANGERS: usize = 60;
-/// Times the process is killed.
-const KILLS: u32 = 25;
+/// Times the process is killed on both databases together, unless `DEALWRIGHT_KILLS` says otherwise.
+const KILLS: usize = 60;
+/// How long it lives after it takes connections, in milliseconds; every tenth lives longer, long enough for what the dead
+/// had in hand to be taken up.
+const LIFE: (u32, u32) = (100, 400);
+const LONG_LIFE: (u32, u32) = (1_500, 4_000);
 
 struct World {
     mail: Mail,
@@ -47,9 +60,16 @@ impl World {
     }
 
     fn server(&self) -> Server {
+        let mut server = self.launch();
+        server.await_ready().unwrap();
+        server
+    }
+
+    /// Starts the server and waits for nothing.
+    fn launch(&self) -> Server {
         let program = Command::new(env!("CARGO_BIN_EXE_dealwright-server"));
         let ca = self.mail.ca_file.to_str().unwrap();
-        Server::start(
+        Server::launch(
             program,
             self.listen,
             &self.database,
@@ -90,21 +110,58 @@ fn all(api: &Api, path: &str) -> Vec<Value> {
     }
 }
 
-/// Waits a little, otherwise each time: xorshift32, so that a failing run can be had again.
-fn pause(seed: &mut u32, up_to_ms: u32) {
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 17;
-    *seed ^= *seed << 5;
-    sleep(Duration::from_millis(u64::from(*seed % up_to_ms)));
+/// Instants that can be had again: xorshift32.
+struct Dice(u32);
+
+impl Dice {
+    fn new(name: &str) -> Self {
+        let seed = variable("DEALWRIGHT_SEED").map(|it| it.parse().unwrap());
+        let seed = seed.unwrap_or_else(|| u32::from_be_bytes(dealwright::env::Env::system().bytes().unwrap()) | 1);
+        println!("{name}: DEALWRIGHT_SEED={seed}");
+        Self(seed)
+    }
+
+    /// One of `from..to`.
+    fn roll(&mut self, (from, to): (u32, u32)) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        from + self.0 % (to - from)
+    }
+
+    fn pause(&mut self, range: (u32, u32)) {
+        sleep(Duration::from_millis(u64::from(self.roll(range))));
+    }
 }
 
-fn survive(world: &World) {
+/// Kills the server so often, each time at another instant; every fourth may die before it is ready.
+fn kill(world: &World, mut server: Server, kills: usize, dice: &mut Dice) -> Server {
+    let mut written = 0;
+    for kill in 1..=kills {
+        while written < STRANGERS * kill / kills {
+            world.write(written);
+            written += 1;
+        }
+        if dice.roll((0, 4)) > 0 {
+            server.await_ready().unwrap();
+        }
+        dice.pause(if kill % 10 == 0 { LONG_LIFE } else { LIFE });
+        drop(server);
+        server = world.launch();
+    }
+    server.await_ready().unwrap();
+    server
+}
+
+fn survive(name: &str, world: &World) {
+    let mut dice = Dice::new(name);
+    let kills = variable("DEALWRIGHT_KILLS").map_or(KILLS, |it| it.parse().unwrap()) / 2;
     let mut api = Api::new(&format!("http://{}", world.listen));
     let password = world.mail.add_user(&world.ours).unwrap();
     for number in 0..STRANGERS {
         world.mail.add_user(&World::stranger(number)).unwrap();
     }
-    let mut server = world.server();
+    let server = world.server();
     let sign_up =
         json!({ "email": world.ours, "password": "correct horse battery", "name": "Una", "organization_name": "Acme" });
     let signed_up = api.post("/api/auth/signup", sign_up, StatusCode::CREATED).unwrap();
@@ -121,21 +178,16 @@ fn survive(world: &World) {
         .unwrap()
         .to_owned();
 
-    let mut seed = 0x5eed_u32;
-    let mut written = 0;
-    for kill in 1..=KILLS {
-        while written < STRANGERS * kill as usize / KILLS as usize {
-            world.write(written);
-            written += 1;
-        }
-        pause(&mut seed, 900);
-        drop(server);
-        server = world.server();
-    }
+    let clients = Clients::start(&api);
+    let began = Instant::now();
+    let server = kill(world, server, kills, &mut dice);
+    let killing = began.elapsed();
+    let done = clients.stop();
 
     // It settles: every stranger answered, or their answer in doubt.
     let contacts = eventually_long("every stranger is a contact that has moved", || {
-        let contacts = all(&api, "/api/crm/clients");
+        let mut contacts = all(&api, "/api/crm/clients");
+        contacts.retain(|contact| contact["emails"][0].as_str().unwrap().starts_with("stranger"));
         let moved = contacts.iter().filter(|contact| contact["version"].as_i64() > Some(1)).count();
         (moved == STRANGERS).then_some(contacts)
     });
@@ -195,8 +247,15 @@ fn survive(world: &World) {
         *counts.entry(format!("{status}, {arrived} arrived")).or_default() += 1;
     }
     let status = api.get(&format!("/api/bd-accounts/{account}/status")).unwrap();
+    done.must_be_there_once(&api, STRANGERS);
+    // What happened is read from the database itself: the process lets go of it.
+    drop(server);
+    let strangers = contacts.iter().map(|it| Subject::from(it["id"].as_str().unwrap().parse::<ContactId>().unwrap()));
+    let subjects = done.subjects().chain(strangers);
+    let events = history::must_have_no_holes(world, signed_up["organization"]["id"].as_str().unwrap(), subjects);
     println!(
-        "{KILLS} kills, {STRANGERS} mails: {incoming} taken in, {} moves, {} runs, answers {counts:?}, account {}",
+        "{name}: {kills} kills in {killing:.0?}, {STRANGERS} mails: {incoming} taken in, {} moves, {} runs, answers {counts:?}, account {}; \
+         {done}; {events} events without a hole; 0 lost, 0 doubled",
         contacts.len(),
         runs.len(),
         status["status"]
@@ -217,18 +276,21 @@ fn eventually_long<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 
 #[test]
 fn nothing_is_lost_or_doubled_on_sqlite() {
-    survive(&World::new("sqlite", |folder| format!("sqlite://{}", folder.join("kill.db").display())));
+    survive("sqlite", &World::new("sqlite", |folder| format!("sqlite://{}", folder.join("kill.db").display())));
 }
 
 #[test]
 fn nothing_is_lost_or_doubled_on_postgresql() {
-    survive(&World::new("postgresql", |_| {
-        let urls = shared_postgres().unwrap().fresh_database("kill").unwrap();
-        let migrated = Command::new(env!("CARGO_BIN_EXE_dealwright-server"))
-            .args(["migrate", "--database", &urls.owner, "--app-role", "crm_app"])
-            .status()
-            .unwrap();
-        assert!(migrated.success());
-        urls.app
-    }));
+    survive(
+        "postgresql",
+        &World::new("postgresql", |_| {
+            let urls = shared_postgres().unwrap().fresh_database("kill").unwrap();
+            let migrated = Command::new(env!("CARGO_BIN_EXE_dealwright-server"))
+                .args(["migrate", "--database", &urls.owner, "--app-role", "crm_app"])
+                .status()
+                .unwrap();
+            assert!(migrated.success());
+            urls.app
+        }),
+    );
 }
