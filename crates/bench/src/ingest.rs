@@ -36,7 +36,8 @@ pub async fn measure(report: &mut Report, place: Place) -> Result<()> {
         best = best.max(MESSAGES as f64 / start.elapsed().as_secs_f64());
     }
     let chats = world.me.call("chats.list", json!({ "limit": 200 })).await?;
-    let unread: i64 = chats["data"].as_array().into_iter().flatten().filter_map(|chat| chat["unread_count"].as_i64()).sum();
+    let unread: i64 =
+        chats["data"].as_array().into_iter().flatten().filter_map(|chat| chat["unread_count"].as_i64()).sum();
     ensure!(unread == (ROUNDS * MESSAGES) as i64, "{unread} messages are unread");
     let aim = if place.postgres.is_some() { 1500.0 } else { 3000.0 };
     let name = format!("messages taken in over {CHATS} chats, {TOGETHER} at once");

@@ -65,7 +65,8 @@ fn questions(seeded: &Seeded) -> Vec<(String, Value)> {
         ("tag", json!("nobody")),
     ];
     for (member, value) in filters {
-        let told = if member.ends_with("id") || member == "assigned_to" { "…" } else { value.as_str().unwrap_or("…") };
+        let told =
+            if member.ends_with("id") || member == "assigned_to" { "…" } else { value.as_str().unwrap_or("…") };
         questions.push((format!("{member}={told}"), json!({ member: value })));
         for sort in ["-updated_at", "name", "-last_message_at", "-score"] {
             questions.push((format!("{member}={told}, sort={sort}"), json!({ member: value, "sort": sort })));

@@ -9,7 +9,8 @@ use crate::figure::Report;
 
 pub fn measure(report: &mut Report, folder: &Path) -> Result<()> {
     let folder = folder.canonicalize().with_context(|| format!("find {}", folder.display()))?;
-    let mut scripts: Vec<_> = std::fs::read_dir(&folder)?.map(|entry| entry.map(|it| it.path())).collect::<Result<_, _>>()?;
+    let mut scripts: Vec<_> =
+        std::fs::read_dir(&folder)?.map(|entry| entry.map(|it| it.path())).collect::<Result<_, _>>()?;
     scripts.retain(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.starts_with("bench_") && name.ends_with(".sh")

@@ -84,10 +84,10 @@ pub async fn seeded(place: Place, contacts: usize) -> Result<Seeded> {
 
 fn tags(number: usize, contacts: usize) -> Vec<String> {
     let mut tags = vec![["cold", "vip"][number % 2].to_owned()];
-    if number % 100 == 0 {
+    if number.is_multiple_of(100) {
         tags.push("partner".to_owned());
     }
-    if number % (contacts / 10) == 0 {
+    if number.is_multiple_of(contacts / 10) {
         tags.push("rare".to_owned());
     }
     tags.sort();
