@@ -21,7 +21,6 @@ pub async fn measure(report: &mut Report) -> Result<()> {
         rate = rate.max(end_to_end().await?);
         few = few.min(with_rules(3).await?);
         many = many.min(with_rules(1000).await?);
-        eprintln!("{rate} {few} {many}");
     }
     report.add("event → rule → action, end to end", database, rate, "a second", Some(Aim::AtLeast(1500.0)));
     report.add("an event that 3 of 3 rules match", database, few * 1e6, "µs", None);
@@ -82,9 +81,7 @@ async fn with_rules(rules: usize) -> Result<f64> {
         world.me.call("rules.create", rule(&format!("rule {number}"), source)).await?;
     }
     world.crm.runtime().drain().await?;
-    eprintln!("rules made");
     make(&world, CONTACTS / 5).await?;
-    eprintln!("contacts made");
     let start = Instant::now();
     world.crm.runtime().drain().await?;
     let took = start.elapsed();

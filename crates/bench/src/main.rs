@@ -79,6 +79,8 @@ struct Options {
 #[tokio::main]
 async fn main() -> Result<()> {
     let options = Options::parse();
+    // reqwest wants a TLS provider even where nobody speaks TLS; it is the first one here.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let wanted = |measure| options.only.is_empty() || options.only.contains(&measure);
     let mut report = Report::default();
     if wanted(Measure::Library) {

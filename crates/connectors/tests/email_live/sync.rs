@@ -100,8 +100,19 @@ async fn a_renumbered_mailbox_loses_nothing_and_ids_stay() {
     running.stop().await;
     let before = inbox.memory();
 
+    // The server numbers the mailbox by the second in which it finds it, which may still be the same one: the list of its
+    // numbers is emptied and given the next.
     for file in std::fs::read_dir(account.maildir()).unwrap().map(|file| file.unwrap().path()) {
-        if file.file_name().unwrap().to_string_lossy().starts_with("dovecot") {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if name == "dovecot-uidlist" {
+            let list = std::fs::read_to_string(&file).unwrap();
+            let words = list.lines().next().unwrap().split(' ').map(|word| match word.split_at(1) {
+                ("V", validity) => format!("V{}", validity.parse::<u32>().unwrap() + 1),
+                ("N", _) => "N1".to_owned(),
+                _ => word.to_owned(),
+            });
+            std::fs::write(&file, format!("{}\n", words.collect::<Vec<_>>().join(" "))).unwrap();
+        } else if name.starts_with("dovecot") {
             std::fs::remove_file(file).unwrap();
         }
     }

@@ -28,6 +28,9 @@ use crate::{
 
 /// Events of one subject taken at once.
 const EVENTS_AT_ONCE: u32 = 64;
+/// So many rules are asked one by one, each with facts of its own. Of more, one look at the facts passes over those that do
+/// not hold.
+const FEW: usize = 4;
 /// Failed runs in a row after which a rule is paused.
 const FAILURES_UNTIL_PAUSED: i64 = 10;
 
@@ -37,12 +40,13 @@ pub(super) async fn dispatch(engine: &Arc<Engine>, claim: &Claim) -> Result<()> 
     let events = engine.store.pending_events(organization, claim.id, EVENTS_AT_ONCE).await?;
     let mut rules = engine.rules.of(engine, organization).await?;
     let mut consumed = None;
+    let last = events.last().map(|event| event.subject_seq);
     for event in &events {
         // Nobody listening is fine.
         let _ = engine.bus.send(Arc::new(event.clone()));
         let touched = ask(engine, &rules, claim, event).await?;
         consumed = Some(event.subject_seq);
-        if touched {
+        if touched && consumed != last {
             // What rules did so far is not asked for again, whatever becomes of the later events.
             let mut batch = Batch::default();
             batch.consume(claim.id, event.subject_seq);
@@ -107,6 +111,8 @@ async fn ask(engine: &Arc<Engine>, rules: &Arc<RuleSet>, claim: &Claim, event: &
         return Ok(false);
     }
     let ran = engine.store.runs_of_events(event.organization_id, &[event.id]).await?;
+    let many = questions.len() > FEW;
+    let mut seen = None;
     for question in questions {
         if let Some(run) = ran.iter().find(|run| run.rule_id == question.rule.rule.id) {
             // A process died between this run and the mark that the event is consumed.
@@ -115,11 +121,42 @@ async fn ask(engine: &Arc<Engine>, rules: &Arc<RuleSet>, claim: &Claim, event: &
             }
             continue;
         }
+        if many && question.timer.is_none() {
+            let facts = match &mut seen {
+                Some(facts) => facts,
+                none => none.insert(look(engine, event).await?),
+            };
+            if !facts.as_ref().is_some_and(|facts| holds(&question.rule, facts)) {
+                count(&question.rule, "not_held");
+                continue;
+            }
+        }
+        // What it does may make others hold, or hold no longer.
+        seen = None;
         if run(engine, claim, &question, rules.is_failing(question.rule.rule.id)).await? {
             break;
         }
     }
     Ok(true)
+}
+
+/// The facts of an event as they are now; none if its subject is deleted.
+async fn look(engine: &Arc<Engine>, event: &Event) -> Result<Option<Facts>> {
+    let event = Arc::new(event.clone());
+    commit(engine, &Scope::system(event.organization_id), move |unit| {
+        let event = event.clone();
+        Box::pin(async move {
+            let surroundings = Surroundings::read(unit).await?;
+            Ok(automation::gather(unit, &event, &surroundings).await?.map(|circumstances| circumstances.facts))
+        })
+    })
+    .await
+}
+
+/// Counts how asking a rule ended.
+fn count(rule: &LoadedRule, outcome: &'static str) {
+    let engine = rule.rule.engine.clone();
+    metrics::counter!("dealwright_rule_evaluations_total", "engine" => engine, "outcome" => outcome).increment(1);
 }
 
 /// The rules that an event could make hold, in the order in which they go.
@@ -273,22 +310,17 @@ async fn run(engine: &Arc<Engine>, claim: &Claim, question: &Question<'_>, faili
         Box::pin(async move { attempt.go(unit).await })
     })
     .await;
-    let engine_name = question.rule.rule.engine.clone();
-    let count = |outcome: &'static str| {
-        metrics::counter!("dealwright_rule_evaluations_total", "engine" => engine_name.clone(), "outcome" => outcome)
-            .increment(1)
-    };
     match asked {
         Ok(Asked::NotHeld) => {
-            count("not_held");
+            count(&question.rule, "not_held");
             Ok(false)
         }
         Ok(Asked::Recorded { stopped }) => {
-            count("recorded");
+            count(&question.rule, "recorded");
             Ok(stopped)
         }
         Ok(Asked::Failed(failed)) => {
-            count("failed");
+            count(&question.rule, "failed");
             record_failure(engine, &scope, attempt, *failed).await?;
             Ok(false)
         }
@@ -434,7 +466,7 @@ async fn record_failure(engine: &Arc<Engine>, scope: &Scope, attempt: Arc<Attemp
     .map_err(|error: Error| error.in_operation("rules.record_failure"))
 }
 
-/// The facts that a rule would be given now; used by the scheduler to find a schedule's subjects.
+/// Whether a rule would act on these facts.
 pub(super) fn holds(rule: &LoadedRule, facts: &Facts) -> bool {
     // A rule that fails is asked again in its run, which records the failure.
     rule.compiled.evaluate(facts).map_or(true, |actions| !actions.is_empty())

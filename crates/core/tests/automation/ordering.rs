@@ -1,5 +1,6 @@
 //! One subject's events go in their order, and the rules on one event in theirs.
 
+use dealwright::services::contacts::DeleteContact;
 use serde_json::json;
 
 use crate::{cases, world::World};
@@ -8,6 +9,7 @@ cases! {
     rules_on_one_event_go_by_position,
     rules_of_one_position_go_by_age,
     a_later_rule_sees_what_an_earlier_one_did,
+    among_many_rules_too,
     stop_keeps_later_rules_from_the_event,
     stop_is_for_this_event_only,
     the_events_of_a_contact_go_in_their_order,
@@ -46,6 +48,26 @@ async fn a_later_rule_sees_what_an_earlier_one_did(world: World) {
         .rule(json!({ "name": "early", "trigger": "contact.created", "position": 1, "actions": [{ "add_tag": "early" }] }))
         .await;
     assert_eq!(world.settled("Ada").await.tags, ["early", "late"]);
+}
+
+async fn among_many_rules_too(world: World) {
+    let rule = |tag: &str, position: u32, condition| {
+        json!({ "name": tag, "trigger": "contact.created", "position": position, "condition": condition,
+                "actions": [{ "add_tag": tag }] })
+    };
+    for number in 0..20 {
+        world.rule(rule(&format!("never {number}"), number, json!({ "contact.source": "nowhere" }))).await;
+    }
+    world.rule(rule("early", 4, json!({ "not": { "contact.tags": "late" } }))).await;
+    world.rule(rule("late", 8, json!({ "contact.tags": { "contains": "early" } }))).await;
+    // Held before the others acted, and holds no longer.
+    world.rule(rule("first of all", 12, json!({ "not": { "contact.tags": "early" } }))).await;
+    world.rule(rule("last", 30, json!({ "contact.tags": { "contains": "late" } }))).await;
+    assert_eq!(world.settled("Ada").await.tags, ["early", "last", "late"]);
+    let contact = world.settled("Bob").await;
+    world.me.contacts().delete(DeleteContact { id: contact.id, if_version: None }).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.runs().await.len(), 6);
 }
 
 async fn stop_keeps_later_rules_from_the_event(world: World) {

@@ -15,7 +15,7 @@ use crate::{
     },
     error::Result,
     id::{AccountId, Id, MessageId},
-    services::{contacts, deals, unit::Unit},
+    services::{contacts, deals, pipeline, unit::Unit},
 };
 
 /// An event and what is read around it.
@@ -61,13 +61,10 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    pub(crate) async fn read(unit: &Unit) -> Result<Self> {
-        let (store, organization) = (unit.store(), unit.organization_id());
-        let (stages, pipelines, organization) = futures::try_join!(
-            store.stages(organization),
-            store.pipelines(organization),
-            store.organization(organization)
-        )?;
+    pub(crate) async fn read(unit: &mut Unit) -> Result<Self> {
+        // What actions ask for again is kept by the unit.
+        let (pipelines, stages) = pipeline::frame(unit).await?;
+        let organization = unit.store().organization(unit.organization_id()).await?;
         let zone = organization.and_then(|it| it.time_zone.parse().ok()).unwrap_or(chrono_tz::UTC);
         Ok(Self { stages, pipelines, zone })
     }

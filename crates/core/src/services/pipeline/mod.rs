@@ -45,7 +45,7 @@ pub struct PipelineView {
 }
 
 /// Every pipeline and every stage as the store has them, read once a unit and at one instant.
-async fn frame(unit: &mut Unit) -> Result<(Vec<Pipeline>, Vec<Stage>)> {
+pub(crate) async fn frame(unit: &mut Unit) -> Result<(Vec<Pipeline>, Vec<Stage>)> {
     if let Some(kept) = &unit.kept.frame {
         return Ok(kept.clone());
     }
