@@ -3,6 +3,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod test;
 
 use std::{path::Path, process::ExitCode};
@@ -15,6 +16,8 @@ use clap::Parser;
 enum Task {
     /// Check and test everything, against real servers
     Test(test::Options),
+    /// Run the fuzz targets
+    Fuzz(fuzz::Options),
     /// Start the product with a company's history in it
     Demo(demo::Options),
     /// Measure what the engine costs; --help lists the measures
@@ -39,6 +42,7 @@ fn run(task: &Task) -> Result<ExitCode> {
     match task {
         Task::Test(options) => test::run(options),
         Task::Bench(options) => bench::run(options),
+        Task::Fuzz(options) => fuzz::run(options).map(|()| ExitCode::SUCCESS),
         Task::Demo(options) => demo::run(options).map(|()| ExitCode::SUCCESS),
     }
 }

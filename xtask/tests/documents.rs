@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 const DOCUMENTS: &[&str] =
     &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "bindings/README.md", "plugins/README.md"];
-const FOLDERS: &[&str] = &["crates/", "docs/", "examples/", "xtask/", "bindings/", "plugins/"];
+const FOLDERS: &[&str] = &["crates/", "docs/", "examples/", "xtask/", "bindings/", "plugins/", "fuzz/"];
 
 /// What stands in backticks or as a link's target and looks like a path of this repository, up to its first variable
 /// part.
@@ -14,6 +14,8 @@ fn paths(text: &str) -> Vec<&str> {
     let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     code.chain(links)
         .filter_map(|it| it.split(['<', '*', '{', '#']).next())
+        // What a reader puts a name of their own in, and what only a run makes.
+        .filter(|it| !it.contains("TARGET"))
         .filter(|it| !it.contains("://") && !it.contains(char::is_whitespace))
         .filter(|it| FOLDERS.iter().any(|folder| it.starts_with(folder)) || it.ends_with(".md"))
         .collect()

@@ -12,6 +12,7 @@ mod process;
 pub mod product;
 mod proxy;
 mod s3;
+mod schemathesis;
 mod shared;
 mod socketio;
 
@@ -22,5 +23,6 @@ pub use ports::{Port, free as free_port};
 pub use postgres::{Postgres, Urls, psql};
 pub use proxy::{Counts, Direction, Fault, Place, Proxy};
 pub use s3::S3;
+pub use schemathesis::{Report as SchemathesisReport, Schemathesis};
 pub use shared::{shared_mail, shared_postgres, shared_s3};
 pub use socketio::{Heard, SocketIoClient, Transport};

@@ -218,9 +218,13 @@ fn if_version(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     if text == "*" {
         return Ok(None);
     }
-    let version = text.strip_prefix('"').and_then(|it| it.strip_suffix('"')).and_then(|it| it.parse().ok());
-    version.map(Some).ok_or_else(|| {
-        let detail = format!("If-Match is {text}, which is no entity tag of this object: read it again");
-        Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)
-    })
+    let opaque = text.strip_prefix("W/").unwrap_or(text).strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+    if !opaque.is_some_and(|it| it.bytes().all(|byte| byte == b'!' || matches!(byte, b'#'..=b'~'))) {
+        let detail =
+            format!("If-Match is {text}, which is no entity tag: send the `ETag` of the state that you have seen");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_header", detail));
+    }
+    // Whether it matches is for the operation to say, after it has looked at the rest of the request (RFC 9110, 13.2.1).
+    // A weak tag never does (8.8.3.2), nor does a text that is no number: no version is 0.
+    Ok(Some(opaque.filter(|_| !text.starts_with('W')).and_then(|it| it.parse().ok()).unwrap_or_default()))
 }

@@ -12,12 +12,12 @@ use dealwright_peers::{Mail, Postgres, S3, TEST_MAIL, TEST_POSTGRES, TEST_S3};
 
 use report::Report;
 use selection::Selection;
-use steps::Step;
+pub use steps::Step;
 
 /// Which tests to run.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Only this: `fmt`, `clippy`, `docs`, a package, or a test file's name without `.rs`
+    /// Only this: `fmt`, `clippy`, `docs`, `fuzz`, a package, or a test file's name without `.rs`
     #[arg(long, value_name = "SUITE")]
     only: Option<String>,
 }

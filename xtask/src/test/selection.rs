@@ -21,7 +21,7 @@ pub enum Selection {
 }
 
 /// The checks that are no tests, in order.
-const CHECKS: [&str; 3] = ["fmt", "clippy", "docs"];
+const CHECKS: [&str; 4] = ["fmt", "clippy", "docs", "fuzz"];
 
 impl Selection {
     /// What `only` names.
@@ -74,6 +74,8 @@ impl Selection {
 
 fn check(name: &str) -> Step {
     match name {
+        // A number of runs, so that a slow machine tests as much as a fast one.
+        "fuzz" => Step::cargo(&["xtask", "fuzz", "--runs", "20000"]),
         "fmt" => Step::cargo(&["fmt", "--all", "--check"]),
         "clippy" => Step::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         _ => Step::cargo(&["doc", "--workspace", "--no-deps"]).with("RUSTDOCFLAGS", "-D warnings"),

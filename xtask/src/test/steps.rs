@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, IsTerminal, Write},
+    path::Path,
     process::{Command, Stdio},
     time::Instant,
 };
@@ -13,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 pub struct Step {
     name: String,
     command: Command,
+    shows: fn(&str) -> bool,
 }
 
 impl Step {
@@ -20,7 +22,20 @@ impl Step {
     pub fn cargo(args: &[&str]) -> Self {
         let mut command = Command::new("cargo");
         command.args(args);
-        Self { name: format!("cargo {}", args.join(" ")), command }
+        Self { name: format!("cargo {}", args.join(" ")), command, shows: |_| true }
+    }
+
+    /// A program with `args`.
+    pub fn program(program: &Path, args: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(args);
+        Self { name: format!("{} {}", program.display(), args.join(" ")), command, shows: |_| true }
+    }
+
+    /// The same, showing only these of its lines.
+    pub fn showing(mut self, shows: fn(&str) -> bool) -> Self {
+        self.shows = shows;
+        self
     }
 
     /// Sets an environment variable of the command.
@@ -51,9 +66,12 @@ impl Step {
         let mut line = Vec::new();
         let mut out = std::io::stdout();
         while reader.read_until(b'\n', &mut line)? > 0 {
-            out.write_all(&line)?;
-            out.flush()?;
-            each(String::from_utf8_lossy(&line).trim_end());
+            let text = String::from_utf8_lossy(&line);
+            if (self.shows)(&text) {
+                out.write_all(&line)?;
+                out.flush()?;
+            }
+            each(text.trim_end());
             line.clear();
         }
         let status = child.wait()?;

@@ -16,6 +16,8 @@ mod threading;
 
 pub use failure::CREDENTIALS_REJECTED;
 pub use mailer::SmtpMailer;
+#[cfg(feature = "testkit")]
+pub use mime::holds_its_promises;
 
 use std::{fmt, panic::AssertUnwindSafe, time::Duration};
 

@@ -8,7 +8,7 @@ use dealwright::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Catalogue, example::example};
+use super::{Catalogue, example::example, links};
 use crate::{
     door::Bound,
     parameters::{self, Kind, Schemas},
@@ -22,6 +22,9 @@ Every `POST` under a room of the engine accepts `Idempotency-Key`: the same key 
 good answer again, with `Idempotency-Replayed: true`. Errors are problem documents (RFC 9457) whose `code` is stable. \
 Every answer carries `X-Request-Id`; a request may bring its own.";
 
+/// `*` or one entity tag (RFC 9110, 8.8.3).
+const ENTITY_TAG: &str = r#"^(\*|(W/)?"[!#-~]*")$"#;
+
 /// Makes the document.
 pub fn document(catalogue: &Catalogue, bound: &[Arc<Bound>]) -> Value {
     let mut paths = Map::new();
@@ -31,6 +34,7 @@ pub fn document(catalogue: &Catalogue, bound: &[Arc<Bound>]) -> Value {
     for route in SHELL_ROUTES {
         put(&mut paths, route.path, route.method, shell(catalogue, route));
     }
+    links::add(&mut paths, catalogue.schemas());
     let mut schemas = catalogue.components.clone();
     schemas.insert("Problem".to_owned(), problem());
     json!({
@@ -120,7 +124,7 @@ fn operation(catalogue: &Catalogue, bound: &Bound) -> Value {
     let header = |name: &str, about: &str, schema: Value| json!({"name": name, "in": "header", "description": about, "schema": schema});
     if route.if_match {
         let about = "The `ETag` of the state that was edited; another state is refused with 412";
-        parameters.push(header("If-Match", about, json!({"type": "string", "pattern": "^(\\*|\"[0-9]+\")$"})));
+        parameters.push(header("If-Match", about, json!({"type": "string", "pattern": ENTITY_TAG})));
     }
     if route.method == Verb::Post && operation.effect == Effect::Command {
         let about = "Makes a repeated call the same call, for 24 hours";

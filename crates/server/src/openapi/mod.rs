@@ -3,6 +3,7 @@
 mod catalogue;
 mod document;
 mod example;
+mod links;
 mod page;
 
 pub use self::{

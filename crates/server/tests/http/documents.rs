@@ -73,3 +73,37 @@ async fn the_page_fetches_nothing_from_elsewhere() {
         assert!(!page.contains(foreign), "{foreign}");
     }
 }
+
+#[tokio::test]
+async fn the_document_links_what_is_made_to_what_may_be_asked_of_it() {
+    let server = Server::start().await;
+    let document = server.call("GET", "/api/openapi.json").send().await.json();
+    let links =
+        |path: &str, method: &str, status: &str| document["paths"][path][method]["responses"][status]["links"].clone();
+    let made = links("/api/crm/clients", "post", "201");
+    assert_eq!(made["contacts.update"]["parameters"]["id"], "$response.body#/id");
+    assert_eq!(made["notes.create_on_contact"]["parameters"]["contact_id"], "$response.body#/id");
+    assert_eq!(links("/api/jobs", "get", "200")["jobs.get"]["parameters"]["id"], "$response.body#/data/0/id");
+    assert!(links("/api/crm/clients/search", "post", "200").is_null());
+    let known: BTreeSet<&str> = document["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|item| item.as_object().unwrap().values())
+        .map(|it| it["operationId"].as_str().unwrap())
+        .collect();
+    let mut linked = BTreeSet::new();
+    for operation in document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values())
+    {
+        for response in operation["responses"].as_object().unwrap().values() {
+            for link in response["links"].as_object().into_iter().flatten() {
+                linked.insert(link.1["operationId"].as_str().unwrap().to_owned());
+            }
+        }
+    }
+    assert!(
+        linked.len() > 60 && linked.iter().all(|id| known.contains(id.as_str())),
+        "{} operations are linked",
+        linked.len()
+    );
+}

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dealwright::{Operation, operations};
-use schemars::generate::SchemaGenerator;
-use serde_json::{Map, Value, json};
+use dealwright::Operation;
+use serde_json::{Value, json};
 
-use crate::inputs::{INPUTS, MEMBERS, NO_IDS, NO_IDS_OF, REFUSED, ROOMS, SPOTS};
+use crate::support::{
+    inputs::{REFUSED, ROOMS, SPOTS},
+    valid::{bases, gather, noun_of, own_noun, replaced, resolved, schemas},
+};
 
 /// One question.
 #[derive(Debug, Clone)]
@@ -34,14 +36,12 @@ impl Attempt {
 
 /// Every attempt, operation by operation.
 pub fn attempts() -> Vec<Attempt> {
-    let mut generator = SchemaGenerator::default();
-    let schemas: Vec<_> = operations().map(|it| (it, (it.input)(&mut generator).to_value())).collect();
-    let definitions = Value::Object(generator.take_definitions(true));
+    let (schemas, definitions) = schemas();
     let mut all = Vec::new();
     for (operation, schema) in schemas {
         let mut walk = Walk { operation, definitions: &definitions, found: BTreeSet::new() };
         walk.visit(&schema, &mut Vec::new());
-        let bases = bases(operation, walk.resolved(&schema));
+        let bases = bases(operation, &schema, &definitions);
         for (path, noun) in &walk.found {
             let base = bases.iter().find(|base| base.pointer(&pointer(path)).is_some()).unwrap_or(&bases[0]);
             all.push(Attempt::new(operation, placed(base, path, noun)));
@@ -85,59 +85,6 @@ fn placed(base: &Value, path: &[String], noun: &str) -> Value {
     Value::Object(object)
 }
 
-/// Inputs of an operation that count: those that are written down, else what the schema requires, if that is ids alone.
-fn bases(operation: &'static Operation, schema: &Value) -> Vec<Value> {
-    let written: Vec<Value> = INPUTS
-        .iter()
-        .filter(|(name, _)| *name == operation.name)
-        .map(|(_, text)| serde_json::from_str(text).unwrap())
-        .collect();
-    if !written.is_empty() {
-        return written;
-    }
-    if schema["format"] == "uuid" {
-        return vec![json!(format!("${}", own_noun(operation)))];
-    }
-    let required = schema["required"].as_array().cloned().unwrap_or_default();
-    let mut input = Map::new();
-    for name in required.iter().map(|it| it.as_str().unwrap()) {
-        let value = match (name, noun_of(operation, name)) {
-            ("patch", _) => json!({}),
-            (_, Some(noun)) if name.ends_with('s') => json!([format!("${noun}")]),
-            (_, Some(noun)) => json!(format!("${noun}")),
-            _ => panic!("{} needs {name}: give it a line in inputs.rs", operation.name),
-        };
-        input.insert(name.to_owned(), value);
-    }
-    // What takes no input at all is given none.
-    vec![if schema["properties"].is_object() { Value::Object(input) } else { Value::Null }]
-}
-
-fn own_noun(operation: &Operation) -> &'static str {
-    let room = operation.name.split('.').next().unwrap();
-    let found = ROOMS.iter().find(|(name, _)| *name == operation.name || *name == room);
-    found.unwrap_or_else(|| panic!("{}: what do its ids name? give {room} a line in ROOMS", operation.name)).1
-}
-
-/// What a member names by its name; nothing if that is no id's.
-fn noun_of(operation: &Operation, name: &str) -> Option<&'static str> {
-    let other = NO_IDS.contains(&name) || NO_IDS_OF.contains(&(operation.name, name));
-    if other {
-        return None;
-    }
-    if name == "id" {
-        return Some(own_noun(operation));
-    }
-    let found = MEMBERS.iter().find(|(_, names)| names.contains(&name)).map(|(noun, _)| *noun);
-    let like = name.ends_with("_id") || name.ends_with("_ids");
-    assert!(
-        found.is_some() || !like,
-        "{}: what does {name} name? give it a place in MEMBERS or NO_IDS",
-        operation.name
-    );
-    found
-}
-
 /// Looks for every id in a schema.
 struct Walk<'d> {
     operation: &'static Operation,
@@ -145,23 +92,10 @@ struct Walk<'d> {
     found: BTreeSet<(Vec<String>, String)>,
 }
 
-impl<'d> Walk<'d> {
-    fn resolved<'s>(&self, mut schema: &'s Value) -> &'s Value
-    where
-        'd: 's,
-    {
-        while let Some(name) = schema["$ref"].as_str() {
-            schema = &self.definitions[name.rsplit('/').next().unwrap()];
-        }
-        schema
-    }
-
+impl Walk<'_> {
     fn visit(&mut self, schema: &Value, path: &mut Vec<String>) {
         let definitions = self.definitions;
-        let schema = match schema["$ref"].as_str() {
-            Some(name) => &definitions[name.rsplit('/').next().unwrap()],
-            None => schema,
-        };
+        let schema = resolved(schema, definitions);
         let name = path.iter().rev().find(|step| *step != "0");
         if path.len() > 8 {
             // A tree of trees.
@@ -204,25 +138,5 @@ impl<'d> Walk<'d> {
             self.visit(&schema["items"], path);
             path.pop();
         }
-    }
-}
-
-/// The texts in a value.
-pub fn gather(value: &Value, texts: &mut BTreeMap<String, String>) {
-    match value {
-        Value::String(text) => drop(texts.insert(text.clone(), String::new())),
-        Value::Array(items) => items.iter().for_each(|item| gather(item, texts)),
-        Value::Object(members) => members.values().for_each(|item| gather(item, texts)),
-        _ => {}
-    }
-}
-
-/// A value with other texts.
-pub fn replaced(value: &Value, texts: &BTreeMap<String, String>) -> Value {
-    match value {
-        Value::String(text) => Value::from(texts[text].clone()),
-        Value::Array(items) => items.iter().map(|item| replaced(item, texts)).collect(),
-        Value::Object(members) => members.iter().map(|(name, item)| (name.clone(), replaced(item, texts))).collect(),
-        other => other.clone(),
     }
 }

@@ -4,14 +4,13 @@ use axum::{
     body::Body,
     http::{Method, Request},
 };
-use dealwright::services::identity::SignUp;
 use dealwright_server::{Options, app, routes::routes};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use crate::{
+    support::world::{MARKER, World},
     sweep::rows,
-    world::{MARKER, World},
 };
 
 /// What `{id}` names in the paths that begin so; other members name what they are called.
@@ -40,14 +39,7 @@ const PATHS: &[(&str, &str)] = &[
 pub async fn sweep(mut world: World) {
     world.theirs.fill().await;
     world.theirs.wait().await;
-    let new = SignUp {
-        email: "una@acme.example".to_owned(),
-        password: "correct horse".to_owned(),
-        name: "Una".to_owned(),
-        organization_name: Some("Una's".to_owned()),
-        invite_token: None,
-    };
-    let token = world.crm.identity().sign_up(new).await.unwrap().access_token;
+    let token = world.sign_up("una", "acme").await.1.access_token;
     let before = rows(&world.theirs).await;
     let router = app(world.crm.clone(), Options::default());
     let mut asked = 0;

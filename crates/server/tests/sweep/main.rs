@@ -5,12 +5,11 @@
 
 mod attempts;
 mod http;
-mod inputs;
+#[path = "../support/mod.rs"]
+mod support;
 mod sweep;
-mod things;
-mod world;
 
-use crate::world::World;
+use crate::support::world::World;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_of_another_organisation_is_told_or_changed_on_sqlite() {

@@ -10,10 +10,13 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    attempts::{Attempt, attempts, gather, replaced},
-    inputs::NAMES,
-    things::Side,
-    world::{MARKER, World},
+    attempts::{Attempt, attempts},
+    support::{
+        inputs::NAMES,
+        things::Side,
+        valid::{gather, replaced},
+        world::{MARKER, World},
+    },
 };
 
 /// What was found.

@@ -4,9 +4,13 @@
 mod attachment;
 mod html;
 mod mask;
+#[cfg(any(test, feature = "testkit"))]
+mod promises;
 mod text;
 
 pub(super) use attachment::{file_name, is_media_type};
+#[cfg(any(test, feature = "testkit"))]
+pub use promises::holds_its_promises;
 pub(super) use text::line;
 
 use chrono::{DateTime, Duration, Utc};

@@ -253,15 +253,6 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-fn holds_its_promises(raw: &[u8]) {
-    if let Delivery::Message(mail) = read(raw) {
-        assert!(mail.text.len() <= MAX_TEXT && !mail.text.contains('\0'));
-        assert!(mail.media.len() <= 100 && mail.replies_to.len() <= threading::MAX_REFERENCES + 1);
-        assert!(mail.sent_at <= arrived());
-        assert_eq!(mail.provider_id, provider_id_of(raw));
-    }
-}
-
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(raw in prop::collection::vec(any::<u8>(), 0..2000)) {

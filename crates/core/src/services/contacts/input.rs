@@ -144,6 +144,14 @@ impl ContactPatch {
         self.team_id.apply(&mut contact.team_id);
         self.source.apply(&mut contact.source);
     }
+
+    /// The contact that the patch makes, unchecked: tests hold it against RFC 7396.
+    #[cfg(feature = "testkit")]
+    #[must_use]
+    pub fn applied(self, mut contact: Contact) -> Contact {
+        self.apply(&mut contact);
+        contact
+    }
 }
 
 /// Which contact, and its change.

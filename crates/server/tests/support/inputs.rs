@@ -21,6 +21,7 @@ pub const MEMBERS: &[(&str, &[&str])] = &[
 /// The own noun of the operations of a room, or of one operation.
 pub const ROOMS: &[(&str, &str)] = &[
     ("messages.cancel", "outgoing"),
+    ("jobs.cancel", "own job"),
     ("members", "user"),
     ("invitations", "invitation"),
     ("teams", "team"),
@@ -47,15 +48,9 @@ pub const NO_IDS: &[&str] = &["external_id", "external_ids", "plugin_id"];
 /// The same for one operation alone: a rule's `id` is the slug that it is given.
 pub const NO_IDS_OF: &[(&str, &str)] = &[("rules.create", "id")];
 
-/// What an operation refuses to take, whosever id it is: deals are moved, not edited into a stage; a job that
-/// sends a message goes with the message.
-pub const REFUSED: &[(&str, &str)] = &[
-    ("deals.upsert", "pipeline"),
-    ("deals.upsert", "stage"),
-    ("deals.update", "pipeline"),
-    ("deals.update", "stage"),
-    ("jobs.cancel", "job"),
-];
+/// What an operation refuses to take, whosever id it is: deals are moved, not edited into a stage.
+pub const REFUSED: &[(&str, &str)] =
+    &[("deals.upsert", "pipeline"), ("deals.upsert", "stage"), ("deals.update", "pipeline"), ("deals.update", "stage")];
 
 /// Inputs that count, where more is needed than the ids that the schema requires: each with a member that a further one
 /// may be put beside.

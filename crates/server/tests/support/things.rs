@@ -19,6 +19,8 @@ use dealwright::{
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Value, json};
 
+use super::valid::{gather, replaced};
+
 /// Everything that an organisation may have and an id names.
 pub const NOUNS: &[&str] = &[
     "user",
@@ -43,6 +45,7 @@ pub const NOUNS: &[&str] = &[
     "media",
     "notification",
     "job",
+    "own job",
 ];
 
 /// An organisation, its owner, and what was made in it last.
@@ -94,6 +97,20 @@ impl Side {
     pub async fn wait(&mut self) {
         self.latest.retain(|noun, _| !matches!(*noun, "outgoing" | "job"));
         self.id("job").await;
+    }
+
+    /// An input with our ids in the places of `$` and new numbers in those of `#`.
+    pub async fn resolved(&mut self, input: &Value) -> Value {
+        let mut texts = BTreeMap::new();
+        gather(input, &mut texts);
+        for (text, into) in &mut texts {
+            *into = match text.strip_prefix('$') {
+                Some(noun) => self.id(noun).await,
+                None if text.contains('#') => text.replace('#', &self.number().to_string()),
+                None => text.clone(),
+            };
+        }
+        replaced(input, &texts)
     }
 
     /// What is asked for next is made anew.
@@ -221,6 +238,16 @@ impl Side {
             "job" => {
                 self.id("outgoing").await;
                 self.ask("jobs.list", json!({ "limit": 1 })).await["data"][0].clone()
+            }
+            "own job" => {
+                // Not part of anything that could be cancelled in its place.
+                let stage = self.id("stage").await;
+                let input = json!({ "name": name, "trigger": "time_elapsed", "action": { "add_tag": word },
+                    "condition": { "stage": stage, "elapsed_hours": 48 } });
+                self.ask("rules.create", input).await;
+                let jobs = self.ask("jobs.list", json!({})).await;
+                let mut jobs = jobs["data"].as_array().unwrap().iter();
+                jobs.find(|job| job["kind"] == "plant_timers").unwrap().clone()
             }
             "media" => {
                 let data = base64::engine::general_purpose::STANDARD.encode(&name);

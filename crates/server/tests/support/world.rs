@@ -6,7 +6,7 @@ use dealwright::{
     Crm, Handle, Registry,
     cipher::Cipher,
     env::Env,
-    services::identity::{NewOrganization, NewUser},
+    services::identity::{NewOrganization, NewUser, SignUp, SignedIn},
     store::sql::{SqlStore, StoreOptions, migrate},
     testkit::provider::Provider,
 };
@@ -14,7 +14,7 @@ use dealwright_peers::{psql, shared_postgres};
 use dealwright_rules::declarative::Declarative;
 use object_store::memory::InMemory;
 
-use crate::things::Side;
+use super::things::Side;
 
 /// What every text of the other organisation holds, and none of ours.
 pub const MARKER: &str = "globex-only";
@@ -73,6 +73,22 @@ impl World {
         let ours = side(&crm, &store, &parts, "acme").await;
         let asks = ours.me.clone();
         Self { url, superuser, parts, crm, ours, theirs, asks }
+    }
+
+    /// An organisation that somebody signs up for, and how they are signed in.
+    pub async fn sign_up(&self, name: &str, word: &'static str) -> (Side, SignedIn) {
+        let new = SignUp {
+            email: format!("{name}@{word}.example"),
+            password: "correct horse".to_owned(),
+            name: name.to_owned(),
+            organization_name: Some(format!("The {word}")),
+            invite_token: None,
+        };
+        let signed_in = self.crm.identity().sign_up(new).await.unwrap();
+        let (organization, user) = (signed_in.organization.id, signed_in.user.id);
+        let me = self.crm.as_user(organization, user).await.unwrap();
+        let (store, provider) = (self.ours.store.clone(), self.parts.provider.clone());
+        (Side::new(self.crm.clone(), store, provider, me, organization, user, word), signed_in)
     }
 
     /// The same, of which ours goes through an engine whose statements leave the organisation out, loops included.

@@ -1,0 +1,43 @@
+//! What the server has answered: noted at its door, so that it is known whoever asked.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::Response,
+};
+
+/// How often each call was answered with each status.
+#[derive(Debug, Clone, Default)]
+pub struct Answers(Arc<Mutex<BTreeMap<String, BTreeMap<u16, usize>>>>);
+
+/// Notes one answer.
+pub async fn note(State(answers): State<Answers>, request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str);
+    let call = format!("{} {path}", request.method());
+    let response = next.run(request).await;
+    *answers.0.lock().unwrap().entry(call).or_default().entry(response.status().as_u16()).or_default() += 1;
+    response
+}
+
+impl Answers {
+    /// The calls that were answered with a defect of the server's.
+    pub fn server_errors(&self) -> Vec<String> {
+        let all = self.0.lock().unwrap();
+        let bad = all.iter().filter(|(_, statuses)| statuses.keys().any(|status| *status >= 500));
+        bad.map(|(call, statuses)| format!("{call} {statuses:?}")).collect()
+    }
+
+    /// The operations that have never succeeded.
+    pub fn never_good(&self, operations: &BTreeSet<String>) -> Vec<String> {
+        let all = self.0.lock().unwrap();
+        let good = |call: &&String| {
+            all.get(*call).is_some_and(|statuses| statuses.keys().any(|status| (200..300).contains(status)))
+        };
+        operations.iter().filter(|call| !good(call)).cloned().collect()
+    }
+}

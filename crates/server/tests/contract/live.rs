@@ -1,0 +1,87 @@
+//! A server on a real address over SQLite, in it an organisation with one of everything.
+
+use std::collections::BTreeSet;
+
+use axum::middleware;
+use dealwright::{runtime::Running, services::identity::SignedIn};
+use dealwright_server::{Options, app};
+use reqwest::{Client, Method, Response};
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use crate::{
+    answers::{Answers, note},
+    support::{things::Side, world::World},
+};
+
+pub struct Live {
+    pub side: Side,
+    pub world: World,
+    pub signed_in: SignedIn,
+    url: String,
+    client: Client,
+    answers: Answers,
+    running: Option<Running>,
+}
+
+impl Live {
+    pub async fn start() -> Self {
+        let world = World::sqlite().await;
+        let (mut side, signed_in) = world.sign_up("una", "initech").await;
+        side.fill().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answers = Answers::default();
+        let router = app(world.crm.clone(), Options::default());
+        let router = router.layer(middleware::from_fn_with_state(answers.clone(), note));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        // reqwest wants a provider of TLS even where nobody speaks it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self { side, world, signed_in, url, client: Client::new(), answers, running: None }
+    }
+
+    /// From now on rules run and messages are sent.
+    pub async fn run_loops(&mut self) {
+        self.running = Some(self.world.crm.runtime().start().await.unwrap());
+    }
+
+    pub fn document_url(&self) -> String {
+        format!("{}/api/openapi.json", self.url)
+    }
+
+    pub fn token(&self) -> String {
+        self.signed_in.access_token.clone()
+    }
+
+    pub fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
+    /// Every operation of the document, as `METHOD path`.
+    pub async fn operations(&self) -> BTreeSet<String> {
+        let document: Value = self.client.get(self.document_url()).send().await.unwrap().json().await.unwrap();
+        let paths = document["paths"].as_object().unwrap().iter();
+        let calls = paths.flat_map(|(path, item)| {
+            item.as_object().unwrap().keys().map(move |method| format!("{} {path}", method.to_uppercase()))
+        });
+        calls.collect()
+    }
+
+    /// Asks as `token`, or as nobody.
+    pub async fn ask(&self, method: &Method, path: &str, token: Option<&str>, body: Option<&Value>) -> Response {
+        let mut request = self.client.request(method.clone(), format!("{}{path}", self.url));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        request.send().await.unwrap()
+    }
+
+    /// The same with a raw body.
+    pub async fn upload(&self, path: &str, bytes: &'static str) -> Response {
+        let request = self.client.post(format!("{}{path}", self.url)).bearer_auth(&self.signed_in.access_token);
+        request.header("content-type", "application/octet-stream").body(bytes).send().await.unwrap()
+    }
+}

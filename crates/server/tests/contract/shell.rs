@@ -1,0 +1,54 @@
+//! Every route that is no operation, once with what counts: signing in and out, files, health.
+
+use dealwright_server::shell::SHELL_ROUTES;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::live::Live;
+
+/// Asks each; one that nobody asks here is found missing at the end.
+pub async fn every_route(live: &Live) {
+    let token = live.token();
+    for route in SHELL_ROUTES.iter().filter(|route| route.method.method() == Method::GET && !route.path.contains('{')) {
+        good(live, &Method::GET, route.path, Some(&token), None, 200).await;
+    }
+    let file = live.upload("/api/media?name=a.txt", "acme").await;
+    assert_eq!(file.status(), 201);
+    let file: Value = file.json().await.unwrap();
+    good(live, &Method::GET, &format!("/api/media/{}", file["id"].as_str().unwrap()), Some(&token), None, 200).await;
+
+    let account = json!({ "email": "guest@initech.example", "password": "correct horse" });
+    let mut new = account.clone();
+    (new["name"], new["organization_name"]) = (json!("Guest"), json!("Guest's"));
+    post(live, "/api/auth/signup", None, &new, 201).await;
+    let guest = post(live, "/api/auth/signin", None, &account, 200).await;
+    post(live, "/api/auth/verify", None, &json!({ "token": guest["access_token"] }), 200).await;
+    let guest = post(live, "/api/auth/refresh", None, &json!({ "refresh_token": guest["refresh_token"] }), 200).await;
+    let own = guest["access_token"].as_str();
+
+    let invitation = json!({ "email": "guest@initech.example", "role": "member" });
+    let invitation = post(live, "/api/team/members/invite", Some(&token), &invitation, 201).await;
+    post(live, "/api/team/invitations/accept", own, &json!({ "token": invitation["token"] }), 200).await;
+    let there = json!({ "organization_id": live.signed_in.organization.id });
+    post(live, "/api/auth/switch", own, &there, 200).await;
+    post(live, "/api/auth/signout", own, &json!({}), 204).await;
+}
+
+async fn post(live: &Live, path: &str, token: Option<&str>, body: &Value, expected: u16) -> Value {
+    good(live, &Method::POST, path, token, Some(body), expected).await
+}
+
+async fn good(
+    live: &Live,
+    method: &Method,
+    path: &str,
+    token: Option<&str>,
+    body: Option<&Value>,
+    expected: u16,
+) -> Value {
+    let response = live.ask(method, path, token, body).await;
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
+    assert_eq!(status, expected, "{method} {path}: {text}");
+    serde_json::from_str(&text).unwrap_or_default()
+}
