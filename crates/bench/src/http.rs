@@ -59,8 +59,7 @@ impl Caller {
 
     pub async fn create(&self, number: usize) -> Result<()> {
         let body = json!({ "name": format!("Ann Lee {number}"), "emails": [format!("http{number}@lee.example")],
-            "phones": [format!("+1415555{:04}", number % 10_000)], "allow_duplicate": true,
-            "source": "load", "tags": ["new"] });
+            "phones": [format!("+1415{:07}", number % 10_000_000)], "source": "load", "tags": ["new"] });
         self.ask(Method::POST, "/api/crm/clients", Some(&body), StatusCode::CREATED).await
     }
 
