@@ -45,7 +45,7 @@ impl Caller {
         &self.token
     }
 
-    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>, expected: StatusCode) -> Result<()> {
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>, expected: StatusCode) -> Result<Vec<u8>> {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(body);
@@ -54,16 +54,23 @@ impl Caller {
         let status = answer.status();
         let text = answer.bytes().await?;
         ensure!(status == expected, "{path} answered {status}: {}", String::from_utf8_lossy(&text));
-        Ok(())
+        Ok(text.into())
     }
 
-    pub async fn create(&self, number: usize) -> Result<()> {
+    /// Makes a contact; answers it as text.
+    pub async fn create(&self, number: usize) -> Result<Vec<u8>> {
         let body = json!({ "name": format!("Ann Lee {number}"), "emails": [format!("http{number}@lee.example")],
             "phones": [format!("+1415{:07}", number % 10_000_000)], "source": "load", "tags": ["new"] });
         self.ask(Method::POST, "/api/crm/clients", Some(&body), StatusCode::CREATED).await
     }
 
-    pub async fn list(&self) -> Result<()> {
+    /// Edits a contact, which everybody in the organisation hears of.
+    pub async fn edit(&self, id: &str, number: usize) -> Result<Vec<u8>> {
+        let body = json!({ "source": format!("load {number}") });
+        self.ask(Method::PATCH, &format!("/api/crm/clients/{id}"), Some(&body), StatusCode::OK).await
+    }
+
+    pub async fn list(&self) -> Result<Vec<u8>> {
         self.ask(Method::GET, "/api/crm/clients?limit=50", None, StatusCode::OK).await
     }
 }
@@ -92,7 +99,7 @@ pub async fn measure(report: &mut Report, place: Place, program: &Path, contacts
 }
 
 /// Milliseconds of CPU that a request costs these processes.
-async fn cost<F: Future<Output = Result<()>>>(processes: &[u32], request: impl Fn() -> F) -> Result<f64> {
+async fn cost<F: Future<Output = Result<Vec<u8>>>>(processes: &[u32], request: impl Fn() -> F) -> Result<f64> {
     let (start, before) = (Instant::now(), cpu::seconds(processes)?);
     let counts = try_join_all((0..CONNECTIONS).map(|_| async {
         let mut count = 0_u32;

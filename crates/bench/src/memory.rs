@@ -21,7 +21,7 @@ use crate::{
 
 const CLIENTS: u32 = 1000;
 const REQUESTS: u32 = 200;
-/// Of these, how many write.
+/// Of so many requests one writes, and all clients hear of it.
 const ONE_WRITE_IN: usize = 20;
 
 pub async fn measure(report: &mut Report, place: Place, program: &Path, minutes: f64) -> Result<()> {
@@ -29,6 +29,8 @@ pub async fn measure(report: &mut Report, place: Place, program: &Path, minutes:
     drop(world);
     let server = place.serve(program)?;
     let caller = Caller::sign_in(&server.url).await?;
+    let made: serde_json::Value = serde_json::from_slice(&caller.create(0).await?)?;
+    let contact = made["id"].as_str().context("a contact has an id")?.to_owned();
     // Beside the packages that the client needs.
     let beside = SocketIoClient::node()?.script;
     let script = beside.with_file_name("crowd.mjs");
@@ -47,9 +49,12 @@ pub async fn measure(report: &mut Report, place: Place, program: &Path, minutes:
     while start.elapsed() < lasting {
         ticks.tick().await;
         number += 1;
-        let caller = caller.clone();
+        let (caller, contact) = (caller.clone(), contact.clone());
         requests.spawn(async move {
-            if number.is_multiple_of(ONE_WRITE_IN) { caller.create(number).await } else { caller.list().await }
+            match number.is_multiple_of(ONE_WRITE_IN) {
+                true => caller.edit(&contact, number).await,
+                false => caller.list().await,
+            }
         });
         while let Some(done) = requests.try_join_next() {
             done??;
@@ -66,6 +71,8 @@ pub async fn measure(report: &mut Report, place: Place, program: &Path, minutes:
     let counts = said.next().transpose()?.context("the clients said nothing")?;
     crowd.wait()?;
     eprintln!("{number} requests; the clients: {counts}");
+    let counts: serde_json::Value = serde_json::from_str(&counts)?;
+    ensure!(counts["lost"] == 0 && counts["heard"].as_u64() > Some(0), "clients were cut off or heard nothing");
     let database = Some(place.database);
     let most = samples.iter().copied().fold(0.0, f64::max);
     // Flat: the last quarter holds no more than the second did.

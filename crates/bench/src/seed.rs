@@ -27,8 +27,8 @@ pub struct Seeded {
     pub stages: Vec<Stage>,
 }
 
-/// Fills a place. Every value that lists are filtered by is there in several shares: tags of half, of a hundredth and of
-/// ten contacts, four sources, a hundred companies, all open stages.
+/// Fills a place. Every value that lists are filtered by is there in several shares: tags of half, of a twentieth (a full
+/// page of a thousand) and of ten contacts, four sources, a hundred companies, three open stages.
 pub async fn seeded(place: Place, contacts: usize) -> Result<Seeded> {
     let world = World::over(&place, Clock::Manual).await?;
     let start = std::time::Instant::now();
@@ -84,7 +84,7 @@ pub async fn seeded(place: Place, contacts: usize) -> Result<Seeded> {
 
 fn tags(number: usize, contacts: usize) -> Vec<String> {
     let mut tags = vec![["cold", "vip"][number % 2].to_owned()];
-    if number.is_multiple_of(100) {
+    if number.is_multiple_of(20) {
         tags.push("partner".to_owned());
     }
     if number.is_multiple_of(contacts / 10) {
