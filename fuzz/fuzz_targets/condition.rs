@@ -62,6 +62,7 @@ fn directory() -> Directory {
         stages: serde_json::from_value(json!([[LEAD, SALES, "lead"], [WON, SALES, "won"]])).unwrap(),
         teams: Vec::new(),
         users: serde_json::from_value(json!([[UNA, "una@acme.example", "Una"]])).unwrap(),
+        fields: Vec::new(),
     }
 }
 
