@@ -36,9 +36,8 @@ async fn tick(world: &World) -> Result<Duration> {
     for round in 0..ROUNDS {
         let items: Vec<_> = (0..DUE).map(|number| json!({ "name": format!("Timed {round} {number}") })).collect();
         let made = world.me.call("contacts.batch", json!({ "items": items })).await?;
-        for item in made["data"].as_array().or(made["items"].as_array()).context("a batch answers its items")? {
-            let id = item.pointer("/item/id").or(item.pointer("/data/id")).or(item.get("id")).context("no id")?;
-            world.me.call("contacts.move", json!({ "contact_id": id, "stage_id": from })).await?;
+        for item in made["items"].as_array().context("a batch answers its items")? {
+            world.me.call("contacts.move", json!({ "contact_id": item["id"], "stage_id": from })).await?;
         }
         world.crm.runtime().drain().await?;
         world.later(chrono::Duration::hours(25));

@@ -45,7 +45,7 @@ const EXCLUDED: &[(&str, &str)] = &[
     ),
     (
         "--exclude-path=/api/auth/signout",
-        "it ends the session that the whole run goes by; the test signs somebody else out",
+        "it ends the sign-in that all requests go by; the test signs somebody else out",
     ),
 ];
 
