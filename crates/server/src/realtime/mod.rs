@@ -36,17 +36,16 @@ pub fn open(shared: &Shared) -> (SocketIoLayer, Live) {
         let shared = shared.clone();
         move |socket: SocketRef, given: TryData<Handshake>| {
             let shared = shared.clone();
-            async move { client::admit(&shared, &socket, given.0).await }
+            async move {
+                client::admit(&shared, &socket, given.0).await?;
+                // Before the client is told that it is connected: what it says at once, and what happens at once, would
+                // find nobody listening until a connect handler had its turn.
+                rooms::greet(shared, &socket);
+                Ok::<_, client::Refused>(())
+            }
         }
     };
-    let greet = {
-        let shared = shared.clone();
-        move |socket: SocketRef| {
-            let shared = shared.clone();
-            async move { rooms::greet(shared, &socket) }
-        }
-    };
-    io.ns("/", greet.with(admit));
+    io.ns("/", (async || ()).with(admit));
 
     let stop = shared.options().shutdown.child_token();
     tokio::spawn(bridge::run(shared.crm().clone(), io.clone(), stop.clone()));
