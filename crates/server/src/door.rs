@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use dealwright::{Operation, OutputKind, operation};
+use dealwright::{Effect, Operation, OutputKind, operation};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -22,6 +22,8 @@ use crate::{
     route::{Body, IF_VERSION, Route, Verb},
     state::Shared,
 };
+
+const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A route with the operation that it reaches.
 #[derive(Debug)]
@@ -122,8 +124,13 @@ impl Bound {
             _place = Some(shared.in_flight().enter(handle.scope(), self.operation.name, &key)?);
             handle = handle.with_idempotency_key(key);
         }
-        let answer = handle.answer(self.operation, input).await;
-        let answer = answer.map_err(|error| Problem::from(error).relocate(|pointer| self.relocate(pointer)))?;
+        let problem = |error| Problem::from(error).relocate(|pointer| self.relocate(pointer));
+        // A page has neither a place nor a version: it goes out as it is written.
+        if self.operation.effect == Effect::Query && self.operation.output_kind == OutputKind::Page {
+            let text = handle.text(self.operation, input).await.map_err(problem)?;
+            return Ok((self.status(), [(header::CONTENT_TYPE, APPLICATION_JSON)], text).into_response());
+        }
+        let answer = handle.answer(self.operation, input).await.map_err(problem)?;
         Ok(self.respond(&parts.headers, answer.value, answer.replayed))
     }
 
@@ -177,7 +184,6 @@ impl Bound {
         if self.operation.output_kind == OutputKind::Empty {
             return (StatusCode::NO_CONTENT, headers).into_response();
         }
-        let status = StatusCode::from_u16(self.route.status).unwrap_or(StatusCode::OK);
         if let Some(location) = self.location(&value) {
             headers.insert(header::LOCATION, location);
         }
@@ -188,8 +194,12 @@ impl Bound {
             }
             headers.insert(header::ETAG, tag);
         }
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        (status, headers, value.to_string()).into_response()
+        headers.insert(header::CONTENT_TYPE, APPLICATION_JSON);
+        (self.status(), headers, value.to_string()).into_response()
+    }
+
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.route.status).unwrap_or(StatusCode::OK)
     }
 
     fn location(&self, value: &Value) -> Option<HeaderValue> {

@@ -283,6 +283,17 @@ impl Handle {
         (operation.call)(self, input).await
     }
 
+    /// A query's answer as JSON text, written without a [`Value`] in between: for long lists.
+    ///
+    /// # Errors
+    /// As [`Handle::call`]; `internal` for a command, whose answer may have to be kept for its idempotency key.
+    pub async fn text(&self, operation: &'static Operation, input: Value) -> Result<String> {
+        if operation.effect == Effect::Command {
+            return Err(Error::internal(format!("{} is a command: it has no answer as text", operation.name)));
+        }
+        (operation.text)(self, input).await.map_err(|error| error.in_operation(operation.name))
+    }
+
     /// Does once, before any unit, what a command needs of the outside; only for those who may give the command.
     pub(crate) async fn prepare<I, P>(
         &self,

@@ -49,6 +49,7 @@ pub struct Operation {
     /// The shape of its answer.
     pub output_kind: OutputKind,
     pub(crate) call: for<'a> fn(&'a Handle, Value) -> BoxFuture<'a, Result<Answer>>,
+    pub(crate) text: for<'a> fn(&'a Handle, Value) -> BoxFuture<'a, Result<String>>,
 }
 
 impl std::fmt::Debug for Operation {
@@ -149,6 +150,11 @@ macro_rules! room {
                             })
                         },
                     ).await
+                }),
+                text: |handle, input| Box::pin(async move {
+                    let input: $input = $crate::input::read_input(input)?;
+                    let output = handle.$room().$verb(input).await?;
+                    serde_json::to_string(&output).map_err(|e| $crate::error::Error::internal("the answer is no JSON").with_source(e))
                 }),
             },
         )*];
