@@ -4,9 +4,10 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use object_store::ObjectStore;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 
 use crate::{
+    bell::Bell,
     cipher::Cipher,
     domain::event::Event,
     env::Env,
@@ -72,7 +73,7 @@ pub(crate) struct Engine {
     /// Events in the order of their subjects, as the dispatcher comes to them.
     pub(crate) bus: broadcast::Sender<Arc<Event>>,
     /// Rung after each commit that leaves work to do.
-    pub(crate) bell: watch::Sender<()>,
+    pub(crate) bell: Bell,
 }
 
 impl Engine {
@@ -90,19 +91,7 @@ impl Engine {
         let (bus, _) = broadcast::channel(BUS_CAPACITY);
         let identity = IdentityState::new(token_keys);
         let rules = RuleCache::default();
-        Self {
-            env,
-            store,
-            registry,
-            cipher,
-            objects,
-            mailer,
-            public_url,
-            rules,
-            identity,
-            bus,
-            bell: watch::Sender::new(()),
-        }
+        Self { env, store, registry, cipher, objects, mailer, public_url, rules, identity, bus, bell: Bell::default() }
     }
 
     /// The connector of a platform.

@@ -1,5 +1,6 @@
 #![doc = "The Dealwright engine: an embeddable CRM for business development."]
 
+mod bell;
 pub mod cipher;
 pub mod domain;
 mod doors;

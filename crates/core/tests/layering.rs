@@ -19,6 +19,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("store", 2),
     // What services share; below them, but for the rules that it holds ready.
     ("engine", 3),
+    ("bell", 3),
     ("services", 3),
     ("runtime", 4),
     ("doors", 5),

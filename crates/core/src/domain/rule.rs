@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    domain::{money::Money, word::words},
+    domain::{event::EventKind, money::Money, word::words},
     id::{FieldId, OrganizationId, PipelineId, RuleId, StageId, TeamId, UserId},
 };
 
@@ -42,6 +42,26 @@ words! {
         TimeElapsed = "time_elapsed",
         /// A cron expression came due.
         Schedule = "schedule",
+    }
+}
+
+impl Trigger {
+    /// What an event is to rules; nothing for those that no rule is about. Times and schedules name their rule themselves.
+    pub fn of(event: EventKind) -> Option<Self> {
+        Some(match event {
+            EventKind::MessageReceived => Self::MessageReceived,
+            EventKind::MessageSent => Self::MessageSent,
+            EventKind::ContactCreated => Self::ContactCreated,
+            EventKind::ContactUpdated => Self::ContactUpdated,
+            EventKind::DealCreated => Self::DealCreated,
+            EventKind::DealUpdated => Self::DealUpdated,
+            EventKind::DealWon => Self::DealWon,
+            EventKind::DealLost => Self::DealLost,
+            EventKind::TaskDue => Self::TaskDue,
+            EventKind::StageChanged => Self::StageChanged,
+            EventKind::AccountStatusChanged => Self::AccountStatusChanged,
+            _ => return None,
+        })
     }
 }
 

@@ -1,23 +1,30 @@
 //! One loop that claims due work of some lanes and has it carried out, several items at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::TimeDelta;
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::job::{Claim, Lane},
+    domain::{
+        event::Event,
+        job::{Claim, Lane},
+    },
     engine::Engine,
     error::Result,
-    id::{Id, JobId},
+    id::{Id, JobId, OrganizationId},
     runtime::{dispatcher, scheduler, worker},
 };
 
 /// How long a claim holds without being renewed: the time after which the work of a dead process is free.
 pub(super) const LEASE: TimeDelta = TimeDelta::seconds(15);
 /// Items carried out at once by one loop.
-const AT_ONCE: u32 = 64;
+const AT_ONCE: usize = 64;
 /// The longest sleep: what other processes planted without this one hearing of it is found after this long.
 const POLL: Duration = Duration::from_secs(1);
 /// How long to wait after the store failed.
@@ -25,49 +32,72 @@ const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// How long an item waits after it failed for a reason of the store's or a defect's.
 const ITEM_RETRY: TimeDelta = TimeDelta::seconds(5);
 
+/// A claimed item; for the dispatch of a subject, the events that wait, if they were read already.
+type Item = (Claim, Option<Vec<Event>>);
+
 pub(super) struct Claims {
     engine: Arc<Engine>,
     lanes: &'static [Lane],
+    freed: Option<Instant>,
 }
 
 impl Claims {
     pub(super) fn new(engine: Arc<Engine>, lanes: &'static [Lane]) -> Self {
-        Self { engine, lanes }
+        Self { engine, lanes, freed: None }
     }
 
     /// Claims and carries out until `shutdown`; sleeps until the next item is due or the bell rings.
-    pub(super) async fn run(self, shutdown: CancellationToken) {
-        let mut bell = self.engine.bell.subscribe();
+    pub(super) async fn run(mut self, shutdown: CancellationToken) {
+        let mut bell = self.engine.bell.listen(self.lanes);
         let mut running = FuturesUnordered::new();
         while !shutdown.is_cancelled() {
-            bell.mark_unchanged();
-            let room = AT_ONCE.saturating_sub(u32::try_from(running.len()).unwrap_or(AT_ONCE));
-            let pause = match self.claim(room).await {
-                Ok(claims) if claims.is_empty() => self.pause().await,
+            bell.hush();
+            let room = AT_ONCE.saturating_sub(running.len());
+            let (pause, wants_room) = match self.claim(room).await {
+                Ok(claims) if claims.len() < room => {
+                    let pause = self.pause().await;
+                    let items = self.pass_over(claims).await;
+                    running.extend(items.into_iter().map(|item| tokio::spawn(carry_out(self.engine.clone(), item))));
+                    (pause, false)
+                }
                 Ok(claims) => {
-                    running.extend(claims.into_iter().map(|claim| tokio::spawn(carry_out(self.engine.clone(), claim))));
-                    if running.len() < AT_ONCE as usize { Duration::ZERO } else { POLL }
+                    let items = self.pass_over(claims).await;
+                    running.extend(items.into_iter().map(|item| tokio::spawn(carry_out(self.engine.clone(), item))));
+                    if running.len() < AT_ONCE {
+                        continue;
+                    }
+                    (POLL, true)
                 }
                 Err(error) => {
                     tracing::warn!(%error, "work cannot be claimed");
-                    AFTER_FAILURE
+                    (AFTER_FAILURE, false)
                 }
             };
-            if pause.is_zero() {
-                continue;
-            }
-            tokio::select! {
-                () = shutdown.cancelled() => {}
-                _ = bell.changed() => {}
-                Some(_) = running.next(), if !running.is_empty() => {}
-                () = tokio::time::sleep(pause) => {}
+            let woken = async {
+                tokio::select! {
+                    () = bell.rung(), if !wants_room => {}
+                    () = tokio::time::sleep(pause) => {}
+                }
+            };
+            tokio::pin!(woken);
+            loop {
+                tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    () = &mut woken => break,
+                    Some(_) = running.next(), if !running.is_empty() => {
+                        while let Some(Some(_)) = running.next().now_or_never() {}
+                        if wants_room {
+                            break;
+                        }
+                    }
+                }
             }
         }
         while running.next().await.is_some() {}
     }
 
     /// Claims and carries out until nothing is due; answers how many items there were.
-    pub(super) async fn drain(&self) -> Result<u64> {
+    pub(super) async fn drain(mut self) -> Result<u64> {
         let mut done = 0;
         loop {
             let claims = self.claim(AT_ONCE).await?;
@@ -75,15 +105,31 @@ impl Claims {
                 return Ok(done);
             }
             done += claims.len() as u64;
-            futures::future::join_all(claims.into_iter().map(|claim| carry_out(self.engine.clone(), claim))).await;
+            let items = self.pass_over(claims).await;
+            futures::future::join_all(items.into_iter().map(|item| carry_out(self.engine.clone(), item))).await;
         }
     }
 
-    async fn claim(&self, limit: u32) -> Result<Vec<Claim>> {
-        if limit == 0 {
-            return Ok(Vec::new());
+    /// Claims what is due, and every now and then frees before what dead processes had.
+    async fn claim(&mut self, limit: usize) -> Result<Vec<Claim>> {
+        if self.freed.is_none_or(|at| at.elapsed() >= POLL) {
+            self.engine.store.free(self.lanes, self.engine.env.now(), LEASE).await?;
+            self.freed = Some(Instant::now());
         }
-        claim(&self.engine, self.lanes, LEASE, limit).await
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        if limit == 0 { Ok(Vec::new()) } else { claim(&self.engine, self.lanes, LEASE, limit).await }
+    }
+
+    /// Ends at once, all in one commit, what is claimed of subjects whose events no rule is for; answers the others.
+    async fn pass_over(&self, claims: Vec<Claim>) -> Vec<Item> {
+        let (dispatches, others): (Vec<_>, Vec<_>) = claims.into_iter().partition(|claim| claim.lane == Lane::Dispatch);
+        let mut organizations: BTreeMap<OrganizationId, Vec<Claim>> = BTreeMap::new();
+        for claim in dispatches {
+            organizations.entry(claim.organization_id).or_default().push(claim);
+        }
+        let passed = organizations.into_iter().map(|(id, claims)| dispatcher::pass_over(&self.engine, id, claims));
+        let kept = futures::future::join_all(passed).await;
+        others.into_iter().map(|claim| (claim, None)).chain(kept.into_iter().flatten()).collect()
     }
 
     /// How long to sleep when nothing is due.
@@ -107,10 +153,10 @@ pub(super) async fn claim(engine: &Engine, lanes: &[Lane], lease: TimeDelta, lim
 }
 
 /// Carries out one item, its lease renewed meanwhile. What fails for now comes up again; nothing is lost.
-async fn carry_out(engine: Arc<Engine>, claim: Claim) {
+async fn carry_out(engine: Arc<Engine>, (claim, events): Item) {
     let work = async {
         match claim.lane {
-            Lane::Dispatch => dispatcher::dispatch(&engine, &claim).await,
+            Lane::Dispatch => dispatcher::dispatch(&engine, &claim, events).await,
             Lane::Timer => scheduler::timer(&engine, &claim).await,
             Lane::Task => scheduler::task(&engine, &claim).await,
             Lane::Schedule => scheduler::schedule(&engine, &claim).await,
@@ -123,6 +169,8 @@ async fn carry_out(engine: Arc<Engine>, claim: Claim) {
         outcome = work => outcome,
         () = keep(&engine, &claim) => return,
     };
+    // It may be due again already, or have been put again while it was in hand.
+    engine.bell.ring([claim.lane]);
     let Err(error) = outcome else { return };
     if error.code() == "lease_lost" {
         tracing::info!(lane = %claim.lane, id = %claim.id, "somebody else has the claim now");

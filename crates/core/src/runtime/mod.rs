@@ -7,6 +7,7 @@ mod dispatcher;
 mod hand_over;
 mod inbox;
 mod mail;
+mod rule_run;
 mod scheduler;
 mod send;
 mod supervisor;

@@ -20,7 +20,7 @@ use crate::{
     scope::Scope,
     services::{
         activities,
-        automation::{self, LoadedRule, Surroundings},
+        automation::{self, LoadedRule, RuleSet},
         unit::Unit,
     },
 };
@@ -87,6 +87,7 @@ pub(super) async fn schedule(engine: &Arc<Engine>, claim: &Claim) -> Result<()> 
 
 /// What a job over contacts or deals has to know: the rule, whom to look at, and how far it came.
 struct Step {
+    rules: Arc<RuleSet>,
     rule: Arc<LoadedRule>,
     subjects: Vec<Standing>,
     last: bool,
@@ -111,7 +112,7 @@ async fn step(engine: &Arc<Engine>, unit: &mut Unit, job: &Job) -> Result<Option
         met(unit, contacts)?
     };
     let last = subjects.len() < SUBJECTS_AT_ONCE as usize;
-    Ok(Some(Step { rule, subjects, last }))
+    Ok(Some(Step { rules, rule, subjects, last }))
 }
 
 /// Remembers what was read, so that its facts need no second reading; tells where each stands.
@@ -183,7 +184,7 @@ pub(super) async fn run_schedule(engine: &Arc<Engine>, claim: &Claim, job: &Job)
                 unit.fact(EventKind::ScheduleDue, organization)?.data("rule_id", rule_id);
                 (step.subjects, step.last) = (Vec::new(), true);
             }
-            let surroundings = Surroundings::read(unit).await?;
+            let surroundings = step.rules.surroundings().clone();
             for Standing { subject, .. } in step.subjects.iter().copied() {
                 if automation::would_hold(unit, subject, &surroundings, |facts| dispatcher::holds(&step.rule, facts))
                     .await?

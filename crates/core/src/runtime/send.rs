@@ -192,10 +192,10 @@ impl<'j> Work<'j> {
     /// Waits until the messages that were asked to go into the chat just before have had their first try, so that they
     /// arrive in their order. Answers whether they have; one that is slow is not waited for with a worker in hand.
     async fn turn_comes(&self, message: &Message) -> Result<bool> {
-        let mut bell = self.engine.bell.subscribe();
+        let mut bell = self.engine.bell.listen(&[Lane::Dispatch, Lane::Job]);
         let end = Instant::now() + TURN;
         loop {
-            bell.mark_unchanged();
+            bell.hush();
             let since = self.engine.env.now() - CLOSE;
             if !self.engine.store.is_preceded(message.organization_id, message.chat_id, message.id, since).await? {
                 return Ok(true);
@@ -203,7 +203,7 @@ impl<'j> Work<'j> {
             tokio::select! {
                 () = tokio::time::sleep_until(end) => return Ok(false),
                 () = tokio::time::sleep(LOOK) => {}
-                _ = bell.changed() => {}
+                () = bell.rung() => {}
             }
         }
     }

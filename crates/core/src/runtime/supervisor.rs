@@ -31,8 +31,6 @@ use crate::{
 const AT_ONCE: u32 = 16;
 /// The longest sleep: what other processes planted is found after this long.
 const POLL: Duration = Duration::from_secs(1);
-/// The shortest sleep: the bell rings after every commit, and few of them concern accounts.
-const PAUSE: Duration = Duration::from_millis(50);
 /// Renewals under way at once.
 const RENEWALS: usize = 16;
 /// How long a connector may take to end when it is told to.
@@ -74,16 +72,15 @@ impl Supervisor {
 
     /// Holds connections until `shutdown`, then gives them back.
     pub(super) async fn run(mut self, shutdown: CancellationToken) {
-        let mut bell = self.engine.bell.subscribe();
+        let mut bell = self.engine.bell.listen(&[Lane::Account]);
         while !shutdown.is_cancelled() {
-            bell.mark_unchanged();
+            bell.hush();
             if let Err(error) = self.take_up_all().await {
                 tracing::warn!(%error, "accounts cannot be claimed");
             }
-            tokio::time::sleep(PAUSE).await;
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                _ = bell.changed() => {}
+                () = bell.rung() => {}
                 Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => self.ended(ended),
                 () = tokio::time::sleep(POLL) => {}
             }
@@ -96,6 +93,7 @@ impl Supervisor {
         while let Some(ended) = self.tasks.try_join_next() {
             self.ended(ended);
         }
+        self.engine.store.free(&[Lane::Account], self.engine.env.now(), LEASE).await?;
         loop {
             let until = Instant::now() + LEASE.to_std().unwrap_or_default();
             let claims = claims::claim(&self.engine, &[Lane::Account], LEASE, AT_ONCE).await?;

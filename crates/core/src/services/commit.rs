@@ -28,12 +28,11 @@ pub(crate) async fn commit<T: Send>(
         let mut unit = Unit::new(engine.clone(), scope.clone());
         let outcome = async {
             let answer = verb(&mut unit).await?;
-            let (scope, batch, rings) = unit.finish()?;
+            let (scope, batch) = unit.finish()?;
             if !batch.is_empty() {
+                let planted = batch.planted();
                 engine.store.commit(scope.organization_id, batch).await?;
-            }
-            if rings {
-                engine.bell.send_replace(());
+                engine.bell.ring(planted);
             }
             Ok(answer)
         }

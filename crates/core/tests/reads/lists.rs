@@ -306,7 +306,7 @@ async fn a_subject_s_events_come_newest_first_and_pending_ones_in_order() {
         let mut expected: Vec<EventId> = events.iter().filter(|it| it.subject == subject).map(|it| it.id).collect();
         let uuid = subject.id;
         let ids = async |limit| {
-            let pending = place.store.pending_events(organization, uuid, limit).await.unwrap();
+            let pending = place.store.pending_events(organization, &[uuid], limit).await.unwrap();
             pending.iter().map(|it| it.id).collect::<Vec<_>>()
         };
         assert_eq!(ids(100).await, expected, "{}", place.name);
@@ -320,12 +320,16 @@ async fn a_subject_s_events_come_newest_first_and_pending_ones_in_order() {
         assert!(found.iter().map(|it| it.subject_seq).eq((1..=25).rev()));
         let one = place.store.event(organization, expected[0]).await.unwrap();
         assert_eq!(one.as_ref(), Some(&found[0]));
-        assert_eq!(place.store.rules_state(organization).await.unwrap(), RulesState::default());
+        let before = place.store.rules_state(organization).await.unwrap();
+        assert_eq!((before.epoch, &before.failing), (0, &Vec::new()));
         fill(&place.store, &mut samples.clone(), [Write::insert(&samples.clone().media())]).await;
         let state = place.store.rules_state(organization).await.unwrap();
-        assert_eq!(state, RulesState { epoch: 1, failing: Vec::new() });
+        assert_eq!(state, RulesState { epoch: 1, ..before });
+        fill(&place.store, &mut samples.clone(), [Write::insert(&samples.clone().pipeline())]).await;
+        let after = place.store.rules_state(organization).await.unwrap();
+        assert_ne!(after.pipelines, state.pipelines, "{}", place.name);
         let stranger = Samples::new(10).organization_id;
-        assert!(place.store.pending_events(stranger, uuid, 9).await.unwrap().is_empty());
+        assert!(place.store.pending_events(stranger, &[uuid], 9).await.unwrap().is_empty());
         assert_eq!(place.store.event(stranger, expected[0]).await.unwrap(), None);
     }
 }

@@ -304,6 +304,12 @@ impl Batch {
         self.consumed.push((subject, seq));
     }
 
+    /// The lanes in which this batch leaves work, with repeats.
+    pub(crate) fn planted(&self) -> Vec<Lane> {
+        let dispatch = (!self.events.is_empty()).then_some(Lane::Dispatch);
+        dispatch.into_iter().chain(self.work.iter().map(|item| item.lane)).collect()
+    }
+
     /// The events that this batch states.
     pub fn events(&self) -> &[Event] {
         &self.events

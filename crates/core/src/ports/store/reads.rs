@@ -197,6 +197,8 @@ pub struct RunFilter {
 pub struct RulesState {
     /// How many events the organisation itself has had: while this stays the same, so do its rules.
     pub epoch: i64,
+    /// Changes with every pipeline that is made, edited (its stages count as edits) or removed.
+    pub pipelines: String,
     /// The rules whose last run failed, by id. Counting failures is no event.
     pub failing: Vec<RuleId>,
 }
@@ -232,9 +234,13 @@ pub trait AutomationReads {
     ) -> Result<Vec<Timer>>;
     /// One event.
     async fn event(&self, organization: OrganizationId, id: EventId) -> Result<Option<Event>>;
-    /// The events of a subject that the rules have not seen, in order, at most `limit`.
-    async fn pending_events(&self, organization: OrganizationId, subject: uuid::Uuid, limit: u32)
-    -> Result<Vec<Event>>;
+    /// The events of these subjects that the rules have not seen, by subject and in order, at most `limit` in all.
+    async fn pending_events(
+        &self,
+        organization: OrganizationId,
+        subjects: &[uuid::Uuid],
+        limit: u32,
+    ) -> Result<Vec<Event>>;
     /// A page of a subject's events, newest first.
     async fn events_of(
         &self,
@@ -305,11 +311,13 @@ pub trait IdentityReads {
 /// Work shared out among replicas. Global: a claim names the organisation in which the payload is then read.
 #[async_trait]
 pub trait WorkQueue {
-    /// Claims at most `limit` due items of these lanes for `lease`, oldest first; items claimed by somebody alive are
-    /// passed over. A claim is known by its `owner` and its token: an owner that claims once has no claim twice.
+    /// Makes free what dead processes had claimed; to be asked for every now and then.
     ///
     /// A clock that was set back holds nothing up until it has caught up: a lease that ends impossibly late ends a lease
     /// from now, and an item of a lane whose items never wait for long is due now.
+    async fn free(&self, lanes: &[Lane], now: DateTime<Utc>, lease: chrono::Duration) -> Result<()>;
+    /// Claims at most `limit` due and free items of these lanes for `lease`, oldest first. A claim is known by its `owner`
+    /// and its token: an owner that claims once has no claim twice.
     async fn claim(
         &self,
         lanes: &[Lane],

@@ -1,21 +1,22 @@
 //! Rules held ready, by organisation, indexed by trigger and stage: an event asks the rules that could hold, not all.
-//! Held rules are true as long as the organisation has had no further event ([`RulesState`]).
+//! With them goes what their facts need of the organisation. Both are true as long as [`RulesState`] stays the same.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{
     domain::{
-        event::SubjectKind,
+        event::{Event, EventKind, SubjectKind},
         rule::{Action, Facts, Rule, RuleSubject, Trigger},
     },
     engine::Engine,
     error::{Error, Result},
     id::{OrganizationId, RuleId, StageId},
     ports::{rule_engine::CompiledRule, store::RulesState},
+    services::automation::facts::Surroundings,
 };
 
 /// A rule, ready to be asked.
@@ -33,19 +34,25 @@ pub(crate) struct RuleSet {
     by_id: HashMap<RuleId, Arc<LoadedRule>>,
     /// By trigger and stage; `None` holds those that may hold in any stage. Each in order of position, then id.
     index: HashMap<(Trigger, Option<StageId>), Vec<Arc<LoadedRule>>>,
+    /// The triggers that some rule has; and those that some rule has in certain stages alone.
+    triggers: HashSet<Trigger>,
+    staged: HashSet<Trigger>,
+    surroundings: Arc<Surroundings>,
 }
 
 impl RuleSet {
-    fn new(state: RulesState, rules: Vec<Arc<LoadedRule>>) -> Self {
-        let mut set = Self { state, ..Self::default() };
+    fn new(state: RulesState, rules: Vec<Arc<LoadedRule>>, surroundings: Arc<Surroundings>) -> Self {
+        let mut set = Self { state, surroundings, ..Self::default() };
         for rule in rules {
             let plan = &rule.rule.plan;
+            set.triggers.insert(plan.trigger);
             let stages = match (&plan.stages, &plan.elapsed) {
                 (_, Some(elapsed)) => Some(&elapsed.stages),
                 (stages, None) => stages.as_ref(),
             };
             match stages {
                 Some(stages) => {
+                    set.staged.insert(plan.trigger);
                     for stage in stages {
                         set.index.entry((plan.trigger, Some(*stage))).or_default().push(rule.clone());
                     }
@@ -86,7 +93,29 @@ impl RuleSet {
 
     /// Whether any rule waits for time to pass.
     pub(crate) fn has_time_rules(&self) -> bool {
-        self.by_id.values().any(|rule| rule.rule.plan.trigger == Trigger::TimeElapsed)
+        self.triggers.contains(&Trigger::TimeElapsed)
+    }
+
+    /// Whether which rules there are for a trigger depends on the subject's stage.
+    pub(crate) fn depend_on_stage(&self, trigger: Option<Trigger>) -> bool {
+        self.has_time_rules() || trigger.is_some_and(|trigger| self.staged.contains(&trigger))
+    }
+
+    /// Whether any rule could be for an event, wherever its subject stands.
+    pub(crate) fn concern(&self, event: &Event) -> bool {
+        match event.kind {
+            EventKind::TimeElapsed | EventKind::ScheduleDue => true,
+            kind => {
+                let moves = matches!(event.subject.kind, SubjectKind::Contact | SubjectKind::Deal);
+                moves && self.has_time_rules()
+                    || Trigger::of(kind).is_some_and(|trigger| self.triggers.contains(&trigger))
+            }
+        }
+    }
+
+    /// What facts need of the organisation.
+    pub(crate) fn surroundings(&self) -> &Arc<Surroundings> {
+        &self.surroundings
     }
 }
 
@@ -102,13 +131,20 @@ impl RuleCache {
     pub(crate) async fn of(&self, engine: &Engine, organization: OrganizationId) -> Result<Arc<RuleSet>> {
         let state = engine.store.rules_state(organization).await?;
         let held = self.lock().get(&organization).filter(|set| set.state.epoch == state.epoch).cloned();
-        let rules = match held {
+        let (rules, surroundings) = match held {
             Some(set) if set.state == state => return Ok(set),
-            Some(set) => set.by_id.values().cloned().collect(),
-            None => load(engine, organization).await?,
+            Some(set) => {
+                let same = set.state.pipelines == state.pipelines;
+                (set.by_id.values().cloned().collect(), same.then(|| set.surroundings.clone()))
+            }
+            None => (load(engine, organization).await?, None),
         };
-        // The state was read before the rules: a change in between makes the set older than it is, never newer.
-        let set = Arc::new(RuleSet::new(state, rules));
+        let surroundings = match surroundings {
+            Some(held) => held,
+            None => Arc::new(Surroundings::read(&*engine.store, organization).await?),
+        };
+        // The state was read before the rest: a change in between makes the set older than it is, never newer.
+        let set = Arc::new(RuleSet::new(state, rules, surroundings));
         let mut held = self.lock();
         if held.len() >= HELD {
             held.clear();

@@ -14,8 +14,9 @@ use crate::{
         rule::{Facts, NowFact, StageFact},
     },
     error::Result,
-    id::{AccountId, Id, MessageId},
-    services::{contacts, deals, pipeline, unit::Unit},
+    id::{AccountId, Id, MessageId, OrganizationId},
+    ports::store::Store,
+    services::{contacts, deals, unit::Unit},
 };
 
 /// An event and what is read around it.
@@ -53,7 +54,8 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// What facts need that is the same for every subject of the organisation: read once for many.
+/// What facts need that is the same for every subject of the organisation: held ready with its rules.
+#[derive(Default)]
 pub(crate) struct Surroundings {
     stages: Vec<Stage>,
     pipelines: Vec<Pipeline>,
@@ -61,10 +63,9 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    pub(crate) async fn read(unit: &mut Unit) -> Result<Self> {
-        // What actions ask for again is kept by the unit.
-        let (pipelines, stages) = pipeline::frame(unit).await?;
-        let organization = unit.store().organization(unit.organization_id()).await?;
+    pub(super) async fn read(store: &dyn Store, organization: OrganizationId) -> Result<Self> {
+        let (pipelines, stages) = store.pipelines_with_stages(organization).await?;
+        let organization = store.organization(organization).await?;
         let zone = organization.and_then(|it| it.time_zone.parse().ok()).unwrap_or(chrono_tz::UTC);
         Ok(Self { stages, pipelines, zone })
     }

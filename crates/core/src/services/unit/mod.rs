@@ -55,7 +55,6 @@ pub struct Unit {
     pub(crate) batch: Batch,
     /// Lists and lookups that were read already.
     pub(crate) kept: Kept,
-    rings: bool,
 }
 
 /// What one unit reads once, however many things it makes: as the store has it, without the unit's own changes.
@@ -89,7 +88,7 @@ impl Unit {
     pub(crate) fn new(engine: Arc<Engine>, scope: Scope) -> Self {
         let now = engine.env.now();
         let (slots, batch, kept) = (HashMap::new(), Batch::default(), Kept::default());
-        Self { scope, engine, now, slots, written: Vec::new(), batch, kept, rings: false }
+        Self { scope, engine, now, slots, written: Vec::new(), batch, kept }
     }
 
     /// The caller.
@@ -222,7 +221,6 @@ impl Unit {
             data: Map::new(),
         };
         self.batch.events.push(event);
-        self.rings = true;
         Ok(Fact::of(self))
     }
 
@@ -253,7 +251,6 @@ impl Unit {
 
     /// Plants work for the runtime.
     pub(crate) fn plant(&mut self, lane: Lane, id: impl Id, due_at: DateTime<Utc>) {
-        self.rings = true;
         let organization_id = self.organization_id();
         self.batch.plant(WorkItem { lane, id: id.uuid(), organization_id, due_at });
     }
@@ -307,7 +304,6 @@ impl Unit {
         self.written.clear();
         self.batch = Batch::default();
         self.kept = Kept::default();
-        self.rings = false;
     }
 
     /// Whether a user is a member of the organisation.
@@ -320,8 +316,8 @@ impl Unit {
         Ok(found)
     }
 
-    /// Everything this unit writes, and whether the runtime has something to do afterwards.
-    pub(crate) fn finish(mut self) -> Result<(Scope, Batch, bool)> {
+    /// Everything this unit writes.
+    pub(crate) fn finish(mut self) -> Result<(Scope, Batch)> {
         let mut batch = std::mem::take(&mut self.batch);
         let beside = std::mem::take(&mut batch.writes);
         for key in &self.written {
@@ -330,7 +326,7 @@ impl Unit {
         }
         batch.writes.extend(beside);
         batch.writes = fold(batch.writes);
-        Ok((self.scope, batch, self.rings))
+        Ok((self.scope, batch))
     }
 }
 

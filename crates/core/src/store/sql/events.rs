@@ -42,19 +42,29 @@ pub(crate) fn lock_subjects(db: Db, organization: OrganizationId, batch: &Batch,
         let raise = subjects.entry(*subject).or_default();
         raise.consumed = raise.consumed.max(Some(*seq));
     }
+    lock_all(db, organization, &subjects, script);
     let mut counted = Vec::new();
+    let mut consumed: BTreeMap<i64, Vec<Uuid>> = BTreeMap::new();
     for (subject, raise) in subjects {
         if let Some(kind) = raise.kind {
             counted.push((subject, kind, raise.events));
         }
         if let Some(seq) = raise.consumed {
-            count(organization, &mut counted, script);
-            script.push(consume(db, organization, subject, seq), Check::Exactly(1, Otherwise::Defect(NO_SUCH_EVENT)));
+            consumed.entry(seq).or_default().push(subject);
         }
     }
     count(organization, &mut counted, script);
+    for (seq, subjects) in consumed {
+        for subjects in subjects.chunks(CONSUMED) {
+            let check = Check::Exactly(subjects.len() as u64, Otherwise::Defect(NO_SUCH_EVENT));
+            script.push(consume(db, organization, subjects, seq), check);
+        }
+    }
     Ok(())
 }
+
+/// Subjects whose events one statement marks at most.
+const CONSUMED: usize = 100;
 
 const NO_SUCH_EVENT: &str = "events are marked as seen that the subject has not had";
 
@@ -74,11 +84,26 @@ fn count(organization: OrganizationId, counted: &mut Vec<(Uuid, SubjectKind, i64
     }
 }
 
-fn consume(db: Db, organization: OrganizationId, subject: Uuid, seq: i64) -> Statement {
+/// Locks the subjects in the order of their ids, where the statements that follow would lock them in another order: new
+/// events are counted before old ones are marked as seen, and marks are set on many at once.
+fn lock_all(db: Db, organization: OrganizationId, subjects: &BTreeMap<Uuid, Raise>, script: &mut Script) {
+    if db == Db::Sqlite || subjects.len() < 2 || subjects.values().all(|raise| raise.consumed.is_none()) {
+        return;
+    }
+    let subjects: Vec<Uuid> = subjects.keys().copied().collect();
+    for subjects in subjects.chunks(CONSUMED) {
+        let mut lock = Statement::new("SELECT 1 FROM subjects WHERE organization_id = ");
+        lock.bind(&organization).push(" AND subject_id IN (").bind_all(subjects).push(") ORDER BY subject_id");
+        lock.push(db.for_update());
+        script.push(lock, Check::Any);
+    }
+}
+
+fn consume(db: Db, organization: OrganizationId, subjects: &[Uuid], seq: i64) -> Statement {
     let mut statement = Statement::new("UPDATE subjects SET consumed_seq = ");
     statement.push(db.greatest()).push("(consumed_seq, ").bind(&seq);
-    statement.push(") WHERE organization_id = ").bind(&organization).push(" AND subject_id = ").bind(&subject);
-    statement.push(" AND seq >= ").bind(&seq);
+    statement.push(") WHERE organization_id = ").bind(&organization);
+    statement.push(" AND subject_id IN (").bind_all(subjects).push(") AND seq >= ").bind(&seq);
     statement
 }
 

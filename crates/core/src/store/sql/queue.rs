@@ -32,6 +32,10 @@ impl SqlStore {
 
 fn answering(mut statement: Statement) -> Script {
     statement.push(" RETURNING 1");
+    alone(statement)
+}
+
+fn alone(statement: Statement) -> Script {
     let mut script = Script::default();
     script.push(statement, Check::Any);
     script
@@ -39,6 +43,10 @@ fn answering(mut statement: Statement) -> Script {
 
 #[async_trait]
 impl WorkQueue for SqlStore {
+    async fn free(&self, lanes: &[Lane], now: DateTime<Utc>, lease: Duration) -> Result<()> {
+        self.loose(work::free(self.db(), lanes, now, lease)).await.map(drop)
+    }
+
     async fn claim(
         &self,
         lanes: &[Lane],
@@ -50,7 +58,7 @@ impl WorkQueue for SqlStore {
         if lanes.is_empty() || limit == 0 {
             return Ok(Vec::new());
         }
-        let (_, rows) = self.loose(work::claim(self.db(), lanes, owner, now, lease, limit)).await?;
+        let (_, rows) = self.loose(alone(work::claim(self.db(), lanes, owner, now, lease, limit))).await?;
         work::claims(rows)
     }
 

@@ -42,15 +42,18 @@ impl Statement {
         self
     }
 
-    /// Appends placeholders for all of `values`, with commas between; `NULL` for none, so that `IN (…)` stays SQL.
+    /// Appends placeholders for an `IN (…)`: `NULL` for no values, so that it stays SQL; up to a power of two the last one
+    /// comes again, so that lists of many lengths are few statements to prepare.
     pub(crate) fn bind_all<'a, T: Column + 'a>(&mut self, values: impl IntoIterator<Item = &'a T>) -> &mut Self {
-        let mut empty = true;
-        for value in values {
-            if !std::mem::replace(&mut empty, false) {
+        let values: Vec<&T> = values.into_iter().collect();
+        let Some(last) = values.last().copied() else { return self.push("NULL") };
+        let padding = values.len().next_power_of_two() - values.len();
+        for (place, value) in values.into_iter().chain(std::iter::repeat_n(last, padding)).enumerate() {
+            if place > 0 {
                 self.push(", ");
             }
             self.bind(value);
         }
-        if empty { self.push("NULL") } else { self }
+        self
     }
 }

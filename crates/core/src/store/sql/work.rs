@@ -23,8 +23,10 @@ use crate::{
     },
 };
 
-/// Expired leases that one claim frees at most.
+/// Expired leases that are freed at once at most.
 const FREED: u32 = 1000;
+/// Claims that one statement ends at most.
+const ENDED: usize = 100;
 /// A lease that ends later than so many leases from now was taken before the clock was set back.
 const IMPOSSIBLE: i32 = 4;
 
@@ -68,10 +70,21 @@ pub(crate) fn render(
     for (lane, id) in removed {
         changes.entry((lane.as_str(), id)).or_default().removed = true;
     }
+    let mut done: BTreeMap<(&str, Uuid, i64, i64), Vec<Claim>> = BTreeMap::new();
     for end in ends {
         let (WorkEnd::Held(claim) | WorkEnd::Done(claim) | WorkEnd::Later(claim, _)) = &end;
         own(organization, claim.organization_id)?;
-        changes.entry((claim.lane.as_str(), claim.id)).or_default().ends.push(end);
+        let item = (claim.lane.as_str(), claim.id);
+        match end {
+            // What was claimed together is ended together.
+            WorkEnd::Done(claim) if !changes.contains_key(&item) => {
+                done.entry((item.0, claim.owner, claim.token, claim.generation)).or_default().push(claim);
+            }
+            end => changes.entry(item).or_default().ends.push(end),
+        }
+    }
+    for claims in done.into_values() {
+        render_done(db, organization, claims, script);
     }
     let mut plants = Vec::new();
     for ((lane, id), change) in changes {
@@ -119,21 +132,41 @@ fn plant(db: Db, organization: OrganizationId, plants: &mut Vec<(String, Uuid, D
 
 fn render_end(db: Db, end: WorkEnd, script: &mut Script) {
     let (WorkEnd::Held(claim) | WorkEnd::Done(claim) | WorkEnd::Later(claim, _)) = &end;
+    if let WorkEnd::Done(claim) = end {
+        return render_done(db, claim.organization_id, vec![claim], script);
+    }
     let mut held = Statement::new("SELECT 1 FROM work");
     claimed(&mut held, claim).push(db.for_update());
     script.push(held, Check::Some(Otherwise::LeaseLost));
-    match &end {
-        WorkEnd::Held(_) => {}
-        WorkEnd::Done(claim) => {
-            let mut delete = Statement::new("DELETE FROM work");
-            claimed(&mut delete, claim).push(" AND generation = ").bind(&claim.generation);
-            script.push(delete, Check::Any);
-            // Planted again since it was claimed: due when it was planted for.
-            let mut free = Statement::new("UPDATE work SET lease_owner = NULL, lease_until = NULL");
-            claimed(&mut free, claim).push(" AND generation <> ").bind(&claim.generation);
-            script.push(free, Check::Any);
-        }
-        WorkEnd::Later(claim, due) => script.push(later(claim, *due), Check::Any),
+    if let WorkEnd::Later(claim, due) = &end {
+        script.push(later(claim, *due), Check::Any);
+    }
+}
+
+/// Ends claims of one lane, owner, token and generation.
+fn render_done(db: Db, organization: OrganizationId, mut claims: Vec<Claim>, script: &mut Script) {
+    claims.sort_by_key(|claim| claim.id);
+    let mut claims = claims.into_iter().peekable();
+    while let Some(first) = claims.peek().cloned() {
+        let ids: Vec<Uuid> = claims.by_ref().take(ENDED).map(|claim| claim.id).collect();
+        let these = |statement: &mut Statement| {
+            statement.push(" WHERE lane = ").bind(&first.lane).push(" AND id IN (").bind_all(&ids).push(")");
+            statement.push(" AND organization_id = ").bind(&organization);
+            statement.push(" AND token = ").bind(&first.token).push(" AND lease_owner = ").bind(&first.owner);
+        };
+        let mut held = Statement::new("SELECT 1 FROM work");
+        these(&mut held);
+        held.push(" ORDER BY id").push(db.for_update());
+        script.push(held, Check::Exactly(ids.len() as u64, Otherwise::LeaseLost));
+        let mut delete = Statement::new("DELETE FROM work");
+        these(&mut delete);
+        delete.push(" AND generation = ").bind(&first.generation);
+        script.push(delete, Check::Any);
+        // Planted again since it was claimed: due when it was planted for.
+        let mut free = Statement::new("UPDATE work SET lease_owner = NULL, lease_until = NULL");
+        these(&mut free);
+        free.push(" AND generation <> ").bind(&first.generation);
+        script.push(free, Check::Any);
     }
 }
 
@@ -188,16 +221,20 @@ fn catch_up(db: Db, lanes: &[Lane], now: DateTime<Utc>, lease: Duration, script:
     }
 }
 
-/// Frees what dead processes had, then claims what is due: statements that need no common transaction. Each lane is
-/// walked along its own stretch of the index, oldest first, so the cost does not depend on what else is pending.
-pub(crate) fn claim(db: Db, lanes: &[Lane], owner: Uuid, now: DateTime<Utc>, lease: Duration, limit: u32) -> Script {
+/// Frees what dead processes had, whatever their clocks said: statements that need no common transaction.
+pub(crate) fn free(db: Db, lanes: &[Lane], now: DateTime<Utc>, lease: Duration) -> Script {
     let mut script = Script::default();
     catch_up(db, lanes, now, lease, &mut script);
     let mut free = Statement::new("UPDATE work SET lease_owner = NULL, lease_until = NULL WHERE (lane, id) IN (");
     free.push("SELECT lane, id FROM work WHERE lease_until <= ").bind(&now);
     free.push(&format!(" ORDER BY lease_until LIMIT {FREED}{})", db.skip_locked()));
     script.push(free, Check::Any);
+    script
+}
 
+/// Claims what is due. Each lane is walked along its own stretch of the index, oldest first, so the cost does not depend
+/// on what else is pending.
+pub(crate) fn claim(db: Db, lanes: &[Lane], owner: Uuid, now: DateTime<Utc>, lease: Duration, limit: u32) -> Statement {
     // The limit is written out: a planner that does not know it expects a tenth of the table.
     let mut claim = Statement::default();
     for (place, lane) in lanes.iter().enumerate() {
@@ -215,8 +252,7 @@ pub(crate) fn claim(db: Db, lanes: &[Lane], owner: Uuid, now: DateTime<Utc>, lea
     claim.push(" FROM picked WHERE work.lane = picked.lane AND work.id = picked.id");
     claim.push(" RETURNING work.lane, work.id, work.organization_id, work.due_at, work.token, work.generation");
     claim.push(", work.lease_owner");
-    script.push(claim, Check::Any);
-    script
+    claim
 }
 
 /// Frees whatever is claimed, by whomever.

@@ -40,13 +40,13 @@ pub(super) async fn a_batch_is_written_whole_or_not_at_all(store: Arc<dyn Store>
     ensure_code!(store.commit(ground.id, bad).await, "write_conflict");
     ensure_eq!(store.contact(ground.id, newcomer.id).await?, None);
     ensure_eq!(store.event(ground.id, event.id).await?, None);
-    ensure_eq!(store.pending_events(ground.id, newcomer.id.uuid(), 9).await?, []);
+    ensure_eq!(store.pending_events(ground.id, &[newcomer.id.uuid()], 9).await?, []);
     ensure_eq!(store.next_due(Lane::ALL).await?, None);
     ensure_eq!(ground.contact_now(&*store).await?, ground.contact);
 
     store.commit(ground.id, batch).await?;
     ensure_eq!(store.contact(ground.id, newcomer.id).await?, Some(newcomer.clone()));
-    ensure_eq!(store.pending_events(ground.id, newcomer.id.uuid(), 9).await?.len(), 1);
+    ensure_eq!(store.pending_events(ground.id, &[newcomer.id.uuid()], 9).await?.len(), 1);
     ensure_eq!(store.next_due(&[Lane::Job]).await?, Some(now));
     Ok(())
 }
@@ -156,7 +156,7 @@ pub(super) async fn a_bad_batch_of_many_spoils_none_of_the_others(store: Arc<dyn
     }
     ensure_the_good_ones(&*store, &ground, &newcomers).await?;
     // In their order: the events of the good ones have all the numbers.
-    let events = store.pending_events(ground.id, ground.id.uuid(), 200).await?;
+    let events = store.pending_events(ground.id, &[ground.id.uuid()], 200).await?;
     let numbers: Vec<_> = events.iter().map(|event| event.subject_seq).collect();
     ensure_eq!(numbers, (1..=81).collect::<Vec<i64>>());
     Ok(())
@@ -216,7 +216,7 @@ pub(super) async fn hundreds_of_rows_go_in_at_once(store: Arc<dyn Store>) -> Out
     found.sort_by_key(|contact| ids.iter().position(|id| *id == contact.id));
     ensure!(found == contacts, "{} of 500 contacts are as they were written", found.len());
     for id in ids {
-        let pending = store.pending_events(ground.id, id.uuid(), 9).await?;
+        let pending = store.pending_events(ground.id, &[id.uuid()], 9).await?;
         ensure_eq!(pending.iter().map(|event| event.subject_seq).collect::<Vec<_>>(), [1]);
     }
     Ok(())

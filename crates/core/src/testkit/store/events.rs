@@ -56,10 +56,10 @@ pub(super) async fn events_of_a_subject_are_numbered_without_holes(store: Arc<dy
     for committer in join_all(committers).await {
         stated += committer.map_err(|e| crate::Error::internal(e.to_string()))?;
     }
-    let events = store.pending_events(ground.id, ground.contact.id.uuid(), 1000).await?;
+    let events = store.pending_events(ground.id, &[ground.contact.id.uuid()], 1000).await?;
     ensure_eq!(numbers(&events), (1..=stated).collect::<Vec<_>>());
     ensure!(stated > 100, "only {stated} events were stated");
-    let of_account = store.pending_events(ground.id, ground.account.id.uuid(), 1000).await?;
+    let of_account = store.pending_events(ground.id, &[ground.account.id.uuid()], 1000).await?;
     ensure_eq!(numbers(&of_account), (1..=of_account.len() as i64).collect::<Vec<_>>());
     Ok(())
 }
@@ -70,20 +70,20 @@ pub(super) async fn pending_events_come_in_order_until_they_are_consumed(store: 
     let batch = stating(&mut ground, 5);
     let stated: Vec<_> = batch.events.iter().map(|event| event.id).collect();
     store.commit(ground.id, batch).await?;
-    let pending = store.pending_events(ground.id, subject, 3).await?;
+    let pending = store.pending_events(ground.id, &[subject], 3).await?;
     ensure_eq!(numbers(&pending), [1, 2, 3]);
-    let pending = store.pending_events(ground.id, subject, 9).await?;
+    let pending = store.pending_events(ground.id, &[subject], 9).await?;
     ensure_eq!(pending.iter().map(|event| event.id).collect::<Vec<_>>(), stated);
 
     // Marked by a batch that states a further one.
     let mut batch = stating(&mut ground, 1);
     batch.consume(subject, 3);
     store.commit(ground.id, batch).await?;
-    ensure_eq!(numbers(&store.pending_events(ground.id, subject, 9).await?), [4, 5, 6]);
+    ensure_eq!(numbers(&store.pending_events(ground.id, &[subject], 9).await?), [4, 5, 6]);
     let mut batch = Batch::default();
     batch.consume(subject, 6);
     store.commit(ground.id, batch).await?;
-    ensure_eq!(store.pending_events(ground.id, subject, 9).await?, []);
+    ensure_eq!(store.pending_events(ground.id, &[subject], 9).await?, []);
     // The log keeps them.
     let first = stated.first().copied().unwrap_or_else(|| Samples::new(9).id());
     ensure!(store.event(ground.id, first).await?.is_some(), "a consumed event is gone");
@@ -99,7 +99,7 @@ pub(super) async fn what_was_consumed_stays_consumed(store: Arc<dyn Store>) -> O
         let mut batch = Batch::default();
         batch.consume(subject, mark);
         store.commit(ground.id, batch).await?;
-        ensure_eq!(numbers(&store.pending_events(ground.id, subject, 9).await?), left);
+        ensure_eq!(numbers(&store.pending_events(ground.id, &[subject], 9).await?), left);
     }
     Ok(())
 }
@@ -114,7 +114,7 @@ pub(super) async fn events_that_were_never_stated_cannot_be_consumed(store: Arc<
         batch.consume(subject, mark);
         ensure_code!(store.commit(ground.id, batch).await, "internal");
     }
-    ensure_eq!(store.pending_events(ground.id, subject, 9).await?.len(), 2);
+    ensure_eq!(store.pending_events(ground.id, &[subject], 9).await?.len(), 2);
     Ok(())
 }
 

@@ -59,6 +59,7 @@ impl Queue {
     }
 
     async fn claim(&self, owner: Uuid, now: i64, limit: u32) -> Result<Vec<Claim>> {
+        self.store.free(&[Lane::Job], at(now), LEASE).await?;
         self.store.claim(&[Lane::Job], owner, at(now), LEASE, limit).await
     }
 
@@ -143,6 +144,7 @@ pub(super) async fn a_clock_set_back_holds_nothing_up(store: Arc<dyn Store>) -> 
     queue.plant(Lane::Account, &[(4, 100_000), (5, 13_900)]).await?;
     queue.plant(Lane::Timer, &[(6, 100_000)]).await?;
     let lanes = [Lane::Dispatch, Lane::Account, Lane::Timer];
+    queue.store.free(&lanes, at(13_616), LEASE).await?;
     let due = queue.store.claim(&lanes, B, at(13_616), LEASE, 99).await?;
     ensure_eq!(ids(&due).into_iter().filter(|id| *id < 100).collect::<Vec<_>>(), [3, 4]);
     Ok(())

@@ -207,7 +207,7 @@ pub(super) async fn rows_of_another_organisation_cannot_be_read(store: Arc<dyn S
                 store.rule(organization, ids.5).await?.is_some(),
                 store.job(organization, ids.6).await?.is_some(),
                 store.event(organization, event.id).await?.is_some(),
-                !store.pending_events(organization, event.subject.id, 9).await?.is_empty(),
+                !store.pending_events(organization, &[event.subject.id], 9).await?.is_empty(),
                 store.holders(organization, &identity).await?.iter().any(|it| it.contact_id == ids.0),
             ])
         }

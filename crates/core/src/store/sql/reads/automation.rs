@@ -31,9 +31,12 @@ impl AutomationReads for SqlStore {
         let mut state = RulesState::default();
         for row in self.rows(Some(organization), rules_state(organization)).await? {
             let mut row = row.into_iter();
-            match (cell::<Option<i64>>(&mut row)?, cell::<Option<RuleId>>(&mut row)?) {
-                (Some(epoch), _) => state.epoch = epoch,
-                (None, rule) => state.failing.extend(rule),
+            if let Some(epoch) = cell::<Option<i64>>(&mut row)? {
+                state.epoch = epoch;
+            }
+            state.failing.extend(cell::<Option<RuleId>>(&mut row)?);
+            if let Some(pipelines) = cell::<Option<String>>(&mut row)? {
+                state.pipelines = pipelines;
             }
         }
         state.failing.sort();
@@ -101,10 +104,10 @@ impl AutomationReads for SqlStore {
     async fn pending_events(
         &self,
         organization: OrganizationId,
-        subject: uuid::Uuid,
+        subjects: &[uuid::Uuid],
         limit: u32,
     ) -> Result<Vec<Event>> {
-        self.records(Some(organization), pending(organization, subject, limit)).await
+        self.records(Some(organization), pending(organization, subjects, limit)).await
     }
 
     async fn events_of(
@@ -119,12 +122,15 @@ impl AutomationReads for SqlStore {
     }
 }
 
-/// The number of the organisation's own events, and a row for each rule whose last run failed.
+/// The number of the organisation's own events, what its pipelines have come to, and a row for each rule whose last run
+/// failed.
 pub(super) fn rules_state(organization: OrganizationId) -> Statement {
-    let mut statement = Statement::new("SELECT t.seq, NULL FROM subjects t WHERE t.organization_id = ");
+    let mut statement = Statement::new("SELECT t.seq, NULL, NULL FROM subjects t WHERE t.organization_id = ");
     statement.bind(&organization).push(" AND t.subject_id = ").bind(&organization);
-    statement.push(" UNION ALL SELECT NULL, r.id FROM rules r WHERE r.organization_id = ").bind(&organization);
-    statement.push(" AND r.failures > 0");
+    statement.push(" UNION ALL SELECT NULL, r.id, NULL FROM rules r WHERE r.organization_id = ").bind(&organization);
+    statement.push(" AND r.failures > 0 UNION ALL SELECT NULL, NULL, COUNT(*) || ' ' || COALESCE(SUM(p.version), 0)");
+    statement.push(" || ' ' || COALESCE(MAX(p.created_at), 0) FROM pipelines p WHERE p.organization_id = ");
+    statement.bind(&organization);
     statement
 }
 
@@ -178,12 +184,13 @@ pub(super) fn timers_of_rule(
     statement
 }
 
-/// A subject's events that no rule has seen, in order: those after its mark.
-pub(super) fn pending(organization: OrganizationId, subject: uuid::Uuid, limit: u32) -> Statement {
-    let mut statement = select_by::<Event>(organization, "subject_id", &subject);
-    statement.push(" AND t.subject_seq > (SELECT s.consumed_seq FROM subjects s WHERE s.organization_id = ");
-    statement.bind(&organization).push(" AND s.subject_id = ").bind(&subject).push(")");
-    statement.push(" ORDER BY t.subject_seq LIMIT ").bind(&i64::from(limit));
+/// The events of subjects that no rule has seen, by subject and in order: those after its mark, where SQLite must begin.
+pub(super) fn pending(organization: OrganizationId, subjects: &[uuid::Uuid], limit: u32) -> Statement {
+    let mut statement = Statement::new(format!("SELECT {} FROM subjects s CROSS JOIN events t", columns::<Event>("t")));
+    statement.push(" WHERE s.organization_id = ").bind(&organization);
+    statement.push(" AND s.subject_id IN (").bind_all(subjects).push(") AND t.organization_id = ").bind(&organization);
+    statement.push(" AND t.subject_id = s.subject_id AND t.subject_seq > s.consumed_seq");
+    statement.push(" ORDER BY t.subject_id, t.subject_seq LIMIT ").bind(&i64::from(limit));
     statement
 }
 

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use tokio::sync::oneshot;
 
 pub(crate) use self::statements::run;
@@ -258,6 +258,8 @@ fn connect_reader(path: &Path) -> Result<Connection> {
 fn configure(connection: &Connection, cache_kib: u32) -> Result<()> {
     connection.busy_timeout(BUSY).map_err(from_sqlite)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
+    // Plans do not look at the values that are bound: otherwise most statements were prepared anew at each run.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(from_sqlite)?;
     connection
         .execute_batch(&format!("PRAGMA cache_size = -{cache_kib}; PRAGMA temp_store = MEMORY;"))
         .map_err(from_sqlite)
