@@ -27,15 +27,16 @@ const EVENTS_AT_ONCE: u32 = 64;
 /// So many rules are asked one by one, each with facts of its own. Of more, one look at the facts passes over those that do
 /// not hold.
 const FEW: usize = 4;
+
 /// Ends the dispatch of subjects of one organisation whose events no rule is for, all in one commit. Answers the others,
-/// with the events that wait if all of them were read.
+/// with the events that wait, if they could be read.
 pub(super) async fn pass_over(
     engine: &Engine,
     organization: OrganizationId,
     claims: Vec<Claim>,
 ) -> Vec<(Claim, Option<Vec<Event>>)> {
     match sift(engine, organization, &claims).await {
-        Ok(kept) => kept,
+        Ok(kept) => kept.into_iter().map(|(claim, events)| (claim, Some(events))).collect(),
         Err(error) => {
             // One of them at least; each is tried by itself, which says what is wrong.
             tracing::debug!(%organization, %error, "subjects are dispatched one by one");
@@ -44,34 +45,28 @@ pub(super) async fn pass_over(
     }
 }
 
-async fn sift(
-    engine: &Engine,
-    organization: OrganizationId,
-    claims: &[Claim],
-) -> Result<Vec<(Claim, Option<Vec<Event>>)>> {
+async fn sift(engine: &Engine, organization: OrganizationId, claims: &[Claim]) -> Result<Vec<(Claim, Vec<Event>)>> {
     let subjects: Vec<_> = claims.iter().map(|claim| claim.id).collect();
-    let limit = EVENTS_AT_ONCE.saturating_mul(u32::try_from(subjects.len()).unwrap_or(u32::MAX));
     let (events, rules) = futures::future::try_join(
-        engine.store.pending_events(organization, &subjects, limit),
+        engine.store.pending_events(organization, &subjects, EVENTS_AT_ONCE),
         engine.rules.of(engine, organization),
     )
     .await?;
     let mut waiting: HashMap<_, Vec<Event>> = HashMap::new();
-    let are_all = events.len() < limit as usize;
     for event in events {
         waiting.entry(event.subject.id).or_default().push(event);
     }
     let (mut batch, mut kept, mut told) = (Batch::default(), Vec::new(), Vec::new());
     for claim in claims {
         let events = waiting.remove(&claim.id).unwrap_or_default();
-        if !are_all || events.iter().any(|event| rules.concern(event)) {
-            kept.push((claim.clone(), are_all.then_some(events)));
+        if events.iter().any(|event| rules.concern(event)) {
+            kept.push((claim.clone(), events));
             continue;
         }
         if let Some(last) = events.last() {
             batch.consume(claim.id, last.subject_seq);
         }
-        batch.end(WorkEnd::Done(claim.clone()));
+        batch.end(end_after(engine, claim, &events));
         told.extend(events);
     }
     for event in told {
@@ -81,6 +76,15 @@ async fn sift(
         engine.store.commit(organization, batch).await?;
     }
     Ok(kept)
+}
+
+/// What becomes of a claim once these events are seen: there may be more than were read.
+fn end_after(engine: &Engine, claim: &Claim, events: &[Event]) -> WorkEnd {
+    if events.len() < EVENTS_AT_ONCE as usize {
+        WorkEnd::Done(claim.clone())
+    } else {
+        WorkEnd::Later(claim.clone(), engine.env.now())
+    }
 }
 
 /// Tells an event to whoever listens in this process; nobody is fine.
@@ -98,11 +102,7 @@ pub(super) async fn dispatch(engine: &Arc<Engine>, claim: &Claim, events: Option
     let mut rules = engine.rules.of(engine, organization).await?;
     let mut consumed = None;
     let last = events.last().map(|event| event.subject_seq);
-    let end = if events.len() < EVENTS_AT_ONCE as usize {
-        WorkEnd::Done(claim.clone())
-    } else {
-        WorkEnd::Later(claim.clone(), engine.env.now())
-    };
+    let end = end_after(engine, claim, &events);
     for event in &events {
         tell(engine, event.clone());
         let is_last = Some(event.subject_seq) == last;

@@ -234,12 +234,12 @@ pub trait AutomationReads {
     ) -> Result<Vec<Timer>>;
     /// One event.
     async fn event(&self, organization: OrganizationId, id: EventId) -> Result<Option<Event>>;
-    /// The events of these subjects that the rules have not seen, by subject and in order, at most `limit` in all.
+    /// The events of these subjects that the rules have not seen, by subject and in order, the first `of_each` of each.
     async fn pending_events(
         &self,
         organization: OrganizationId,
         subjects: &[uuid::Uuid],
-        limit: u32,
+        of_each: u32,
     ) -> Result<Vec<Event>>;
     /// A page of a subject's events, newest first.
     async fn events_of(

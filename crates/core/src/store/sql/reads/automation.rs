@@ -105,9 +105,11 @@ impl AutomationReads for SqlStore {
         &self,
         organization: OrganizationId,
         subjects: &[uuid::Uuid],
-        limit: u32,
+        of_each: u32,
     ) -> Result<Vec<Event>> {
-        self.records(Some(organization), pending(organization, subjects, limit)).await
+        let mut events: Vec<Event> = self.records(Some(organization), pending(organization, subjects, of_each)).await?;
+        events.sort_by_key(|event| (event.subject.id, event.subject_seq));
+        Ok(events)
     }
 
     async fn events_of(
@@ -184,13 +186,14 @@ pub(super) fn timers_of_rule(
     statement
 }
 
-/// The events of subjects that no rule has seen, by subject and in order: those after its mark, where SQLite must begin.
-pub(super) fn pending(organization: OrganizationId, subjects: &[uuid::Uuid], limit: u32) -> Statement {
+/// The first events of subjects that no rule has seen: those after each subject's mark. Numbers have no holes, so that the
+/// number limits how many there are of each; no order is asked for, which would sort the events of all.
+pub(super) fn pending(organization: OrganizationId, subjects: &[uuid::Uuid], of_each: u32) -> Statement {
     let mut statement = Statement::new(format!("SELECT {} FROM subjects s CROSS JOIN events t", columns::<Event>("t")));
     statement.push(" WHERE s.organization_id = ").bind(&organization);
     statement.push(" AND s.subject_id IN (").bind_all(subjects).push(") AND t.organization_id = ").bind(&organization);
     statement.push(" AND t.subject_id = s.subject_id AND t.subject_seq > s.consumed_seq");
-    statement.push(" ORDER BY t.subject_id, t.subject_seq LIMIT ").bind(&i64::from(limit));
+    statement.push(" AND t.subject_seq <= s.consumed_seq + ").bind(&i64::from(of_each));
     statement
 }
 
