@@ -322,10 +322,13 @@ async fn a_subject_s_events_come_newest_first_and_pending_ones_in_order() {
         assert_eq!(one.as_ref(), Some(&found[0]));
         let before = place.store.rules_state(organization).await.unwrap();
         assert_eq!((before.epoch, &before.failing), (0, &Vec::new()));
-        fill(&place.store, &mut samples.clone(), [Write::insert(&samples.clone().media())]).await;
+        let mut more = samples.clone();
+        let media = Write::insert(&more.media());
+        fill(&place.store, &mut more, [media]).await;
         let state = place.store.rules_state(organization).await.unwrap();
         assert_eq!(state, RulesState { epoch: 1, ..before });
-        fill(&place.store, &mut samples.clone(), [Write::insert(&samples.clone().pipeline())]).await;
+        let pipeline = Write::insert(&more.pipeline());
+        fill(&place.store, &mut more, [pipeline]).await;
         let after = place.store.rules_state(organization).await.unwrap();
         assert_ne!(after.pipelines, state.pipelines, "{}", place.name);
         let stranger = Samples::new(10).organization_id;
