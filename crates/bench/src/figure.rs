@@ -95,6 +95,7 @@ impl Report {
         for figure in &self.figures {
             println!("{}", figure.line());
         }
+        println!("PostgreSQL runs with fsync off: no figure of it is that of a commit that survives a loss of power");
         let missed = self.figures.iter().filter(|figure| figure.met == Some(false)).count();
         println!("{} figures, {missed} of them miss their aim; as JSON in {}", self.figures.len(), file.display());
         if let Some(folder) = file.parent() {

@@ -6,8 +6,10 @@ use chrono::Duration;
 use dealwright::{
     domain::{
         contact::Contact,
+        custom_field::CustomValue,
         pipeline::{Stage, StageMove},
     },
+    id::{CompanyId, Id, TeamId},
     page::PageRequest,
     ports::store::{Store, Write},
     testkit::samples::{Samples, contact_rows},
@@ -25,10 +27,13 @@ pub struct Seeded {
     pub world: World,
     pub contacts: usize,
     pub stages: Vec<Stage>,
+    pub team: Option<TeamId>,
+    pub company: Option<CompanyId>,
 }
 
 /// Fills a place. Every value that lists are filtered by is there in several shares: tags of half, of a twentieth (a full
-/// page of a thousand) and of ten contacts, four sources, a hundred companies, three open stages.
+/// page of a thousand) and of ten contacts, four sources, a hundred companies, a team of half, a custom field
+/// of twenty values, three open stages.
 pub async fn seeded(place: Place, contacts: usize) -> Result<Seeded> {
     let world = World::over(&place, Clock::Manual).await?;
     let start = std::time::Instant::now();
@@ -39,7 +44,9 @@ pub async fn seeded(place: Place, contacts: usize) -> Result<Seeded> {
         companies.push(serde_json::from_value(made["id"].clone())?);
     }
     let field = json!({ "object": "contact", "key": "size", "type": "number", "label": "Size" });
-    world.me.call("fields.create", field).await?;
+    let size = world.me.fields().create(serde_json::from_value(field)?).await?;
+    let team = world.me.call("teams.create", json!({ "name": "Half of all" })).await?;
+    let team: Option<TeamId> = Some(serde_json::from_value(team["id"].clone())?);
     let template = json!({ "name": "Template", "tags": ["vip"], "assigned_to": world.owner });
     let made = world.me.call("contacts.create", template).await?;
     let template = world.me.contacts().get(serde_json::from_value(made["id"].clone())?).await?;
@@ -59,6 +66,9 @@ pub async fn seeded(place: Place, contacts: usize) -> Result<Seeded> {
                 source: Some(["web", "referral", "event", "mail"][number % 4].to_owned()),
                 company_id: companies.get(number % 100).copied(),
                 assigned_to: (number % 2 == 0).then_some(world.owner),
+                team_id: team.filter(|_| number % 2 == 1),
+                phones: vec![format!("+1415{number:07}")],
+                custom: serde_json::Map::from_iter([("size".to_owned(), json!(number % 20))]),
                 score: (number * 7919 % 1000) as i64,
                 stage_id: stage.id,
                 ..template.clone()
@@ -71,6 +81,10 @@ pub async fn seeded(place: Place, contacts: usize) -> Result<Seeded> {
             contact.last_message_at = (number % 3 == 0).then_some(contact.updated_at);
             let entry = samples.stage_move(&contact, None, stage, contact.created_at);
             writes.extend(contact_rows(&contact));
+            writes.extend(size.keys(&json!(number % 20)).into_iter().map(|value| {
+                let (organization_id, field_id, record_id) = (world.organization, size.id, contact.id.uuid());
+                Write::insert(&CustomValue { organization_id, field_id, value, record_id })
+            }));
             writes.push(Write::insert(&StageMove { id: contact.stage_entry_id, ..entry }));
             number += 1;
         }
@@ -79,7 +93,8 @@ pub async fn seeded(place: Place, contacts: usize) -> Result<Seeded> {
     place.analyze()?;
     world.crm.runtime().drain().await?;
     eprintln!("{contacts} contacts on {} in {:.0} s", place.database, start.elapsed().as_secs_f64());
-    Ok(Seeded { place, world, contacts, stages })
+    let company = companies.first().copied();
+    Ok(Seeded { place, world, contacts, stages, team, company })
 }
 
 fn tags(number: usize, contacts: usize) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! A tick of the scheduler: a hundred timers fall due, with many contacts beside few.
+//! A tick of the scheduler: a hundred timers fall due, with many contacts, each third of which has a timer too, beside few.
 
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,11 @@ pub async fn measure(report: &mut Report, few: &Seeded, many: &Seeded) -> Result
 
 /// The quickest time in which all that is due is done.
 async fn tick(world: &World) -> Result<Duration> {
+    // A timer of every contact in its first stage, none of which is due.
+    let idle = json!({ "name": "A year as a lead", "trigger": "time_elapsed",
+        "condition": { "stage": "lead", "elapsed_hours": 24 * 365 }, "action": { "add_tag": "forgotten" } });
+    world.me.call("rules.create", idle).await?;
+    world.crm.runtime().drain().await?;
     let stages = json!([{ "name": "Waiting" }, { "name": "Reminded" }]);
     let pipeline = world.me.call("pipelines.create", json!({ "name": "Timed", "stages": stages })).await?;
     let (from, to) = (&pipeline["stages"][0]["id"], &pipeline["stages"][1]["id"]);

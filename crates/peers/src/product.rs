@@ -49,7 +49,16 @@ impl Server {
         arguments: &[&str],
     ) -> Result<Self> {
         program
-            .args(["--listen", &listen.to_string(), "--database", database, "--metrics-listen", "off", "--data-dir"])
+            // Metrics are on, as they are by default, at an address that is nobody else's.
+            .args([
+                "--listen",
+                &listen.to_string(),
+                "--database",
+                database,
+                "--metrics-listen",
+                "127.0.0.1:0",
+                "--data-dir",
+            ])
             .arg(data)
             .args(arguments);
         let child = program.stdin(Stdio::null()).stdout(Stdio::null()).spawn().context("start the server")?;

@@ -1,6 +1,6 @@
 //! Counters for Prometheus: what is counted, and where it is read.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, http::header, routing::get};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
@@ -27,6 +27,19 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
+/// How often what was measured is summed up, whether or not somebody reads it: until then each measurement takes memory.
+const SUMMED_UP: Duration = Duration::from_secs(5);
+
+/// Sums up what was measured, for ever.
+pub async fn keep_small(handle: PrometheusHandle) {
+    let mut ticks = tokio::time::interval(SUMMED_UP);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        handle.run_upkeep();
+    }
+}
+
 /// Counts an event.
 pub(crate) fn event(kind: &'static str) {
     counter!("dealwright_events_total", "kind" => kind).increment(1);
@@ -46,7 +59,6 @@ pub fn router(handle: PrometheusHandle) -> Router {
             let handle = handle.clone();
             async move {
                 measure();
-                handle.run_upkeep();
                 ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render())
             }
         }),

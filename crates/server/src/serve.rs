@@ -27,7 +27,10 @@ pub async fn serve(crm: Crm, config: &Config, recorded: Option<PrometheusHandle>
     let told_to_end = told_to_end()?;
     let listener = bind(&config.listen.to_string()).await?;
     let measured = match (config.metrics_listen, recorded) {
-        (Some(address), Some(handle)) => Some((bind(&address.to_string()).await?, metrics::router(handle))),
+        (Some(address), Some(handle)) => {
+            tokio::spawn(metrics::keep_small(handle.clone()));
+            Some((bind(&address.to_string()).await?, metrics::router(handle)))
+        }
         _ => None,
     };
     let running = crm.runtime().start().await?;

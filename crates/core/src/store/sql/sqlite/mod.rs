@@ -9,7 +9,7 @@ mod writer;
 use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::mpsc,
     thread::{Builder, JoinHandle},
     time::Duration,
 };
@@ -61,7 +61,7 @@ enum Task {
 pub(crate) struct Sqlite {
     writer: Option<mpsc::Sender<Task>>,
     /// Nothing for a database in memory: there the writer reads too.
-    readers: Option<mpsc::Sender<Job>>,
+    readers: Option<crossbeam_channel::Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -109,9 +109,9 @@ impl Sqlite {
             return Self::open(place, settings, |_| Ok(())).await;
         };
         blocking(move || {
-            let (sender, queue) = mpsc::channel::<Job>();
+            let (sender, queue) = crossbeam_channel::unbounded::<Job>();
             let connection = connect_reader(&path)?;
-            let thread = spawn("dealwright-read", move || read_loop(connection, &Mutex::new(queue)))?;
+            let thread = spawn("dealwright-read", move || read_loop(connection, &queue))?;
             Ok(Self { writer: None, readers: Some(sender), threads: vec![thread] })
         })
         .await
@@ -122,8 +122,8 @@ impl Sqlite {
         let readers = match place {
             Place::Memory => None,
             Place::File(path) => {
-                let (sender, queue) = mpsc::channel::<Job>();
-                let queue = Arc::new(Mutex::new(queue));
+                // A channel of many receivers: a job wakes one reader and nobody else.
+                let (sender, queue) = crossbeam_channel::unbounded::<Job>();
                 for _ in 0..settings.readers.max(1) {
                     let (connection, queue) = (connect_reader(path)?, queue.clone());
                     threads.push(spawn("dealwright-read", move || read_loop(connection, &queue))?);
@@ -265,10 +265,8 @@ fn configure(connection: &Connection, cache_kib: u32) -> Result<()> {
         .map_err(from_sqlite)
 }
 
-fn read_loop(mut connection: Connection, queue: &Mutex<mpsc::Receiver<Job>>) {
-    loop {
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
+fn read_loop(mut connection: Connection, queue: &crossbeam_channel::Receiver<Job>) {
+    while let Ok(job) = queue.recv() {
         job(&mut connection);
     }
 }
