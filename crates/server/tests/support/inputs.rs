@@ -53,6 +53,9 @@ pub const NO_IDS_OF: &[(&str, &str)] = &[("rules.create", "id")];
 pub const REFUSED: &[(&str, &str)] =
     &[("deals.upsert", "pipeline"), ("deals.upsert", "stage"), ("deals.update", "pipeline"), ("deals.update", "stage")];
 
+/// What whoever manages no team is refused, whosever id it is: they make keys for themselves alone.
+pub const OF_MANAGERS: &[(&str, &str)] = &[("api_keys.create", "user")];
+
 /// Inputs that count, where more is needed than the ids that the schema requires: each with a member that a further one
 /// may be put beside.
 pub const INPUTS: &[(&str, &str)] = &[
