@@ -59,6 +59,8 @@ ids! {
     InvitationId "invitation";
     /// A sign-in session: one family of refresh tokens.
     SessionId "session";
+    /// A key by which a machine is let in.
+    ApiKeyId "API key";
     /// A contact.
     ContactId "contact";
     /// A company.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
-    id::{AccountId, EventId, OrganizationId, RuleId, RunId, SessionId, UserId},
+    id::{AccountId, ApiKeyId, EventId, OrganizationId, RuleId, RunId, SessionId, UserId},
 };
 
 macro_rules! resources {
@@ -54,6 +54,8 @@ resources! {
     Team = "team",
     /// Background jobs.
     Jobs = "jobs",
+    /// API keys: one's own, and with `team:write` everybody's.
+    ApiKeys = "api_keys",
 }
 
 /// Reading or writing.
@@ -90,6 +92,13 @@ impl Permission {
     }
 }
 
+impl Permission {
+    /// Every permission that there is, resource by resource.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Resource::ALL.iter().flat_map(|resource| [Self::read(*resource), Self::write(*resource)])
+    }
+}
+
 impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let access = match self.access {
@@ -100,13 +109,27 @@ impl fmt::Display for Permission {
     }
 }
 
-/// A set of permissions.
+impl std::str::FromStr for Permission {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        Self::all().find(|permission| permission.to_string() == text).ok_or_else(|| {
+            let resources = Resource::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
+            Error::malformed(format!(
+                "{text:?} is no permission: <resource>:read or <resource>:write is expected, the resource one of {resources}"
+            ))
+        })
+    }
+}
+
+/// A set of permissions. In JSON a list such as `["contacts:read", "contacts:write"]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Permissions(u64);
 
 impl Permissions {
     /// Everything.
-    pub const ALL: Self = Self(u64::MAX);
+    pub const ALL: Self = Self((1 << (Resource::ALL.len() * 2)) - 1);
+    /// Nothing.
+    pub const NONE: Self = Self(0);
 
     /// The same and `permission`.
     #[must_use]
@@ -123,6 +146,62 @@ impl Permissions {
     /// Whether `permission` is in the set.
     pub const fn contains(self, permission: Permission) -> bool {
         self.0 & permission.bit() != 0
+    }
+
+    /// What is in both sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// The first permission of this set that the other one lacks.
+    pub fn beyond(self, other: Self) -> Option<Permission> {
+        self.iter().find(|permission| !other.contains(*permission))
+    }
+
+    /// The permissions of the set, resource by resource.
+    pub fn iter(self) -> impl Iterator<Item = Permission> {
+        Permission::all().filter(move |permission| self.contains(*permission))
+    }
+
+    /// The words of the set, as JSON has them.
+    pub fn words(self) -> Vec<String> {
+        self.iter().map(|permission| permission.to_string()).collect()
+    }
+}
+
+impl FromIterator<Permission> for Permissions {
+    fn from_iter<T: IntoIterator<Item = Permission>>(permissions: T) -> Self {
+        permissions.into_iter().fold(Self::NONE, Self::with)
+    }
+}
+
+impl Serialize for Permissions {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.words().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Permissions {
+    /// Words that are not known are left out: a permission that this release does not have allows nothing.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let words = Vec::<String>::deserialize(deserializer)?;
+        Ok(words.iter().filter_map(|word| word.parse::<Permission>().ok()).collect())
+    }
+}
+
+impl JsonSchema for Permissions {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Permissions".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let words = Permissions::ALL.words();
+        schemars::json_schema!({"type": "array", "items": {"type": "string", "enum": words}})
     }
 }
 
@@ -168,8 +247,10 @@ impl Role {
                 set = set.with(Permission::read(Resource::ALL[i]));
                 i += 1;
             }
-            // One's own profile and notifications are everybody's to change.
-            set.with(Permission::write(Resource::Profile)).with(Permission::write(Resource::Notifications))
+            // One's own profile, notifications and keys are everybody's to change.
+            set.with(Permission::write(Resource::Profile))
+                .with(Permission::write(Resource::Notifications))
+                .with(Permission::write(Resource::ApiKeys))
         };
         const MEMBER: Permissions = VIEWER
             .with(Permission::write(Resource::Contacts))
@@ -207,13 +288,21 @@ impl std::str::FromStr for Role {
 }
 
 /// Who does it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Actor {
     /// A signed-in person.
     User {
         /// Who.
         id: UserId,
+    },
+    /// A machine, by an API key.
+    ApiKey {
+        /// Which key.
+        id: ApiKeyId,
+        /// For whom; `None`: for the organisation itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        acts_for: Option<UserId>,
     },
     /// A run of a rule.
     Rule {
@@ -270,10 +359,13 @@ pub struct Scope {
     pub organization_id: OrganizationId,
     /// Who.
     pub actor: Actor,
-    /// The member's role; `None` for rules, accounts and the system.
+    /// The member's role; `None` for rules, accounts and the system, and for keys of the organisation.
     pub role: Option<Role>,
     /// What it may do.
     pub permissions: Permissions,
+    /// Whose private things it may see: those of the signed-in person, or of the one who made the key at work for
+    /// themselves.
+    pub person: Option<UserId>,
     /// Why.
     pub cause: Cause,
     /// The sign-in session, for calls that end it.
@@ -290,6 +382,7 @@ impl Scope {
             actor: Actor::System,
             role: None,
             permissions: Permissions::ALL,
+            person: None,
             cause: Cause::default(),
             session_id: None,
             idempotency_key: None,
@@ -302,30 +395,61 @@ impl Scope {
             actor: Actor::User { id: user_id },
             role: Some(role),
             permissions: role.permissions(),
+            person: Some(user_id),
             ..Self::system(organization_id)
         }
     }
 
-    /// The same tenant, another actor and cause; the key stays behind, it belongs to one call.
+    /// The same tenant, another actor and cause; the idempotency key stays behind, it belongs to one call.
     #[must_use]
     pub fn acting(&self, actor: Actor, cause: Cause) -> Self {
-        Self { actor, cause, idempotency_key: None, ..self.clone() }
+        let scope = Self { actor, cause, idempotency_key: None, ..self.clone() };
+        Self { person: scope.user_id(), ..scope }
     }
 
-    /// The signed-in person, if it is one.
+    /// The person that it is done by or for, if there is one: who is written down as the one who did it.
     pub fn user_id(&self) -> Option<UserId> {
         match self.actor {
             Actor::User { id } => Some(id),
-            _ => None,
+            Actor::ApiKey { acts_for, .. } => acts_for,
+            Actor::Rule { .. } | Actor::Account { .. } | Actor::System => None,
         }
     }
 
-    /// The signed-in person.
+    /// Whether nobody from outside asks: a rule, an account's connection, or the engine itself.
+    pub fn is_internal(&self) -> bool {
+        matches!(self.actor, Actor::Rule { .. } | Actor::Account { .. } | Actor::System)
+    }
+
+    /// The signed-in person: for what no key may do in anybody's name, such as sessions and credentials.
     ///
     /// # Errors
     /// `forbidden` if the actor is no person.
     pub fn require_user(&self) -> Result<UserId> {
-        self.user_id().ok_or_else(|| Error::forbidden("this belongs to a person: sign in as a user"))
+        match self.actor {
+            Actor::User { id } => Ok(id),
+            _ => Err(Error::forbidden("this belongs to a person: sign in as a user")),
+        }
+    }
+
+    /// The person by or for whom it is done: what is *mine*, of which nothing is private.
+    ///
+    /// # Errors
+    /// `forbidden` if there is none.
+    pub fn require_member(&self) -> Result<UserId> {
+        self.user_id().ok_or_else(|| {
+            Error::forbidden("this belongs to a person: sign in as a user, or use a key that acts for one")
+        })
+    }
+
+    /// The person whose private things may be seen: profile, notifications.
+    ///
+    /// # Errors
+    /// `forbidden` if there is none: keys of the organisation, and keys that somebody else made for a member.
+    pub fn require_person(&self) -> Result<UserId> {
+        self.person.ok_or_else(|| {
+            Error::forbidden("this belongs to a person: sign in as a user, or use a key that they made for themselves")
+        })
     }
 
     /// Fails unless the caller may do it.
@@ -336,8 +460,34 @@ impl Scope {
         if self.permissions.contains(permission) {
             return Ok(());
         }
+        if matches!(self.actor, Actor::ApiKey { .. }) {
+            return Err(Error::forbidden(format!(
+                "this API key may not do {permission}: it is not among its scopes, or whom it acts for may not either"
+            )));
+        }
         let who = self.role.map_or("this caller", Role::as_str);
         Err(Error::forbidden(format!("{who} lacks the permission {permission}: ask an admin of the organisation")))
+    }
+
+    /// Fails unless the caller may make somebody a member of this role, or take it from them: nobody gives or takes what
+    /// they do not have themselves, and owners are made and unmade by signed-in owners alone.
+    ///
+    /// # Errors
+    /// `forbidden`, saying what is lacking.
+    pub fn require_rank(&self, role: Role) -> Result<()> {
+        if self.is_internal() {
+            return Ok(());
+        }
+        let owner = matches!(self.actor, Actor::User { .. }) && self.role == Some(Role::Owner);
+        if role == Role::Owner && !owner {
+            return Err(Error::forbidden("only owners make or unmake owners: ask one of them"));
+        }
+        match role.permissions().beyond(self.permissions) {
+            Some(lacking) => Err(Error::forbidden(format!(
+                "the role {role} may do {lacking}, which you may not: nobody gives or takes more than they have"
+            ))),
+            None => Ok(()),
+        }
     }
 }
 
@@ -355,6 +505,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_permission_reads_back_from_its_word() {
+        for permission in Permission::all() {
+            assert_eq!(permission.to_string().parse::<Permission>().unwrap(), permission);
+        }
+        for odd in ["", "contacts", "contacts:", "contacts:delete", "Contacts:read", "contacts:read ", "*:read"] {
+            assert_eq!(odd.parse::<Permission>().unwrap_err().code(), "malformed", "{odd}");
+        }
+        let set: Permissions = serde_json::from_str(r#"["deals:write", "contacts:read", "rockets:launch"]"#).unwrap();
+        assert_eq!(serde_json::to_string(&set).unwrap(), r#"["contacts:read","deals:write"]"#);
+        assert_eq!((Permissions::ALL.beyond(Role::Owner.permissions()), set.beyond(Permissions::ALL)), (None, None));
+        assert_eq!(set.beyond(Role::Viewer.permissions()), Some(Permission::write(Resource::Deals)));
+    }
+
+    #[test]
+    fn a_key_is_no_person_and_makes_no_owners() {
+        let (organization, user) = (uuid::Uuid::nil().into(), uuid::Uuid::nil().into());
+        let actor = Actor::ApiKey { id: uuid::Uuid::nil().into(), acts_for: Some(user) };
+        let scope = Scope { actor, ..Scope::user(organization, user, Role::Owner) };
+        assert_eq!((scope.user_id(), scope.require_user().unwrap_err().code()), (Some(user), "forbidden"));
+        assert_eq!(scope.require_rank(Role::Owner).unwrap_err().code(), "forbidden");
+        assert!(scope.require_rank(Role::Admin).is_ok());
+        let narrow = Scope { permissions: Role::Member.permissions(), ..scope };
+        assert!(narrow.require_rank(Role::Admin).unwrap_err().message().contains("you may not"));
     }
 
     #[test]

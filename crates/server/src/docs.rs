@@ -1,6 +1,9 @@
-//! Documents made from the tables. `docs/api.md` and `docs/configuration.md` hold their text; a test compares.
+//! Documents made from the tables. `docs/api.md`, `docs/access.md` and `docs/configuration.md` hold their text; a test compares.
 
-use dealwright::operation;
+use dealwright::{
+    operation, operations,
+    scope::{Permission, Resource, Role},
+};
 
 use crate::{config, routes::routes, shell::SHELL_ROUTES};
 
@@ -28,6 +31,62 @@ pub fn api() -> String {
     }
     text
 }
+
+/// What `docs/access.md` says.
+pub fn access() -> String {
+    let roles = || Role::ALL.iter();
+    let mut text = ABOUT_ACCESS.to_owned();
+    let head = |first: &str| {
+        let names = roles().map(|role| role.as_str()).collect::<Vec<_>>().join(" | ");
+        format!("| {first} | {names} |\n|{}\n", "---|".repeat(first.split('|').count() + Role::ALL.len()))
+    };
+    text.push_str(&head("permissions of"));
+    for resource in Resource::ALL {
+        let held = |role: &Role| {
+            let may = |permission| role.permissions().contains(permission);
+            match (may(Permission::read(*resource)), may(Permission::write(*resource))) {
+                (true, true) => "read, write",
+                (true, false) => "read",
+                (false, true) => "write",
+                (false, false) => "–",
+            }
+        };
+        let row = roles().map(held).collect::<Vec<_>>().join(" | ");
+        text.push_str(&format!("| `{}` | {row} |\n", resource.as_str()));
+    }
+    text.push_str("\n## Operations\n\n");
+    text.push_str(&head("operation | needs"));
+    for operation in operations() {
+        let cell = |role: &Role| if operation.is_open_to(*role) { "yes" } else { "no" };
+        let row = roles().map(cell).collect::<Vec<_>>().join(" | ");
+        text.push_str(&format!("| `{}` | `{}` | {row} |\n", operation.name, operation.permission));
+    }
+    text.push_str("\n## Calls that are no operation\n\n| call | for |\n|---|---|\n");
+    for route in SHELL_ROUTES.iter().filter(|route| route.stands_for.is_empty()) {
+        let whom = if route.signed_in { "whoever is signed in" } else { "everybody" };
+        text.push_str(&format!("| `{} {}` | {whom} |\n", route.method.as_str(), route.path));
+    }
+    text.push_str(BEYOND_ACCESS);
+    text
+}
+
+const ABOUT_ACCESS: &str = "# Who may do what\n\n\
+    Made from the table of operations (`crates/core/src/doors/operations.rs`) and the permissions of the roles \
+    (`crates/core/src/scope.rs`); `UPDATE=1 cargo test -p dealwright-server --test http tables` writes this page anew, and \
+    `crates/server/tests/access/` asks every cell over HTTP, on both databases. Where it says no the answer is 403 \
+    `forbidden`, whatever is asked; another organisation's objects are 404 for everybody.\n\n";
+
+const BEYOND_ACCESS: &str = "\n## What is asked about may forbid more\n\n\
+    - Nobody gives or takes what they do not have themselves: a role, an invitation or a key may do no more than whom it \
+    comes from. Owners are made and unmade by signed-in owners alone, and the last one stays (409 `last_owner`).\n\
+    - An **API key** may do what its scopes say, and what the member that it acts for may do at that moment. Without \
+    `team:write` one makes, sees and ends keys that act for oneself alone. A key makes no keys, opens no session and ends \
+    with the membership. Profile, notifications and bodies of private conversations are open to a key only if whom it acts \
+    for has made it.\n\
+    - A messenger **account** is edited, connected anew and removed by its owner and by whoever may write the organisation; \
+    `visibility` says who reads the bodies of its messages, and nobody else writes from a private one.\n\
+    - **Profile and notifications** are one's own.\n\
+    - Over **Socket.IO** everybody hears of contacts, deals, accounts and notifications what they may read.\n";
 
 /// What `docs/configuration.md` says.
 pub fn configuration() -> String {

@@ -4,8 +4,10 @@
 use crate::route::{Route, create, delete, get, patch, post, put};
 
 /// Every route of an operation, room by room.
-pub const ROUTES: &[&[Route]] =
-    &[PROFILE, TEAM, CONTACTS, COMPANIES, DEALS, FIELDS, ACTIVITIES, PIPELINES, ACCOUNTS, MESSAGING, AUTOMATION, REST];
+pub const ROUTES: &[&[Route]] = &[
+    PROFILE, API_KEYS, TEAM, CONTACTS, COMPANIES, DEALS, FIELDS, ACTIVITIES, PIPELINES, ACCOUNTS, MESSAGING,
+    AUTOMATION, REST,
+];
 
 const PROFILE: &[Route] = &[
     get("/api/users/profile", "profile.get"),
@@ -13,6 +15,13 @@ const PROFILE: &[Route] = &[
     get("/api/users/organizations", "organizations.list"),
     get("/api/organization", "organizations.get"),
     patch("/api/organization", "organizations.update"),
+];
+
+const API_KEYS: &[Route] = &[
+    get("/api/auth/api-keys", "api_keys.list"),
+    create("/api/auth/api-keys", "api_keys.create", "/api/auth/api-keys/{id}"),
+    get("/api/auth/api-keys/{id}", "api_keys.get"),
+    delete("/api/auth/api-keys/{id}", "api_keys.revoke"),
 ];
 
 const TEAM: &[Route] = &[

@@ -65,6 +65,26 @@ CREATE INDEX sessions_refresh_hash ON sessions (refresh_hash);
 CREATE INDEX sessions_previous_hash ON sessions (previous_hash) WHERE previous_hash IS NOT NULL;
 CREATE INDEX sessions_user ON sessions (user_id);
 
+-- Of an API key's secret only the SHA-256 is kept: it is looked up by that. Without acts_for it acts for the organisation.
+CREATE TABLE api_keys (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    prefix text COLLATE "C" NOT NULL,
+    secret_hash bytea NOT NULL,
+    scopes text COLLATE "C" NOT NULL,
+    acts_for uuid,
+    created_by uuid,
+    expires_at bigint,
+    last_used_at bigint,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY (organization_id) REFERENCES organizations (id)
+);
+CREATE UNIQUE INDEX api_keys_secret ON api_keys (secret_hash);
+CREATE INDEX api_keys_created ON api_keys (organization_id, created_at, id);
+CREATE INDEX api_keys_acts_for ON api_keys (organization_id, acts_for, created_at, id);
+
 -- Of an invitation's token only the SHA-256 is kept. One that is pending may have run out since.
 CREATE TABLE invitations (
     id uuid NOT NULL,

@@ -64,6 +64,26 @@ CREATE INDEX sessions_refresh_hash ON sessions (refresh_hash);
 CREATE INDEX sessions_previous_hash ON sessions (previous_hash) WHERE previous_hash IS NOT NULL;
 CREATE INDEX sessions_user ON sessions (user_id);
 
+-- Of an API key's secret only the SHA-256 is kept: it is looked up by that. Without acts_for it acts for the organisation.
+CREATE TABLE api_keys (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    prefix TEXT NOT NULL,
+    secret_hash BLOB NOT NULL,
+    scopes TEXT NOT NULL,
+    acts_for BLOB,
+    created_by BLOB,
+    expires_at INTEGER,
+    last_used_at INTEGER,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY (organization_id) REFERENCES organizations (id)
+) STRICT;
+CREATE UNIQUE INDEX api_keys_secret ON api_keys (secret_hash);
+CREATE INDEX api_keys_created ON api_keys (organization_id, created_at, id);
+CREATE INDEX api_keys_acts_for ON api_keys (organization_id, acts_for, created_at, id);
+
 -- Of an invitation's token only the SHA-256 is kept. One that is pending may have run out since.
 CREATE TABLE invitations (
     id BLOB NOT NULL,

@@ -1,6 +1,7 @@
 //! Floor 1: one file a noun. Types and their invariants; no async, no I/O.
 
 pub mod account;
+pub mod api_key;
 pub mod chat;
 pub mod company;
 pub mod contact;

@@ -27,6 +27,7 @@ pub(crate) fn digest(scope: &Scope, input: &Value) -> Vec<u8> {
 fn actor(scope: &Scope) -> String {
     match scope.actor {
         Actor::User { id } => format!("user:{id}"),
+        Actor::ApiKey { id, .. } => format!("api_key:{id}"),
         Actor::Rule { id, .. } => format!("rule:{id}"),
         Actor::Account { id } => format!("account:{id}"),
         Actor::System => "system".to_owned(),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     doors::crm::{Answer, Handle},
     error::Result,
-    scope::Permission,
+    scope::{Permission, Role},
 };
 
 /// The shape of an operation's answer.
@@ -50,6 +50,14 @@ pub struct Operation {
     pub output_kind: OutputKind,
     pub(crate) call: for<'a> fn(&'a Handle, Value) -> BoxFuture<'a, Result<Answer>>,
     pub(crate) text: for<'a> fn(&'a Handle, Value) -> BoxFuture<'a, Result<String>>,
+}
+
+impl Operation {
+    /// Whether members of a role may ask it: one cell of the matrix of access. What it is asked about, and in whose name,
+    /// may forbid more.
+    pub const fn is_open_to(&self, role: Role) -> bool {
+        role.permissions().contains(self.permission)
+    }
 }
 
 impl std::fmt::Debug for Operation {
@@ -128,6 +136,8 @@ macro_rules! room {
                     let name = $crate::doors::operation::first!($(concat!(stringify!($room), ".", $word),)? concat!(stringify!($room), ".", stringify!($verb)));
                     let digest = $crate::doors::idempotency::digest(&handle.scope, &input);
                     let permission = $crate::scope::Permission::$access($crate::scope::Resource::$resource);
+                    // Before the input is looked at: who may not ask learns nothing of what would be asked.
+                    handle.scope.require(permission).map_err(|e| e.in_operation(name))?;
                     let input: $input = $crate::input::read_input(input).map_err(|e| e.in_operation(name))?;
                     $(
                         // What was answered before needs no preparation again.
@@ -152,6 +162,7 @@ macro_rules! room {
                     ).await
                 }),
                 text: |handle, input| Box::pin(async move {
+                    handle.scope.require($crate::scope::Permission::$access($crate::scope::Resource::$resource))?;
                     let input: $input = $crate::input::read_input(input)?;
                     let output = handle.$room().$verb(input).await?;
                     serde_json::to_string(&output).map_err(|e| $crate::error::Error::internal("the answer is no JSON").with_source(e))

@@ -19,8 +19,8 @@ use crate::{
     },
     doors::operation::{Operation, Output, json_outputs, room},
     id::{
-        AccountId, ChatId, CompanyId, ContactId, DealId, FieldId, InvitationId, JobId, MediaId, MessageId, NoteId,
-        NotificationId, PipelineId, RuleId, TaskId, TeamId, UserId,
+        AccountId, ApiKeyId, ChatId, CompanyId, ContactId, DealId, FieldId, InvitationId, JobId, MediaId, MessageId,
+        NoteId, NotificationId, PipelineId, RuleId, TaskId, TeamId, UserId,
     },
     page::{Page, PageRequest},
     services::{
@@ -44,7 +44,7 @@ use crate::{
         },
         deals::{self, DealBatch, DeleteDeal, ListDealHistory, ListDeals, MoveDeal, NewDeal, UpdateDeal, UpsertDeal},
         fields::{self, DeleteField, ListFields, NewField, UpdateField},
-        identity::{self, InvitationView, ListInvitations, NewInvitation},
+        identity::{self, ApiKeyView, InvitationView, ListInvitations, NewApiKey, NewInvitation},
         jobs::{self, ListJobs},
         listing::Search,
         media::{self, MediaContent, MediaFile, MediaView, NewMedia},
@@ -71,6 +71,7 @@ pub(crate) const OPERATIONS: &[&[Operation]] = &[
     ORGANIZATIONS,
     MEMBERS,
     INVITATIONS,
+    API_KEYS,
     TEAMS,
     ROLES,
     CONTACTS,
@@ -181,6 +182,24 @@ room! {
 
 impl Output for InvitationView {
     const SECRETS: &'static [&'static str] = &["token"];
+}
+
+room! {
+    /// API keys.
+    api_keys ApiKeys (API_KEYS);
+
+    /// Makes an API key, for a member or for the organisation. Its secret is answered once.
+    Command create(NewApiKey) -> ApiKeyView [write ApiKeys] identity::create_api_key;
+    /// Lists API keys, newest first: one's own, and with `team:write` everybody's.
+    Query list(PageRequest) -> Page<ApiKeyView> [read ApiKeys] identity::list_api_keys;
+    /// Answers one API key.
+    Query get(ApiKeyId) -> ApiKeyView [read ApiKeys] identity::get_api_key;
+    /// Ends an API key: it counts no more at the very next call.
+    Command revoke(ApiKeyId) -> () [write ApiKeys] identity::revoke_api_key;
+}
+
+impl Output for ApiKeyView {
+    const SECRETS: &'static [&'static str] = &["secret"];
 }
 
 room! {

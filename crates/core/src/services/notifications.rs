@@ -102,12 +102,12 @@ pub(crate) async fn meet_users(unit: &mut Unit, users: &[UserId]) -> Result<()> 
 }
 
 pub(crate) async fn list(unit: &mut Unit, page: PageRequest) -> Result<Page<Notification>> {
-    let user = unit.scope().require_user()?;
+    let user = unit.scope().require_person()?;
     unit.store().notifications(unit.organization_id(), user, &page).await
 }
 
 pub(crate) async fn get(unit: &mut Unit, id: NotificationId) -> Result<Notification> {
-    let user = unit.scope().require_user()?;
+    let user = unit.scope().require_person()?;
     let found = unit.store().notification(unit.organization_id(), id).await?;
     // Somebody else's notification does not exist for this user.
     found.filter(|it| it.user_id == user).ok_or_else(|| Error::not_found("notification", id))

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     page::Page,
     patch::Patch,
-    scope::Role,
+    scope::{Actor, Role},
     services::{
         automation,
         unit::{Unit, check_version},
@@ -64,8 +64,13 @@ pub(crate) async fn get(unit: &mut Unit, (): ()) -> Result<Organization> {
 
 /// The organisations that the caller belongs to, oldest membership first: few, so no page goes on.
 pub(crate) async fn list(unit: &mut Unit, (): ()) -> Result<Page<Belonging>> {
-    let user = unit.scope().require_user()?;
-    let belongings = unit.store().belongings(user).await?;
+    let user = unit.scope().require_person()?;
+    let mut belongings = unit.store().belongings(user).await?;
+    // A key is of one organisation, and tells nothing of the others.
+    if matches!(unit.scope().actor, Actor::ApiKey { .. }) {
+        let own = unit.organization_id();
+        belongings.retain(|(_, organization)| organization.id == own);
+    }
     let view = |(membership, organization): (crate::domain::organization::Membership, _)| Belonging {
         organization,
         role: membership.role,

@@ -67,7 +67,7 @@ pub struct ReplaceProfile {
 }
 
 async fn user(unit: &Unit) -> Result<User> {
-    let id = unit.scope().require_user()?;
+    let id = unit.scope().require_person()?;
     unit.store().user(id).await?.ok_or_else(|| Error::not_found("user", id))
 }
 

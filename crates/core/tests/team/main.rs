@@ -1,7 +1,8 @@
-//! Members, invitations, teams, assigning, settings and profiles, through the doors, on each database.
+//! Members, invitations, API keys, teams, assigning, settings and profiles, through the doors, on each database.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod api_keys;
 mod assigning;
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
     let rooms = [
         ("members", members::CASES),
         ("invitations", invitations::CASES),
+        ("api_keys", api_keys::CASES),
         ("teams", teams::CASES),
         ("assigning", assigning::CASES),
         ("rules", rules::CASES),

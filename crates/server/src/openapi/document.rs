@@ -41,14 +41,20 @@ pub fn document(catalogue: &Catalogue, bound: &[Arc<Bound>]) -> Value {
         "openapi": "3.1.0",
         "info": {"title": "Dealwright", "version": env!("CARGO_PKG_VERSION"), "description": ABOUT},
         "servers": [{"url": "/"}],
-        "security": [{"access_token": []}],
+        "security": [{"access_token": []}, {"api_key": []}],
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"access_token": {
-                "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
-                "description": "The access token of a sign-in. It counts for 15 minutes.",
-            }},
+            "securitySchemes": {
+                "access_token": {
+                    "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+                    "description": "The access token of a sign-in. It counts for 15 minutes.",
+                },
+                "api_key": {
+                    "type": "http", "scheme": "bearer", "bearerFormat": "dw_…",
+                    "description": "The secret of an API key. It may do what its scopes say.",
+                },
+            },
             "responses": {"Problem": {
                 "description": "What went wrong",
                 "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},

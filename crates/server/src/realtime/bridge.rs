@@ -8,6 +8,7 @@ use dealwright::{
     Crm, ErrorKind, Handle,
     domain::event::{Event, EventKind},
     id::{AccountId, Id, TeamId, UserId},
+    scope::{Actor, Resource},
 };
 use serde_json::{Map, Value, json};
 use socketioxide::{SocketIo, extract::SocketRef};
@@ -43,11 +44,12 @@ async fn say(crm: &Crm, io: &SocketIo, event: &Arc<Event>) {
     let organization = rooms::organization(event.organization_id);
     match event.kind {
         EventKind::StageChanged => {
-            emit(io, &with_teams(organization, event), "stage-changed", &stage_changed(event)).await;
+            let about = if event.subject.deal().is_some() { Resource::Deals } else { Resource::Contacts };
+            emit(io, &with_teams(organization, event), about, "stage-changed", &stage_changed(event)).await;
         }
         EventKind::ContactUpdated => {
             let payload = json!({"clientId": event.subject.id, "changes": changes(event), "seq": event.subject_seq});
-            emit(io, &with_teams(organization, event), "client-updated", &payload).await;
+            emit(io, &with_teams(organization, event), Resource::Contacts, "client-updated", &payload).await;
         }
         EventKind::DealCreated
         | EventKind::DealUpdated
@@ -55,13 +57,13 @@ async fn say(crm: &Crm, io: &SocketIo, event: &Arc<Event>) {
         | EventKind::DealRestored
         | EventKind::DealWon
         | EventKind::DealLost => {
-            emit(io, &with_teams(organization, event), "deal-updated", &deal_updated(event)).await;
+            emit(io, &with_teams(organization, event), Resource::Deals, "deal-updated", &deal_updated(event)).await;
         }
         EventKind::MessageReceived | EventKind::MessageQueued => message(crm, io, event, "new-message").await,
         EventKind::MessageSent | EventKind::MessageUpdated => message(crm, io, event, "message-updated").await,
         EventKind::AccountConnected | EventKind::AccountStatusChanged => {
             let account = rooms::account(AccountId::from_uuid(event.subject.id));
-            emit(io, &[account, organization], "account-status", &account_status(event)).await;
+            emit(io, &[account, organization], Resource::Accounts, "account-status", &account_status(event)).await;
         }
         EventKind::TaskDue => task_due(crm, io, event).await,
         EventKind::NotificationCreated => notification(crm, io, event).await,
@@ -69,9 +71,11 @@ async fn say(crm: &Crm, io: &SocketIo, event: &Arc<Event>) {
     }
 }
 
-async fn emit(io: &SocketIo, to: &[String], name: &'static str, payload: &Value) {
+/// Says it in rooms, to those who may read what it is about.
+async fn emit(io: &SocketIo, rooms: &[String], about: Resource, name: &'static str, payload: &Value) {
+    let to: Vec<String> = rooms.iter().map(|room| rooms::hearers(room, about)).collect();
     // A socket in two of the rooms hears it once.
-    if let Err(error) = io.to(to.to_vec()).emit(name, payload).await {
+    if let Err(error) = io.to(to).emit(name, payload).await {
         debug!(%error, name, "some clients did not hear it");
     }
 }
@@ -148,10 +152,10 @@ async fn read(handle: &Handle, operation: &str, id: Value) -> Option<Value> {
 async fn message(crm: &Crm, io: &SocketIo, event: &Event, name: &'static str) {
     let text = |name: &str| event.data.get(name).and_then(Value::as_str);
     let Some(account) = text("account_id").and_then(|id| id.parse::<AccountId>().ok()) else { return };
-    let mut listeners: HashMap<Option<UserId>, Vec<SocketRef>> = HashMap::new();
+    let mut listeners: HashMap<Actor, Vec<SocketRef>> = HashMap::new();
     for socket in io.within(rooms::account(account)).sockets() {
         if let Some(client) = socket.extensions.get::<Client>() {
-            listeners.entry(client.scope().user_id()).or_default().push(socket);
+            listeners.entry(client.scope().actor).or_default().push(socket);
         }
     }
     for sockets in listeners.into_values() {
@@ -180,7 +184,7 @@ async fn task_due(crm: &Crm, io: &SocketIo, event: &Event) {
     let Ok(handle) = crm.as_user(event.organization_id, user).await else { return };
     let Some(shown) = read(&handle, "tasks.get", datum(event, "task_id")).await else { return };
     let payload = json!({"taskId": datum(event, "task_id"), "task": shown, "seq": event.subject_seq});
-    emit(io, &[rooms::user(user)], "task-due", &payload).await;
+    emit(io, &[rooms::user(user)], Resource::Contacts, "task-due", &payload).await;
 }
 
 async fn notification(crm: &Crm, io: &SocketIo, event: &Event) {
@@ -190,5 +194,5 @@ async fn notification(crm: &Crm, io: &SocketIo, event: &Event) {
     let Ok(handle) = crm.as_user(event.organization_id, user).await else { return };
     let Some(shown) = read(&handle, "notifications.get", datum(event, "notification_id")).await else { return };
     let payload = json!({"notification": shown, "seq": event.subject_seq});
-    emit(io, &[rooms::user(user)], "notification", &payload).await;
+    emit(io, &[rooms::user(user)], Resource::Notifications, "notification", &payload).await;
 }

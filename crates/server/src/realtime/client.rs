@@ -8,7 +8,7 @@ use socketioxide::extract::SocketRef;
 
 use crate::state::Shared;
 
-/// What a client sends when it connects: `auth: {token}`.
+/// What a client sends when it connects: `auth: {token}`, an access token or an API key.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Handshake {
     token: String,
@@ -41,9 +41,12 @@ impl Client {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).scope.clone()
     }
 
-    /// Takes over what was looked up again.
-    pub fn renew(&self, scope: Scope) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).scope = scope;
+    /// Takes over what was looked up again; whether the client may do more or less by it.
+    pub fn renew(&self, scope: Scope) -> bool {
+        let mut signed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = signed.scope.permissions != scope.permissions;
+        signed.scope = scope;
+        changed
     }
 
     /// Takes over a newer token of the same person in the same organisation.

@@ -53,7 +53,7 @@ pub fn open(shared: &Shared) -> (SocketIoLayer, Live) {
     (layer, Live { _guard: stop.drop_guard() })
 }
 
-/// Closes the sockets of those whose token has expired or whose session was ended.
+/// Closes the sockets of those whose token has expired, whose session was ended or whose key was revoked.
 async fn watch(shared: Shared, io: SocketIo, stop: CancellationToken) {
     let mut round = tokio::time::interval(shared.options().session_check);
     round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -67,7 +67,11 @@ async fn watch(shared: Shared, io: SocketIo, stop: CancellationToken) {
         for socket in sockets {
             let Some(client) = socket.extensions.get::<Client>() else { continue };
             match shared.crm().identity().authenticate(&client.token()).await {
-                Ok(scope) => client.renew(scope),
+                Ok(scope) => {
+                    if client.renew(scope.clone()) {
+                        rooms::tune(&socket, &scope);
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::Unauthenticated => {
                     debug!(socket = %socket.id, code = error.code(), "closed");
                     // It may have gone by itself meanwhile.

@@ -3,6 +3,7 @@
 use dealwright::{
     Error,
     id::{AccountId, OrganizationId, TeamId, UserId},
+    scope::{Permission, Resource, Scope},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -35,6 +36,35 @@ pub fn team(id: TeamId) -> String {
 const ACCOUNT: &str = "bd-account-";
 const TEAM: &str = "team-";
 
+/// What is said in rooms, by what must be read to hear it.
+const SAID: &[Resource] = &[Resource::Contacts, Resource::Deals, Resource::Accounts, Resource::Notifications];
+
+/// Those in a room who may hear of a resource: a room beside the room, which no client names.
+pub fn hearers(room: &str, resource: Resource) -> String {
+    format!("{room}/{}", resource.as_str())
+}
+
+/// Puts a socket into the rooms beside its own whose words its client may hear, and out of the others.
+pub fn tune(socket: &SocketRef, scope: &Scope) {
+    for room in socket.rooms().into_iter().filter(|room| !room.contains('/')) {
+        for resource in SAID {
+            let private = *resource == Resource::Notifications;
+            let hears = scope.permissions.contains(Permission::read(*resource)) && (!private || scope.person.is_some());
+            match hears {
+                true => socket.join(hearers(&room, *resource)),
+                false => socket.leave(hearers(&room, *resource)),
+            }
+        }
+    }
+}
+
+fn leave(socket: &SocketRef, room: &str) {
+    socket.leave(room.to_owned());
+    for resource in SAID {
+        socket.leave(hearers(room, *resource));
+    }
+}
+
 /// A room that a client names.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
@@ -59,6 +89,7 @@ pub fn greet(shared: Shared, socket: &SocketRef) {
     if let Some(id) = scope.user_id() {
         socket.join(user(id));
     }
+    tune(socket, &scope);
     let enters = shared.clone();
     socket.on("subscribe", move |socket: SocketRef, TryData(named): TryData<Named>, ack: AckSender| {
         let shared = enters.clone();
@@ -77,7 +108,7 @@ pub fn greet(shared: Shared, socket: &SocketRef) {
                 // One's own rooms are not left; one that was never entered is left all the same.
                 match room.starts_with(ACCOUNT) || room.starts_with(TEAM) {
                     true => {
-                        socket.leave(room);
+                        leave(&socket, &room);
                         Ok(())
                     }
                     false => Err(unknown(&room)),
@@ -109,6 +140,7 @@ async fn enter(shared: &Shared, socket: &SocketRef, room: &str) -> Result<(), Pr
     if let Some(id) = room.strip_prefix(TEAM).and_then(|id| id.parse::<TeamId>().ok()) {
         handle.teams().listen(id).await.map_err(refused)?;
         socket.join(team(id));
+        tune(socket, &client.scope());
         return Ok(());
     }
     let id: AccountId = room.strip_prefix(ACCOUNT).and_then(|id| id.parse().ok()).ok_or_else(|| unknown(room))?;
@@ -116,6 +148,7 @@ async fn enter(shared: &Shared, socket: &SocketRef, room: &str) -> Result<(), Pr
     handle.call("accounts.get", json!(id)).await.map_err(refused)?;
     // The room of the account as it is named by us, whatever form of the id was sent.
     socket.join(account(id));
+    tune(socket, &client.scope());
     Ok(())
 }
 
@@ -123,8 +156,12 @@ async fn enter(shared: &Shared, socket: &SocketRef, room: &str) -> Result<(), Pr
 async fn authenticate(shared: &Shared, socket: &SocketRef, given: Handshake) -> Result<(), Problem> {
     let token = given.token().to_owned();
     let scope = shared.crm().identity().authenticate(&token).await?;
-    let shown = socket.extensions.get::<Client>().is_some_and(|client| client.show(token, scope));
-    if shown { Ok(()) } else { Err(Error::forbidden("this token is somebody else's: connect anew").into()) }
+    let shown = socket.extensions.get::<Client>().is_some_and(|client| client.show(token, scope.clone()));
+    if !shown {
+        return Err(Error::forbidden("this token is somebody else's: connect anew").into());
+    }
+    tune(socket, &scope);
+    Ok(())
 }
 
 fn unknown(room: &str) -> Problem {

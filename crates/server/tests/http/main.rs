@@ -1,6 +1,7 @@
 //! The router in process, over SQLite in memory: what HTTP promises, whatever the operation.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod api_keys;
 mod auth;
 mod bodies;
 mod contacts;

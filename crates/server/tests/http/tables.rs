@@ -46,6 +46,12 @@ fn the_page_of_calls_is_what_the_tables_say() {
     page("api.md", &docs::api());
 }
 
+/// ASVS 5, 8.1.1: the rules of access are written down.
+#[test]
+fn the_page_of_access_is_what_the_tables_say() {
+    page("access.md", &docs::access());
+}
+
 #[test]
 fn the_page_of_settings_is_what_the_table_says() {
     page("configuration.md", &docs::configuration());

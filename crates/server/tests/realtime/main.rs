@@ -239,6 +239,40 @@ async fn who_signs_out_is_hung_up_on() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_hears_what_its_scopes_say_until_it_is_revoked() {
+    let live = Live::start().await;
+    let una = live.sign_up("una").await;
+    let account = live.connect_account(&una, "organization").await;
+    let room = format!("bd-account-{}", account.as_str().unwrap());
+    let key =
+        async |scopes: &[&str]| live.call(&una, "api_keys.create", json!({"name": "Zapier", "scopes": scopes})).await;
+    let (deals, contacts) = (key(&["deals:read", "accounts:read"]).await, key(&["contacts:read"]).await);
+    let (node, python) = (SocketIoClient::node().unwrap(), SocketIoClient::python().unwrap());
+    let of_deals = node.listen(&live.url, deals["secret"].as_str().unwrap(), &[&room], None).unwrap();
+    let of_contacts = python.listen(&live.url, contacts["secret"].as_str().unwrap(), &[&room], None).unwrap();
+    let all = node.listen(&live.url, &una.access_token, &[&room], None).unwrap();
+    assert_eq!(hear(&of_deals, "subscribed")["ack"], json!({"ok": true}));
+    assert_eq!(hear(&of_contacts, "subscribed")["ack"]["error"]["code"], "forbidden");
+    hear(&all, "subscribed");
+
+    live.messenger.deliver(note("ada@acme.example", "Hello!")).await;
+    assert_eq!(hear(&all, "new-message")["data"]["message"]["content"]["text"], "Hello!");
+    let ada = live.contact(&una, "Ada").await;
+    live.call(&una, "contacts.update", json!({"id": ada, "patch": {"source": "fair"}})).await;
+    live.call(&una, "deals.create", json!({"name": "Licence", "contact_id": ada})).await;
+    // Each hears its own first, though more was said before and between; messages neither of them reads.
+    let said = |line: &str| ["new-message", "client-", "deal-", "stage-"].iter().any(|it| line.contains(it));
+    let line = of_contacts.await_line(said).unwrap();
+    assert!(line.contains("client-updated") || line.contains("stage-changed"), "{line}");
+    let line = of_deals.await_line(said).unwrap();
+    assert!(line.contains("deal-updated"), "{line}");
+    assert!(!of_contacts.so_far().iter().any(|line| line.contains("deal-updated") || line.contains("new-message")));
+
+    live.call(&una, "api_keys.revoke", deals["id"].clone()).await;
+    hear(&of_deals, "disconnect");
+}
+
 #[test]
 fn sessions_are_looked_at_every_few_seconds_unless_told_otherwise() {
     assert_eq!(dealwright_server::Options::default().session_check, Duration::from_secs(10));

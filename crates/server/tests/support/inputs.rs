@@ -3,7 +3,7 @@
 
 /// What a member names: noun and members. `id`, and an input that is an id as a whole, name the operation's own noun.
 pub const MEMBERS: &[(&str, &[&str])] = &[
-    ("user", &["user_id", "assigned_to"]),
+    ("user", &["user_id", "assigned_to", "acts_for"]),
     ("other user", &["reassign_to"]),
     ("team", &["team_id"]),
     ("company", &["company_id"]),
@@ -24,6 +24,7 @@ pub const ROOMS: &[(&str, &str)] = &[
     ("jobs.cancel", "own job"),
     ("members", "user"),
     ("invitations", "invitation"),
+    ("api_keys", "api key"),
     ("teams", "team"),
     ("contacts", "contact"),
     ("companies", "company"),
@@ -52,6 +53,9 @@ pub const NO_IDS_OF: &[(&str, &str)] = &[("rules.create", "id")];
 pub const REFUSED: &[(&str, &str)] =
     &[("deals.upsert", "pipeline"), ("deals.upsert", "stage"), ("deals.update", "pipeline"), ("deals.update", "stage")];
 
+/// What whoever manages no team is refused, whosever id it is: they make keys for themselves alone.
+pub const OF_MANAGERS: &[(&str, &str)] = &[("api_keys.create", "user")];
+
 /// Inputs that count, where more is needed than the ids that the schema requires: each with a member that a further one
 /// may be put beside.
 pub const INPUTS: &[(&str, &str)] = &[
@@ -59,6 +63,7 @@ pub const INPUTS: &[(&str, &str)] = &[
     ("organizations.update", r#"{"patch": {"name": "The acme"}}"#),
     ("members.set_role", r#"{"id": "$user", "role": "admin"}"#),
     ("invitations.create", r#"{"email": "guest-#@acme.example", "role": "member"}"#),
+    ("api_keys.create", r#"{"name": "Key #", "scopes": ["contacts:read"], "acts_for": "$me"}"#),
     ("teams.create", r#"{"name": "Team #"}"#),
     ("teams.remove_member", r#"{"id": "$team", "user_id": "$user"}"#),
     ("contacts.create", r#"{"name": "Contact #"}"#),

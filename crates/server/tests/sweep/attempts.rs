@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dealwright::Operation;
+use dealwright::{Operation, scope::Role};
 use serde_json::{Value, json};
 
 use crate::support::{
-    inputs::{REFUSED, ROOMS, SPOTS},
+    inputs::{OF_MANAGERS, REFUSED, ROOMS, SPOTS},
     valid::{bases, gather, noun_of, own_noun, replaced, resolved, schemas},
 };
 
@@ -31,6 +31,14 @@ impl Attempt {
     /// Whether it is refused whosever id it is.
     pub fn is_always_refused(&self) -> bool {
         self.tested.iter().any(|noun| REFUSED.contains(&(self.operation.name, noun)))
+    }
+}
+
+impl Attempt {
+    /// Whether it is refused to a role before anybody looks whose id it is.
+    pub fn is_closed_to(&self, role: Role) -> bool {
+        let of_managers = self.tested.iter().any(|noun| OF_MANAGERS.contains(&(self.operation.name, noun)));
+        !self.operation.is_open_to(role) || of_managers && role < Role::Admin
     }
 }
 

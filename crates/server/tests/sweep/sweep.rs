@@ -1,11 +1,11 @@
-//! Asks everything as our owner and compares what is told and what is kept.
+//! Asks everything as our owner, and as members of weaker roles, and compares what is told and what is kept.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
 };
 
-use dealwright::{Effect, Error, OutputKind, Result, operations, testkit::rows_of};
+use dealwright::{Effect, Error, OutputKind, Result, operations, scope::Role, testkit::rows_of};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -42,7 +42,7 @@ enum Whose {
 }
 
 impl World {
-    pub async fn sweep(mut self, database: &str) -> Found {
+    pub async fn sweep(mut self, database: &str, roles: &[Role]) -> Found {
         // Two of everything, so that their lists have more than a page of one.
         self.theirs.fill().await;
         self.theirs.forget();
@@ -58,41 +58,41 @@ impl World {
         let before = rows(&self.theirs).await;
         let ids = ids(&before, &rows(&self.ours).await);
         assert!(ids.len() > 50, "the other organisation has hardly anything");
-        let (mut asked, mut cursors) = (BTreeSet::new(), 0);
-        for attempt in attempts() {
-            asked.insert(attempt.operation.name);
-            found.attempts += 1;
-            let input = self.resolved(&attempt.input, &Whose::Theirs).await;
-            let answer = self.asks.call(attempt.operation.name, input.clone()).await;
-            let what = format!("{} {input}", attempt.operation.name);
-            let sent = words(&input.to_string()).collect();
-            if let Some(why) = judge(&attempt, &answer, &(&ids - &sent)) {
-                found.leaks.push(format!("{what}: {why}"));
+        let mut everybody = Vec::new();
+        for role in roles {
+            if *role != Role::Owner {
+                self.ours.let_ask(*role, None).await;
+                let user = self.ours.asker.scope().user_id().unwrap();
+                self.asks = self.crm.as_user(self.ours.organization, user).await.unwrap();
             }
-            let ours = self.resolved(&attempt.input, &Whose::Ours).await;
-            let control = self.asks.call(attempt.operation.name, ours.clone()).await;
-            if control.is_err() != attempt.is_always_refused() {
-                let told =
-                    control.map_or_else(|error| told(&error), |_| "it succeeds: drop it from REFUSED".to_owned());
-                found.flaws.push(format!("{} {ours}: {told}", attempt.operation.name));
+            let sofar = found.attempts;
+            let asked = self.ask_everything(*role, &ids, &mut found).await;
+            if found.leaks.is_empty() {
+                found.leaks.extend(self.traces(&before, &ids).await);
             }
-            if let Some(text) = self.beyond_their_page(&attempt).await {
-                cursors += 1;
-                if text.to_lowercase().contains(MARKER) || words(&text).any(|word| ids.contains(&word)) {
-                    found.leaks.push(format!("{what}: after their cursor: {text}"));
-                }
-            }
-            if attempt.operation.effect == Effect::Command {
-                // What was changed or removed is no good for the next one.
-                self.ours.forget();
-            }
+            let (attempts, leaks) = (found.attempts - sofar, found.leaks.len());
+            println!("sweep: {asked} operations, {attempts} attempts, {leaks} leaks ({database}, {role})");
+            everybody.push(self.asks.clone());
         }
-        assert_eq!(asked, operations().map(|it| it.name).collect(), "an operation was never asked");
-        assert!(cursors > 20, "{cursors} lists of theirs have a second page");
-        found.attempts += cursors;
+        // Last: from then on rows of ours are called like theirs.
+        for asks in everybody {
+            self.asks = asks;
+            self.ask_by_name(&ids, &mut found).await;
+        }
         if found.leaks.is_empty() {
             found.leaks.extend(self.traces(&before, &ids).await);
         }
+        println!(
+            "sweep: {} attempts by {} roles, {} leaks ({database})",
+            found.attempts,
+            roles.len(),
+            found.leaks.len()
+        );
+        found
+    }
+
+    /// Everything that goes by what theirs are called.
+    async fn ask_by_name(&mut self, ids: &BTreeSet<String>, found: &mut Found) {
         for (operation, text) in NAMES {
             found.attempts += 1;
             let input = self.named(text).await;
@@ -102,16 +102,53 @@ impl World {
                 found.leaks.push(format!("{operation} {input}: {text}"));
             }
         }
-        if found.leaks.is_empty() {
-            found.leaks.extend(self.traces(&before, &ids).await);
+    }
+
+    /// Everything that somebody of a role may ask, with theirs; what they may not ask is refused before it is looked at.
+    async fn ask_everything(&mut self, role: Role, ids: &BTreeSet<String>, found: &mut Found) -> usize {
+        let (mut asked, mut cursors) = (BTreeSet::new(), 0);
+        for attempt in attempts() {
+            let first = asked.insert(attempt.operation.name);
+            found.attempts += 1;
+            let input = self.resolved(&attempt.input, &Whose::Theirs).await;
+            let answer = self.asks.call(attempt.operation.name, input.clone()).await;
+            let what = format!("{} {input} by {role}", attempt.operation.name);
+            let sent = words(&input.to_string()).collect();
+            if attempt.is_closed_to(role) {
+                let told = answer.map_or_else(|error| told(&error), |value| value.to_string());
+                if !told.starts_with("403 forbidden ") || told.to_lowercase().contains(MARKER) {
+                    found.leaks.push(format!("{what}: {told}"));
+                }
+                continue;
+            }
+            if let Some(why) = judge(&attempt, &answer, &(ids - &sent)) {
+                found.leaks.push(format!("{what}: {why}"));
+            }
+            // That it would succeed with our own is seen once for each weaker role: the owner has seen each of them.
+            if role == Role::Owner || first {
+                let ours = self.resolved(&attempt.input, &Whose::Ours).await;
+                let control = self.asks.call(attempt.operation.name, ours.clone()).await;
+                if control.is_err() != attempt.is_always_refused() {
+                    let told =
+                        control.map_or_else(|error| told(&error), |_| "it succeeds: drop it from REFUSED".to_owned());
+                    found.flaws.push(format!("{} {ours} by {role}: {told}", attempt.operation.name));
+                }
+                if attempt.operation.effect == Effect::Command {
+                    // What was changed or removed is no good for the next one.
+                    self.ours.forget_after(attempt.operation);
+                }
+            }
+            if let Some(text) = self.beyond_their_page(&attempt).await {
+                cursors += 1;
+                if text.to_lowercase().contains(MARKER) || words(&text).any(|word| ids.contains(&word)) {
+                    found.leaks.push(format!("{what}: after their cursor: {text}"));
+                }
+            }
         }
-        println!(
-            "sweep: {} operations, {} attempts, {} leaks ({database})",
-            asked.len(),
-            found.attempts,
-            found.leaks.len()
-        );
-        found
+        assert_eq!(asked, operations().map(|it| it.name).collect(), "an operation was never asked");
+        assert!(cursors > 20, "{cursors} lists of theirs have a second page");
+        found.attempts += cursors;
+        asked.len()
     }
 
     /// What our list tells after the cursor that theirs has given them.

@@ -216,6 +216,7 @@ pub enum WorkEnd {
 const NOTED: &[&str] = &[
     "assignment_turns",
     "account_cursors",
+    "api_keys",
     "chats",
     "credentials",
     "idempotency_keys",

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
+        api_key::ApiKey,
         chat::Chat,
         contact::Contact,
         organization::{Invitation, InvitationStatus, Member, Membership, Organization, User},
@@ -28,6 +29,15 @@ pub trait MemberReads {
     async fn users(&self, ids: &[UserId]) -> Result<Vec<User>>;
     /// Where a user belongs, oldest membership first.
     async fn belongings(&self, user: UserId) -> Result<Vec<(Membership, Organization)>>;
+    /// One API key.
+    async fn api_key(&self, organization: OrganizationId, id: ApiKeyId) -> Result<Option<ApiKey>>;
+    /// A page of API keys, newest first; only those that act for a user if given.
+    async fn api_keys(
+        &self,
+        organization: OrganizationId,
+        acts_for: Option<UserId>,
+        page: &PageRequest,
+    ) -> Result<Page<ApiKey>>;
     /// One invitation.
     async fn invitation(&self, organization: OrganizationId, id: InvitationId) -> Result<Option<Invitation>>;
     /// A page of invitations, newest first; only those of `status` at `now` if given.

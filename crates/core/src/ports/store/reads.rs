@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     domain::{
         account::{Account, SealedSecret, SkippedMessage, SyncCursor},
+        api_key::ApiKey,
         chat::{Chat, ChatState},
         event::{Event, Subject},
         job::{Claim, Job, JobState, Lane},
@@ -304,6 +305,8 @@ pub trait IdentityReads {
     async fn members(&self, organization: OrganizationId) -> Result<Vec<Member>>;
     /// One session.
     async fn session(&self, id: SessionId) -> Result<Option<SignInSession>>;
+    /// The API key whose secret has this hash, in whichever organisation, with the place there of whom it acts for.
+    async fn api_key_by_hash(&self, hash: &[u8]) -> Result<Option<(ApiKey, Option<Membership>)>>;
     /// The session whose newest or previous refresh token has this hash.
     async fn session_by_refresh_hash(&self, hash: &[u8]) -> Result<Option<SignInSession>>;
 }

@@ -23,7 +23,7 @@ use crate::{
     },
     error::{Error, Result},
     id::*,
-    scope::{Actor, Cause, Role},
+    scope::{Actor, Cause, Permissions, Role},
 };
 
 /// One column of one row.
@@ -105,6 +105,7 @@ id_columns!(
     TeamId,
     InvitationId,
     SessionId,
+    ApiKeyId,
     ContactId,
     CompanyId,
     DealId,
@@ -191,4 +192,5 @@ json_columns!(
     Preferences,
     Actor,
     Cause,
+    Permissions,
 );

@@ -254,7 +254,7 @@ fn plant(unit: &mut Unit, task: &Task) {
 pub(crate) async fn list(unit: &mut Unit, input: ListTasks) -> Result<Page<Task>> {
     let assigned_to = match input.assigned_to.as_deref() {
         None => None,
-        Some("me") => Some(unit.scope().require_user()?),
+        Some("me") => Some(unit.scope().require_member()?),
         Some(id) => Some(id.parse::<UserId>().map_err(|_| {
             let detail = format!("{id:?} is no member: an id or me is expected");
             Error::malformed(detail.clone()).code_of("invalid_parameter").field("/assigned_to", "invalid", detail)

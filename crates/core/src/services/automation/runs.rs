@@ -116,6 +116,8 @@ pub(crate) async fn explain(unit: &mut Unit, input: Explain) -> Result<Explanati
         ),
         (Actor::User { .. }, _) if entry.from_stage_id.is_none() => "made here by hand".to_owned(),
         (Actor::User { .. }, _) => "moved by hand".to_owned(),
+        (Actor::ApiKey { .. }, _) if entry.from_stage_id.is_none() => "made here through an API key".to_owned(),
+        (Actor::ApiKey { .. }, _) => "moved through an API key".to_owned(),
         (Actor::Account { .. }, _) => "came in by a message".to_owned(),
         _ => "placed here by the system".to_owned(),
     };

@@ -229,7 +229,7 @@ fn shared_with(teams: impl Iterator<Item = TeamId>) -> Result<Filter> {
 
 /// The contacts of the caller's teams, and those of no team.
 pub(crate) async fn list_shared(unit: &mut Unit, input: ListContacts) -> Result<Page<Contact>> {
-    let (organization, user) = (unit.organization_id(), unit.scope().require_user()?);
+    let (organization, user) = (unit.organization_id(), unit.scope().require_member()?);
     let (filter, sort, page) = input.parts(unit).await?;
     let teams = unit.store().teams_of(organization, &[user]).await?;
     let filter = Filter::All(vec![filter, shared_with(teams.into_iter().map(|(_, team)| team))?]);

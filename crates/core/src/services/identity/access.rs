@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     id::{OrganizationId, SessionId, UserId},
     scope::{Role, Scope},
-    services::identity::Identity,
+    services::identity::{Identity, api_keys},
 };
 
 /// How long an access token counts.
@@ -136,14 +136,18 @@ async fn scope(engine: &Engine, claims: Claims) -> Result<Scope> {
 }
 
 impl Identity<'_> {
-    /// The scope of the caller who shows this access token. The session and the role are read afresh, so what was
-    /// revoked counts no more at the very next call.
+    /// The scope of the caller who shows this access token or API key. The session or the key, and the role, are read
+    /// afresh, so what was revoked counts no more at the very next call.
     ///
     /// # Errors
-    /// `invalid_token`, `token_expired` or `session_ended`, all of kind `unauthenticated`.
-    pub async fn authenticate(&self, access_token: &str) -> Result<Scope> {
+    /// `invalid_token`, `token_expired` or `session_ended`; of a key `invalid_api_key` or `api_key_expired`; all of kind
+    /// `unauthenticated`.
+    pub async fn authenticate(&self, credential: &str) -> Result<Scope> {
         let engine = &self.0;
-        scope(engine, claims(engine, access_token)?).await
+        if api_keys::is_one(credential) {
+            return api_keys::authenticate(engine, credential).await;
+        }
+        scope(engine, claims(engine, credential)?).await
     }
 
     /// Whether an access token counts, and whose it is.

@@ -118,18 +118,8 @@ fn hash(token: &str) -> Vec<u8> {
     Sha256::digest(token.trim().as_bytes()).to_vec()
 }
 
-/// Fails unless somebody of role `own` may hand out `role`.
-fn require_rank(own: Option<Role>, role: Role) -> Result<()> {
-    match own {
-        Some(own) if role > own => {
-            Err(Error::forbidden(format!("{own} cannot invite somebody as {role}: nobody gives more than they have")))
-        }
-        _ => Ok(()),
-    }
-}
-
 pub(crate) async fn create(unit: &mut Unit, input: NewInvitation) -> Result<InvitationView> {
-    require_rank(unit.scope().role, input.role)?;
+    unit.scope().require_rank(input.role)?;
     let organization = unit.organization().await?;
     let mut flaws = Flaws::default();
     let email = flaws.take("/email", text::email(&input.email)).unwrap_or_default();

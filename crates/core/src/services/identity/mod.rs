@@ -2,6 +2,7 @@
 //! a caller may do with the scope is not decided here.
 
 mod access;
+mod api_keys;
 mod check;
 mod invitations;
 mod organizations;
@@ -13,18 +14,20 @@ mod token_keys;
 
 use std::fmt;
 
-pub(crate) use self::invitations::{
-    create as invite, get as get_invitation, list as list_invitations, revoke as revoke_invitation,
-};
 pub use self::{
     access::TokenState,
+    api_keys::{ApiKeyView, NewApiKey},
     invitations::{AcceptInvitation, InvitationView, ListInvitations, NewInvitation},
     organizations::{NewOrganization, NewUser, OrganizationWithOwner},
     sessions::Refresh,
     sign_in::{SignIn, SignUp, SignedIn, Switch},
     token_keys::TokenKeys,
 };
-use self::{access::VerifiedTokens, passwords::Passwords};
+use self::{access::VerifiedTokens, api_keys::NotedUses, passwords::Passwords};
+pub(crate) use self::{
+    api_keys::{create as create_api_key, get as get_api_key, list as list_api_keys, revoke as revoke_api_key},
+    invitations::{create as invite, get as get_invitation, list as list_invitations, revoke as revoke_invitation},
+};
 use crate::engine::Engine;
 use std::sync::Arc;
 
@@ -41,11 +44,12 @@ pub(crate) struct IdentityState {
     keys: TokenKeys,
     passwords: Passwords,
     verified: VerifiedTokens,
+    key_uses: NotedUses,
 }
 
 impl IdentityState {
     pub(crate) fn new(keys: TokenKeys) -> Self {
-        Self { keys, passwords: Passwords::new(), verified: VerifiedTokens::default() }
+        Self { keys, passwords: Passwords::new(), verified: VerifiedTokens::default(), key_uses: NotedUses::default() }
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{
+        api_key::ApiKey,
         event::EventKind,
         notification::NotificationKind,
         organization::{Member, Membership, SignInSession},
@@ -94,19 +95,6 @@ pub(crate) async fn get(unit: &mut Unit, id: UserId) -> Result<MemberView> {
     view(unit, member).await
 }
 
-/// Fails unless the caller may make a member of role `from` one of role `to`; `None`: no member any more.
-fn require_rank(unit: &Unit, member: UserId, from: Role, to: Option<Role>) -> Result<()> {
-    // The engine itself has no role and may do everything.
-    let Some(own) = unit.scope().role else { return Ok(()) };
-    if own != Role::Owner && (from == Role::Owner || to == Some(Role::Owner)) {
-        return Err(Error::forbidden("only owners make or unmake owners: ask one of them"));
-    }
-    if unit.scope().user_id() == Some(member) && to.is_some_and(|to| to > own) {
-        return Err(Error::forbidden("nobody raises themselves: ask somebody of that role"));
-    }
-    Ok(())
-}
-
 /// Sees to it that an owner stays when this one goes. Two who go at once each lock the other's place, and the one who
 /// comes second finds it changed.
 async fn keep_owner(unit: &mut Unit, leaving: UserId) -> Result<()> {
@@ -140,7 +128,8 @@ fn place(unit: &Unit, member: &Member) -> Membership {
 
 pub(crate) async fn set_role(unit: &mut Unit, input: SetRole) -> Result<MemberView> {
     let mut member = find(unit, input.id).await?;
-    require_rank(unit, member.user_id, member.role, Some(input.role))?;
+    unit.scope().require_rank(member.role)?;
+    unit.scope().require_rank(input.role)?;
     if member.role != input.role {
         if member.role == Role::Owner {
             keep_owner(unit, member.user_id).await?;
@@ -159,7 +148,7 @@ pub(crate) async fn set_role(unit: &mut Unit, input: SetRole) -> Result<MemberVi
 
 pub(crate) async fn remove(unit: &mut Unit, input: RemoveMember) -> Result<()> {
     let member = find(unit, input.id).await?;
-    require_rank(unit, member.user_id, member.role, None)?;
+    unit.scope().require_rank(member.role)?;
     let organization = unit.organization_id();
     if let Some(heir) = input.reassign_to {
         if heir == member.user_id {
@@ -187,6 +176,7 @@ pub(crate) async fn remove(unit: &mut Unit, input: RemoveMember) -> Result<()> {
         otherwise: ("write_conflict", "the member was changed meanwhile".to_owned()),
     });
     let of_member = || vec![("organization_id", organization.to_value()), ("user_id", member.user_id.to_value())];
+    let of_key = vec![("organization_id", organization.to_value()), ("acts_for", member.user_id.to_value())];
     unit.fact(EventKind::OrganizationUpdated, organization)?
         .change("members", member.user_id, None::<UserId>)
         .data("what", "member.removed")
@@ -196,6 +186,8 @@ pub(crate) async fn remove(unit: &mut Unit, input: RemoveMember) -> Result<()> {
         .write(Write::delete(&before))
         // Their sign-ins to this organisation end; those to others stay.
         .write(Write::Delete { table: SignInSession::TABLE, filter: of_member() })
+        // So do the keys that act for them: one who comes back makes new ones.
+        .write(Write::Delete { table: ApiKey::TABLE, filter: of_key })
         .write(Write::Delete { table: TeamMember::TABLE, filter: of_member() })
         .write(Write::Delete { table: AssignmentTurn::TABLE, filter: of_member() });
     hand_over::begin(unit, HandOver::OfMember { user_id: member.user_id, to: input.reassign_to }).await?;

@@ -16,7 +16,7 @@ use crate::{
     page::{Page, PageRequest},
     patch::Patch,
     ports::store::{Column, Record, Write},
-    scope::Role,
+    scope::{Permission, Resource},
     services::{
         team::{
             hand_over::{self, HandOver},
@@ -203,11 +203,12 @@ pub(crate) async fn delete(unit: &mut Unit, input: DeleteTeam) -> Result<()> {
     hand_over::begin(unit, HandOver::OfTeam { team_id: team.id }).await
 }
 
-/// Fails unless the caller may listen to what happens to a team's contacts: who is in it may, and admins.
+/// Fails unless the caller may listen to what happens to a team's contacts: who is in it may, whoever manages the team,
+/// and keys of the organisation.
 pub(crate) async fn listen(unit: &mut Unit, id: TeamId) -> Result<()> {
     let team = find(unit, id).await?;
-    let (user, role) = (unit.scope().user_id(), unit.scope().role);
-    if let (Some(user), Some(Role::Viewer | Role::Member | Role::Manager)) = (user, role)
+    let manages = unit.scope().permissions.contains(Permission::write(Resource::Team));
+    if let (Some(user), false) = (unit.scope().user_id(), manages)
         && unit.store().team_member(team.organization_id, team.id, user).await?.is_none()
     {
         return Err(Error::not_found("team", id));

@@ -5,6 +5,7 @@ use chrono::Duration;
 use super::Samples;
 use crate::{
     domain::{
+        api_key::ApiKey,
         company::Company,
         contact::Contact,
         currency::Currency,
@@ -79,6 +80,23 @@ impl Samples {
             status: InvitationStatus::Pending,
             expires_at: created_at + Duration::days(7),
             created_at,
+        }
+    }
+
+    /// A key of somebody's.
+    pub fn api_key(&mut self, user: &User) -> ApiKey {
+        ApiKey {
+            id: self.id(),
+            organization_id: self.organization_id,
+            name: format!("Key {}", self.number()),
+            prefix: format!("dw_{}", self.number()),
+            secret_hash: self.next().to_be_bytes().to_vec(),
+            scopes: self.choose(Role::ALL).permissions(),
+            acts_for: Some(user.id),
+            created_by: Some(user.id),
+            expires_at: Some(self.hour(99)),
+            last_used_at: None,
+            created_at: self.hour(99),
         }
     }
 

@@ -3,12 +3,15 @@
 
 use async_trait::async_trait;
 
-use super::select::{cell, columns, select_global};
+use super::select::{cell, columns, select_global, split};
 use crate::{
-    domain::organization::{Credential, Member, Membership, Organization, SignInSession, User},
+    domain::{
+        api_key::ApiKey,
+        organization::{Credential, Member, Membership, Organization, SignInSession, User},
+    },
     error::Result,
     id::*,
-    ports::store::IdentityReads,
+    ports::store::{IdentityReads, Record, Value},
     store::sql::{SqlStore, statement::Statement},
 };
 
@@ -80,9 +83,29 @@ impl IdentityReads for SqlStore {
         self.record(None, statement).await
     }
 
+    async fn api_key_by_hash(&self, hash: &[u8]) -> Result<Option<(ApiKey, Option<Membership>)>> {
+        let Some(mut row) = self.rows(None, api_key_by_hash(hash)).await?.into_iter().next() else { return Ok(None) };
+        let key = split::<ApiKey>(&mut row)?;
+        // Nobody's place, if it acts for nobody, or for somebody who is gone.
+        let place = if row.first() == Some(&Value::Null) { None } else { Some(Membership::from_row(row)?) };
+        Ok(Some((key, place)))
+    }
+
     async fn session_by_refresh_hash(&self, hash: &[u8]) -> Result<Option<SignInSession>> {
         self.record(None, by_refresh_hash(hash)).await
     }
+}
+
+/// A key with the place of whom it acts for.
+pub(super) fn api_key_by_hash(hash: &[u8]) -> Statement {
+    let (key, place) = (columns::<ApiKey>("t"), columns::<Membership>("m"));
+    let mut statement = Statement::new(format!(
+        "SELECT {key}, {place} FROM api_keys t \
+         LEFT JOIN memberships m ON m.organization_id = t.organization_id AND m.user_id = t.acts_for \
+         WHERE t.secret_hash = "
+    ));
+    statement.bind(&hash.to_vec());
+    statement
 }
 
 /// Two halves, so that each uses its own index.

@@ -5,11 +5,12 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    list::{self, Order, by_time},
+    list::{self, Order, and_equal, by_time},
     select::{cell, columns, portions, select, select_by, select_global, split},
 };
 use crate::{
     domain::{
+        api_key::ApiKey,
         chat::Chat,
         contact::Contact,
         organization::{Invitation, InvitationStatus, Member, Membership, Organization, User},
@@ -51,6 +52,23 @@ impl MemberReads for SqlStore {
     async fn belongings(&self, user: UserId) -> Result<Vec<(Membership, Organization)>> {
         let both = |mut row: Row| Ok((split::<Membership>(&mut row)?, Organization::from_row(row)?));
         self.rows(None, belongings(user)).await?.into_iter().map(both).collect()
+    }
+
+    async fn api_key(&self, organization: OrganizationId, id: ApiKeyId) -> Result<Option<ApiKey>> {
+        self.record(None, select_by::<ApiKey>(organization, "id", &id)).await
+    }
+
+    async fn api_keys(
+        &self,
+        organization: OrganizationId,
+        acts_for: Option<UserId>,
+        page: &PageRequest,
+    ) -> Result<Page<ApiKey>> {
+        let (mut statement, order) = api_keys(organization, acts_for);
+        let list = ListKey::of(&("api_keys", acts_for));
+        let limit = order.finish(&mut statement, list, page)?;
+        let rows = self.rows(None, statement).await?;
+        list::page(rows, limit, list, ApiKey::from_row, |it: &ApiKey| by_time(it.created_at, it.id))
     }
 
     async fn invitation(&self, organization: OrganizationId, id: InvitationId) -> Result<Option<Invitation>> {
@@ -217,6 +235,13 @@ pub(super) fn belongings(user: UserId) -> Statement {
     ));
     statement.bind(&user).push(" ORDER BY t.created_at, t.organization_id");
     statement
+}
+
+/// API keys, newest first.
+pub(super) fn api_keys(organization: OrganizationId, acts_for: Option<UserId>) -> (Statement, Order) {
+    let mut statement = select::<ApiKey>(organization);
+    and_equal(&mut statement, "acts_for", acts_for.as_ref());
+    (statement, Order::newest("t.created_at"))
 }
 
 /// Invitations, newest first. One that has run out is still written as pending.

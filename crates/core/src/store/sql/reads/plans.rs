@@ -291,6 +291,8 @@ async fn lists_walk_an_index() {
         ("members of team", people::team_members(n(1), n(3)), "team_members_created"),
         ("invitations", people::invitations(n(1), None, at(2_500)), "invitations_created"),
         ("open ones", people::invitations(n(1), Some(InvitationStatus::Pending), at(2_500)), "invitations_status"),
+        ("API keys", people::api_keys(n(1), None), "api_keys_created"),
+        ("API keys of user", people::api_keys(n(1), Some(n(3))), "api_keys_acts_for"),
         ("late ones", people::invitations(n(1), Some(InvitationStatus::Expired), at(2_500)), "invitations_status"),
     ];
     for (what, list, index) in lists {
@@ -313,6 +315,7 @@ async fn lists_walk_an_index() {
         ("contacts of user", people::contacts_by(n(1), "assigned_to", n::<UserId>(6), 200), "contacts_assigned"),
         ("chats of user", people::chats_assigned_to(n(1), n(3), 200), "chats_assigned"),
         ("open invitation", people::open_invitation(n(1), "20@example.org"), "invitations_pending"),
+        ("API key", identity::api_key_by_hash(&[1]), "api_keys_secret"),
         ("session", identity::by_refresh_hash(&[1]), "sessions_previous_hash"),
         ("session", identity::by_refresh_hash(&[1]), "sessions_refresh_hash"),
     ];
