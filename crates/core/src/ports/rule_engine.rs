@@ -3,10 +3,11 @@
 
 use chrono::TimeDelta;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use crate::{
     domain::{
-        custom_field::CustomField,
+        custom_field::{CustomField, Noun},
         rule::{Action, Facts, RulePlan},
     },
     error::Result,
@@ -35,6 +36,19 @@ pub struct CompiledSource {
     pub compiled: Value,
     /// What the runtime must know to index, plant and ask the rule.
     pub plan: RulePlan,
+    /// The contacts and companies that it names: the rule is refused unless all of them exist.
+    pub references: Vec<Reference>,
+}
+
+/// A contact or company that a source names by its id: there are too many to be in the [`Directory`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// Where it stands in the definition (a JSON pointer).
+    pub pointer: String,
+    /// What it is.
+    pub noun: Noun,
+    /// Which one.
+    pub id: Uuid,
 }
 
 /// A rule, ready to be asked.

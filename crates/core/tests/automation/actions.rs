@@ -15,6 +15,8 @@ use crate::{
 cases! {
     tags_are_added_and_removed_once,
     fields_are_set_and_cleared,
+    addresses_company_and_team_are_set_and_cleared,
+    an_address_that_another_claims_is_held_as_by_an_edit,
     only_a_rule_writes_the_score,
     an_assignee_is_named_by_address_or_id,
     an_unknown_assignee_is_refused_when_saved,
@@ -46,6 +48,51 @@ async fn fields_are_set_and_cleared(world: World) {
     world.settle().await;
     let ada = world.contact_now(ada.id).await;
     assert_eq!((ada.name.as_str(), ada.source.as_deref()), ("Ada (fair)", None));
+}
+
+async fn addresses_company_and_team_are_set_and_cleared(world: World) {
+    let acme = world.me.call("companies.create", json!({ "name": "Acme" })).await.unwrap()["id"].clone();
+    let team = world.me.call("teams.create", json!({ "name": "Closers" })).await.unwrap()["id"].clone();
+    let fields = json!({ "emails": ["ADA@work.example"], "phones": ["+49 89 1234567"], "handles": { "telegram": "@ada" },
+                         "company_id": acme, "team_id": "closers" });
+    let rule = |name: &str, fields: &Value| {
+        json!({ "name": name, "trigger": "contact.created", "condition": { "contact.source": name },
+                                                   "actions": [{ "set_field": fields }] })
+    };
+    world.rule(rule("set", &fields)).await;
+    let nothing =
+        json!({ "emails": null, "phones": [], "handles": { "telegram": null }, "company_id": null, "team_id": null });
+    world.rule(rule("clear", &nothing)).await;
+    let shown =
+        |contact: &Value| ["emails", "phones", "handles", "company_id", "team_id"].map(|name| contact[name].clone());
+    let ada = world.contact_from("Ada", "set").await;
+    world.settle().await;
+    let handles = |telegram: Value| json!({ "telegram": telegram, "linkedin": null, "twitter": null });
+    let set = [json!(["ada@work.example"]), json!(["+49891234567"]), handles(json!("ada")), acme.clone(), team.clone()];
+    assert_eq!(shown(&json!(world.contact_now(ada.id).await)), set);
+    let page = world.me.call("contacts.list", json!({ "email": "ada@work.example" })).await.unwrap();
+    assert_eq!(page["data"][0]["id"], json!(ada.id), "found by its address");
+    let new = json!({ "name": "Bob", "source": "clear", "emails": ["bob@work.example"], "phones": ["+49891234568"],
+                      "handles": { "telegram": "bob", "twitter": "bob" }, "company_id": acme, "team_id": team });
+    let bob = world.me.call("contacts.create", new).await.unwrap()["id"].as_str().unwrap().parse().unwrap();
+    world.settle().await;
+    let kept = json!({ "telegram": null, "linkedin": null, "twitter": "bob" });
+    assert_eq!(shown(&json!(world.contact_now(bob).await)), [json!([]), json!([]), kept, Value::Null, Value::Null]);
+}
+
+async fn an_address_that_another_claims_is_held_as_by_an_edit(world: World) {
+    let rule = world
+        .rule(json!({ "name": "set", "trigger": "contact.created", "condition": { "contact.source": "fair" },
+                      "actions": [{ "set_field": { "emails": ["ada@work.example"] } }] }))
+        .await;
+    world.contact_with_email("Ada", "ada@work.example").await.unwrap();
+    let by_rule = world.contact_from("Twin", "fair").await;
+    let by_hand = world.contact_from("Twin", "web").await;
+    let patch = json!({ "id": by_hand.id, "patch": { "emails": ["ada@work.example"] } });
+    let edited = world.me.call("contacts.update", patch).await;
+    world.settle().await;
+    let set = world.contact_now(by_rule.id).await.emails == ["ada@work.example"];
+    assert_eq!((set, world.outcomes(rule).await == ["applied"]), (edited.is_ok(), edited.is_ok()), "{edited:?}");
 }
 
 async fn only_a_rule_writes_the_score(world: World) {

@@ -109,7 +109,10 @@ async fn deals_and_contacts_have_rules_of_their_own(world: World) {
 }
 
 async fn fields_of_a_deal_are_set(world: World) {
-    let set = json!({ "name": "Renamed", "value": { "amount": "7", "currency": "USD" }, "probability": 0.25,
+    let ada = world.contact("Ada").await;
+    let acme = world.me.call("companies.create", json!({ "name": "Acme" })).await.unwrap()["id"].clone();
+    let team = world.me.call("teams.create", json!({ "name": "Closers" })).await.unwrap()["id"].clone();
+    let set = json!({ "name": "Renamed", "contact_id": ada.id, "company_id": acme, "team_id": "Closers", "value": { "amount": "7", "currency": "USD" }, "probability": 0.25,
                       "expected_close_on": "2026-12-31", "assigned_to": "owner-of-Acme@people.example" });
     world.rule(json!({ "name": "set", "trigger": "deal.created", "actions": [{ "set_field": set }] })).await;
     let licence = deal(&world, json!({ "name": "D" })).await;
@@ -119,6 +122,11 @@ async fn fields_of_a_deal_are_set(world: World) {
     );
     assert_eq!(json!(licence)["value"], json!({ "amount": "7.00", "currency": "USD" }));
     assert_eq!(json!(licence)["expected_close_on"], "2026-12-31");
+    let of_whom = |deal: &Deal| ["contact_id", "company_id", "team_id"].map(|name| json!(deal)[name].clone());
+    assert_eq!(of_whom(&licence), [json!(ada.id), acme, team]);
+    let nothing = json!({ "contact_id": null, "company_id": null, "team_id": null });
+    world.rule(json!({ "name": "won", "trigger": "deal.won", "actions": [{ "set_field": nothing }] })).await;
+    assert_eq!(of_whom(&go(&world, licence.id, "won").await), [Value::Null, Value::Null, Value::Null]);
 }
 
 async fn a_won_deal_tells_the_team(world: World) {

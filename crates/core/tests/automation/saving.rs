@@ -1,6 +1,6 @@
 //! Saving rules: what is accepted, what is refused and how, and that what is saved is what runs.
 
-use dealwright::{id::RuleId, page::PageRequest, scope::Role, services::automation::RuleVersions};
+use dealwright::{Handle, id::RuleId, page::PageRequest, scope::Role, services::automation::RuleVersions};
 use serde_json::{Value, json};
 
 use crate::{
@@ -13,6 +13,7 @@ cases! {
     a_rule_without_a_text_id_gets_a_slug_of_its_name,
     a_slug_is_taken_once,
     an_unknown_stage_is_refused_with_the_nearest_name,
+    who_a_rule_names_by_id_must_exist,
     what_this_build_lacks_is_refused_as_not_available,
     a_faulty_change_leaves_the_rule_as_it_was,
     each_save_is_a_version,
@@ -82,6 +83,32 @@ async fn an_unknown_stage_is_refused_with_the_nearest_name(world: World) {
     assert!(world.me.rules().list(PageRequest::default()).await.unwrap().data.is_empty());
 }
 
+async fn who_a_rule_names_by_id_must_exist(world: World) {
+    let (_, other) = world.other_organization().await;
+    let company =
+        async |who: &Handle| who.call("companies.create", json!({ "name": "C" })).await.unwrap()["id"].clone();
+    let contact = async |who: &Handle| who.call("contacts.create", json!({ "name": "C" })).await.unwrap()["id"].clone();
+    let (gone_contact, gone_company) = (contact(&world.me).await, company(&world.me).await);
+    world.me.call("contacts.delete", json!({ "id": gone_contact })).await.unwrap();
+    world.me.call("companies.delete", json!({ "id": gone_company })).await.unwrap();
+    let (theirs, their_company) = (contact(&other).await, company(&other).await);
+    let rule = |trigger: &str, field: &str, id: &Value| json!({ "name": "by id", "trigger": trigger, "action": { "set_field": { field: id } } });
+    for (trigger, field, id) in [
+        ("contact.created", "company_id", &their_company),
+        ("contact.created", "company_id", &gone_company),
+        ("deal.created", "company_id", &their_company),
+        ("deal.created", "company_id", &gone_company),
+        ("deal.created", "contact_id", &theirs),
+        ("deal.created", "contact_id", &gone_contact),
+    ] {
+        let refused = pointers(world.me.call("rules.create", rule(trigger, field, id)).await);
+        assert_eq!(refused, [(format!("/action/set_field/{field}"), "unknown".to_owned())], "{trigger} {field} {id}");
+    }
+    let saved = world.rule(rule("deal.created", "contact_id", &contact(&world.me).await)).await;
+    let patch = json!({ "id": saved, "patch": { "action": { "set_field": { "contact_id": theirs } } } });
+    assert_eq!(pointers(world.me.call("rules.update", patch).await)[0].1, "unknown");
+}
+
 async fn what_this_build_lacks_is_refused_as_not_available(world: World) {
     let with = |member: &str, value: Value| {
         let mut rule = tagging("later", "a");
@@ -94,7 +121,6 @@ async fn what_this_build_lacks_is_refused_as_not_available(world: World) {
         json!({ "draft_reply": true }),
         json!({ "call_webhook": "https://hook.example" }),
         json!({ "send_message": { "template": "hello" } }),
-        json!({ "set_field": { "emails": [] } }),
     ] {
         later.push(with("actions", json!([action])));
     }

@@ -43,7 +43,7 @@ impl RuleEngine for Script {
             fields: Vec::new(),
             causes: Vec::new(),
         };
-        Ok(CompiledSource { compiled: json!({}), plan })
+        Ok(CompiledSource { compiled: json!({}), plan, references: Vec::new() })
     }
 
     fn load(&self, _: &Value) -> Result<Box<dyn CompiledRule>> {

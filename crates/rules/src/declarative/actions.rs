@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 use super::{
     complaint::{child, expected, invalid, item, not_available, only, quoted, required, too_long, unknown},
-    deals, limits,
+    contacts, deals, limits,
     names::{self, Names},
     operand,
 };
@@ -296,8 +296,8 @@ impl Reader<'_> {
             return Err(expected(at, &format!("an object such as {example}"), value));
         };
         if members.is_empty() {
-            let known = if deal { deals::FIELDS.join(", ") } else { "name, source or score".to_owned() };
-            return Err(required(at, format!("name at least one field: {known}")));
+            let known = if deal { deals::FIELDS } else { contacts::FIELDS };
+            return Err(required(at, format!("name at least one field: {}", known.join(", "))));
         }
         let mut fields = BTreeMap::new();
         for (name, value) in members {
@@ -308,7 +308,7 @@ impl Reader<'_> {
                     (format!("{noun}.custom.{key}"), value)
                 }
                 None if deal => (name.clone(), deals::field(self.names, name, value, &at)?),
-                None => (name.clone(), field(name, value, &at)?),
+                None => (name.clone(), contacts::field(self.names, name, value, &at)?),
             };
             if fields.insert(name.clone(), value).is_some() {
                 return Err(invalid(&at, format!("{name} is set twice")));
@@ -369,23 +369,6 @@ fn tags(value: &Value, at: &str) -> Result<Vec<String>> {
             list.iter().enumerate().map(|(index, tag)| name(tag, &item(at, index), "the tag")).collect()
         }
         tag => Ok(vec![name(tag, at, "the tag")?]),
-    }
-}
-
-fn field(field: &str, value: &Value, at: &str) -> Result<Value> {
-    match field {
-        "name" => name(value, at, "the name").map(Value::from),
-        "source" if value.is_null() => Ok(Value::Null),
-        "source" => name(value, at, "the source").map(Value::from),
-        "score" => value.as_i64().map(Value::from).ok_or_else(|| expected(at, "a whole number", value)),
-        "assigned_to" => Err(invalid(at, "write {\"assigned_to\": …} as the action assign_to")),
-        "tags" => Err(invalid(at, "tags are changed by the actions add_tag and remove_tag")),
-        "stage" | "stage_id" => Err(invalid(at, "the stage is changed by the action move_to_stage")),
-        "emails" | "phones" | "handles" | "company_id" | "team_id" => {
-            Err(not_available(at, &format!("setting {field} by a rule")))
-        }
-        "custom" => Err(invalid(at, "name the custom field: {\"contact.custom.size\": …}")),
-        field => Err(unknown(at, "field", field, ["name", "source", "score"])),
     }
 }
 

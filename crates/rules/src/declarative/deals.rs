@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use dealwright::{
     Result,
     domain::{
+        custom_field::Noun,
         money::{Money, NewMoney},
         text::Flaws,
     },
@@ -12,12 +13,22 @@ use serde_json::{Value, json};
 
 use super::{
     actions::name,
-    complaint::{expected, invalid, not_available, unknown},
+    complaint::{expected, invalid, unknown},
     names::Names,
 };
 
 /// The fields of a deal that a rule may set.
-pub(super) const FIELDS: &[&str] = &["name", "value", "probability", "expected_close_on", "lost_reason", "assigned_to"];
+pub(super) const FIELDS: &[&str] = &[
+    "name",
+    "value",
+    "probability",
+    "expected_close_on",
+    "lost_reason",
+    "assigned_to",
+    "team_id",
+    "contact_id",
+    "company_id",
+];
 
 /// An amount of money, of the form that it has in REST.
 pub(super) fn money(value: &Value, at: &str) -> Result<Money> {
@@ -33,9 +44,7 @@ pub(super) fn money(value: &Value, at: &str) -> Result<Money> {
 pub(super) fn field(names: Names<'_>, field: &str, value: &Value, at: &str) -> Result<Value> {
     match field {
         "name" => name(value, at, "the name").map(Value::from),
-        "value" | "probability" | "expected_close_on" | "lost_reason" | "assigned_to" if value.is_null() => {
-            Ok(Value::Null)
-        }
+        field if FIELDS.contains(&field) && value.is_null() => Ok(Value::Null),
         "value" => money(value, at).map(|money| json!(money)),
         "probability" => match value.as_f64() {
             Some(probability) if (0.0..=1.0).contains(&probability) => Ok(json!(probability)),
@@ -54,7 +63,9 @@ pub(super) fn field(names: Names<'_>, field: &str, value: &Value, at: &str) -> R
             Err(invalid(at, "the stage is changed by the action move_to_stage"))
         }
         "status" => Err(invalid(at, "the status follows the stage: use the action move_to_stage")),
-        "contact_id" | "company_id" | "team_id" => Err(not_available(at, &format!("setting {field} by a rule"))),
+        "contact_id" => names.record(Noun::Contact, value, at),
+        "company_id" => names.record(Noun::Company, value, at),
+        "team_id" => names.team_of(value, at),
         "custom" => Err(invalid(at, "name the custom field: {\"deal.custom.size\": …}")),
         field => Err(unknown(at, "field", field, FIELDS.iter().copied())),
     }

@@ -15,6 +15,7 @@
 mod actions;
 mod complaint;
 mod condition;
+mod contacts;
 mod deals;
 mod limits;
 mod names;
@@ -26,8 +27,6 @@ mod ready;
 mod trigger;
 mod waiting;
 
-use std::cell::RefCell;
-
 use dealwright::{
     Error, Result,
     ports::rule_engine::{CompiledRule, CompiledSource, Directory, RuleEngine},
@@ -35,7 +34,10 @@ use dealwright::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use self::{names::Names, program::Program};
+use self::{
+    names::{Names, Noted},
+    program::Program,
+};
 
 /// The members of a declarative rule that are this engine's.
 const MEMBERS: &[&str] = &["trigger", "condition", "actions", "action", "subject", "apply_to", "causes"];
@@ -51,8 +53,8 @@ impl RuleEngine for Declarative {
 
     fn compile(&self, definition: &Map<String, Value>, directory: &Directory) -> Result<CompiledSource> {
         complaint::only(definition, "", MEMBERS)?;
-        let fields = RefCell::default();
-        let names = Names::new(directory, &fields);
+        let noted = Noted::default();
+        let names = Names::new(directory, &noted);
         let when = trigger::read(definition)?;
         let mut reader = condition::Reader::new(names, when.subject, when.is_time_rule());
         let mut conditions = Vec::new();
@@ -67,11 +69,11 @@ impl RuleEngine for Declarative {
         }
         let condition = program::Node::all(conditions);
         let actions = actions::Reader { names, subject: when.subject }.read(definition)?;
-        let plan = plan::plan(&condition, when, fields.take())?;
+        let plan = plan::plan(&condition, when, noted.fields.take())?;
         let program = Program { v: program::VERSION, condition, actions };
         let compiled = serde_json::to_value(&program)
             .map_err(|error| Error::internal("a compiled rule cannot be written as JSON").with_source(error))?;
-        Ok(CompiledSource { compiled, plan })
+        Ok(CompiledSource { compiled, plan, references: noted.references.take() })
     }
 
     fn load(&self, compiled: &Value) -> Result<Box<dyn CompiledRule>> {

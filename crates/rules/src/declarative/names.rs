@@ -11,24 +11,32 @@ use dealwright::{
         rule::RuleSubject,
     },
     id::{FieldId, Id, PipelineId, StageId, TeamId, UserId},
-    ports::rule_engine::Directory,
+    ports::rule_engine::{Directory, Reference},
 };
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::complaint::{invalid, quoted, unknown, unknown_in};
+use super::complaint::{expected, invalid, quoted, unknown, unknown_in};
 
 #[derive(Clone, Copy)]
 pub(super) struct Names<'a> {
     directory: &'a Directory,
+    noted: &'a Noted,
+}
+
+/// What a rule was found to name.
+#[derive(Default)]
+pub(super) struct Noted {
     /// The custom fields that were asked for.
-    fields: &'a RefCell<BTreeSet<FieldId>>,
+    pub fields: RefCell<BTreeSet<FieldId>>,
+    /// The contacts and companies, which no directory lists.
+    pub references: RefCell<Vec<Reference>>,
 }
 
 impl<'a> Names<'a> {
-    /// The names of a directory; notes in `fields` which custom fields are asked for.
-    pub(super) const fn new(directory: &'a Directory, fields: &'a RefCell<BTreeSet<FieldId>>) -> Self {
-        Self { directory, fields }
+    /// The names of a directory; notes which custom fields are asked for, and what it does not list.
+    pub(super) const fn new(directory: &'a Directory, noted: &'a Noted) -> Self {
+        Self { directory, noted }
     }
 
     /// A fact that exists, with what it holds if it is a custom field.
@@ -45,7 +53,7 @@ impl<'a> Names<'a> {
             let known = of_noun().map(|field| field.key.as_str());
             return Err(unknown(at, &format!("custom field of a {noun}"), key, known));
         };
-        self.fields.borrow_mut().insert(field.id);
+        self.noted.fields.borrow_mut().insert(field.id);
         Ok(field)
     }
 
@@ -155,6 +163,22 @@ impl<'a> Names<'a> {
             [only] => Ok(*only),
             several => Err(ambiguous(at, "teams", given, several.len(), "its id")),
         }
+    }
+
+    /// The id of a team that is named by name or id.
+    pub(super) fn team_of(self, value: &Value, at: &str) -> Result<Value> {
+        match value {
+            Value::String(given) => Ok(Value::from(self.team(given, at)?.to_string())),
+            other => Err(expected(at, "the name or id of a team", other)),
+        }
+    }
+
+    /// The id of a contact or company; that there is one is for the engine to find out.
+    pub(super) fn record(self, noun: Noun, value: &Value, at: &str) -> Result<Value> {
+        let id = value.as_str().and_then(|given| Uuid::try_parse(given).ok());
+        let id = id.ok_or_else(|| expected(at, &format!("the id of a {noun} (a UUID)"), value))?;
+        self.noted.references.borrow_mut().push(Reference { pointer: at.to_owned(), noun, id });
+        Ok(Value::from(id.to_string()))
     }
 
     fn stages_named(self, given: &str, pipeline: PipelineId) -> Vec<StageId> {

@@ -149,6 +149,24 @@ pub const SPOTS: &[(&str, &str)] = &[
         "rules.create",
         r#"{"name": "Rule #", "trigger": "deal.updated", "action": {"set_field": {"assigned_to": "@user"}}}"#,
     ),
+    (
+        "rules.create",
+        r#"{"name": "Rule #", "trigger": "deal.updated", "action": {"set_field": {"contact_id": "@contact"}}}"#,
+    ),
+    (
+        "rules.create",
+        r#"{"name": "Rule #", "trigger": "deal.updated", "action": {"set_field": {"company_id": "@company"}}}"#,
+    ),
+    ("rules.create", r#"{"name": "Rule #", "trigger": "deal.updated", "action": {"set_field": {"team_id": "@team"}}}"#),
+    (
+        "rules.create",
+        r#"{"name": "Rule #", "trigger": "contact.created", "action": {"set_field": {"company_id": "@company"}}}"#,
+    ),
+    (
+        "rules.create",
+        r#"{"name": "Rule #", "trigger": "contact.created", "action": {"set_field": {"team_id": "@team"}}}"#,
+    ),
+    ("rules.update", r#"{"id": "$rule", "patch": {"action": {"set_field": {"company_id": "@company"}}}}"#),
     ("rules.update", r#"{"id": "$rule", "patch": {"action": {"move_to_stage": "@stage"}}}"#),
     ("rules.update", r#"{"id": "$rule", "patch": {"action": {"assign_to": "@user"}}}"#),
     ("rules.update", r#"{"id": "$rule", "patch": {"condition": {"stage": "@stage"}}}"#),

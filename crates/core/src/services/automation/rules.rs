@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     domain::{
+        custom_field::Noun,
         event::{EventKind, Subject},
         job::{JobKind, Lane},
         notification::NotificationKind,
@@ -16,7 +17,7 @@ use crate::{
     page::{Page, PageRequest},
     patch::Patch,
     ports::{
-        rule_engine::{CompiledSource, Directory},
+        rule_engine::{CompiledSource, Directory, Reference},
         store::{RuleVersion, Write},
     },
     scope::Role,
@@ -239,7 +240,28 @@ async fn directory(unit: &Unit) -> Result<Directory> {
 }
 
 async fn compile(unit: &Unit, engine: &str, definition: &Map<String, Value>) -> Result<CompiledSource> {
-    unit.engine().rule_engine(engine)?.compile(definition, &directory(unit).await?)
+    let source = unit.engine().rule_engine(engine)?.compile(definition, &directory(unit).await?)?;
+    for reference in &source.references {
+        if !exists(unit, reference).await? {
+            let detail = format!("{} {} does not exist", reference.noun, reference.id);
+            return Err(Error::invalid(&reference.pointer, "unknown", detail));
+        }
+    }
+    Ok(source)
+}
+
+/// Whether what a source names is there and not deleted.
+async fn exists(unit: &Unit, reference: &Reference) -> Result<bool> {
+    let (store, organization, id) = (unit.store(), unit.organization_id(), reference.id);
+    Ok(match reference.noun {
+        Noun::Contact => {
+            store.contact(organization, id.into()).await?.is_some_and(|contact| contact.deleted_at.is_none())
+        }
+        Noun::Company => {
+            store.company(organization, id.into()).await?.is_some_and(|company| company.deleted_at.is_none())
+        }
+        Noun::Deal => store.deal(organization, id.into()).await?.is_some_and(|deal| deal.deleted_at.is_none()),
+    })
 }
 
 async fn find(unit: &Unit, id: RuleId) -> Result<Rule> {
