@@ -3,6 +3,7 @@
 
 mod auth;
 mod bodies;
+mod client;
 mod contacts;
 mod conventions;
 mod documents;
