@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
+    client::TrustedProxies,
     door::Bound,
     frame::frame,
     openapi::{self, Catalogue},
@@ -32,11 +33,17 @@ pub struct Options {
     pub shutdown: CancellationToken,
     /// How often it is looked whether the sessions behind live connections still stand; every 10 s by default.
     pub session_check: Duration,
+    /// Whose word about a client's address counts; nobody's by default.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { shutdown: CancellationToken::new(), session_check: realtime::SESSION_CHECK }
+        Self {
+            shutdown: CancellationToken::new(),
+            session_check: realtime::SESSION_CHECK,
+            trusted_proxies: TrustedProxies::default(),
+        }
     }
 }
 
@@ -54,9 +61,20 @@ impl Options {
         self.session_check = pause;
         self
     }
+
+    /// The same behind proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count.
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.trusted_proxies = proxies;
+        self
+    }
 }
 
 /// The whole server as a router: serve it alone, or merge it into an application of your own.
+///
+/// Serve it by `into_make_service_with_connect_info::<SocketAddr>()`, so that it knows from which address a request comes:
+/// without one, nothing is counted by address. An application that learns the address by other means puts a
+/// [`ConnectInfo<SocketAddr>`](axum::extract::ConnectInfo) into the request's extensions.
 ///
 /// Must be called inside a tokio runtime: live views are fed by a task that ends with the router.
 pub fn app(crm: Crm, options: Options) -> Router {

@@ -14,7 +14,7 @@ use metrics::{counter, histogram};
 use tracing::{error, info};
 use uuid::Uuid;
 
-use crate::{problem::Problem, state::Shared};
+use crate::{client::Client, problem::Problem, state::Shared};
 
 /// The header that carries the request's id, in both directions.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -22,8 +22,10 @@ pub const REQUEST_ID: &str = "x-request-id";
 const LONGEST: usize = 128;
 
 /// Wraps one request.
-pub async fn frame(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+pub async fn frame(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let client = Client::of(&request, &shared.options().trusted_proxies);
+    request.extensions_mut().insert(client);
     let id = request_id(shared.crm().env(), request.headers());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
@@ -38,7 +40,7 @@ pub async fn frame(State(shared): State<Shared>, request: Request, next: Next) -
     histogram!("http_request_duration_seconds", &labels).record(seconds);
     let labels = [("method", known(&method)), ("route", route.clone()), ("status", status.to_string())];
     counter!("http_requests_total", &labels).increment(1);
-    info!(request_id = %id, %method, route, status, seconds, "answered");
+    info!(request_id = %id, client = %client, %method, route, status, seconds, "answered");
     response
 }
 

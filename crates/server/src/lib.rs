@@ -2,6 +2,7 @@
 
 mod app;
 pub mod body;
+pub mod client;
 pub mod config;
 pub mod docs;
 mod door;

@@ -13,7 +13,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{Options, app, config::Config, metrics};
+use crate::{Options, app, client::Peer, config::Config, metrics};
 
 /// How long calls that have begun may take to end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -35,7 +35,8 @@ pub async fn serve(crm: Crm, config: &Config, recorded: Option<PrometheusHandle>
     };
     let running = crm.runtime().start().await?;
     let stop = CancellationToken::new();
-    let router = app(crm, Options::default().shutdown(stop.clone()));
+    let options = Options::default().shutdown(stop.clone()).trusted_proxies(config.trusted_proxies.clone());
+    let router = app(crm, options);
 
     info!(address = %listener.local_addr()?, "listening");
     let mut tasks = vec![answer(listener, router, stop.clone())];
@@ -66,6 +67,7 @@ async fn bind(address: &str) -> Result<TcpListener> {
 
 fn answer(listener: TcpListener, router: Router, stop: CancellationToken) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
+        let router = router.into_make_service_with_connect_info::<Peer>();
         let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
         if let Err(error) = served {
             warn!(%error, "a listener ended");

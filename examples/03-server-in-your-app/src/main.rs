@@ -1,5 +1,7 @@
 #![doc = "The CRM's routes, live views and documents in an axum application of your own."]
 
+use std::net::SocketAddr;
+
 use anyhow::Result;
 use axum::{Json, Router, extract::State, routing::get};
 use dealwright::{Crm, Registry};
@@ -29,7 +31,9 @@ async fn main() -> Result<()> {
     let _running = crm.runtime().start().await?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
     println!("the CRM and the application answer at http://{}", listener.local_addr()?);
-    axum::serve(listener, application(crm)).await?;
+    // With the client's address: what is limited by address is limited only where it is known.
+    let service = application(crm).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).await?;
     Ok(())
 }
 

@@ -7,6 +7,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::client::TrustedProxies;
+
 pub use self::{
     read::{Task, Texts, command, read},
     settings::{SETTINGS, Setting, markdown},
@@ -17,6 +19,8 @@ pub use self::{
 pub struct Config {
     /// Where the server answers.
     pub listen: SocketAddr,
+    /// Whose word about a client's address counts.
+    pub trusted_proxies: TrustedProxies,
     /// Where `/metrics` is answered.
     pub metrics_listen: Option<SocketAddr>,
     /// Where everything lies that is not told to lie elsewhere.
@@ -95,6 +99,7 @@ impl Config {
             .map_or_else(|| format!("sqlite://{}", data_dir.join("crm.db").display()), str::to_owned);
         Ok(Self {
             listen: texts.parse("listen", "ADDRESS:PORT")?,
+            trusted_proxies: TrustedProxies::read(texts.all("trusted_proxies")).context("trusted_proxies")?,
             metrics_listen,
             database,
             database_connections: texts.parse("database_connections", "a number")?,
@@ -188,6 +193,7 @@ mod tests {
             (&["--s3-bucket", "b"], "s3_access_key"),
             (&["--smtp-url", "smtp://u:secret@mx.example"], "mail_from"),
             (&["--public-url", "crm.acme.example"], "https://HOST"),
+            (&["--trusted-proxies", "my-proxy"], "10.0.0.0/8"),
             (&["--config", "/nowhere.toml"], "/nowhere.toml"),
         ] {
             let error = config(arguments, &[]).err().unwrap();

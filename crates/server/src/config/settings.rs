@@ -50,6 +50,13 @@ impl Setting {
 pub const SETTINGS: &[Setting] = &[
     setting("config", "FILE", "A TOML file with any of these settings under their names"),
     setting("listen", "ADDRESS", "Where the server answers").or("127.0.0.1:8080"),
+    setting(
+        "trusted_proxies",
+        "NETWORK",
+        "Proxies of one's own (10.0.0.7, 10.0.0.0/8, fd00::/8) whose X-Forwarded-For and X-Forwarded-Proto count; from \
+         anybody else these headers say nothing, and Forwarded never does",
+    )
+    .many(),
     setting("metrics_listen", "ADDRESS", "Where /metrics is answered; off for nowhere").or("127.0.0.1:9464"),
     setting(
         "data_dir",

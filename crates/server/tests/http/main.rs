@@ -4,6 +4,7 @@
 mod api_keys;
 mod auth;
 mod bodies;
+mod client;
 mod contacts;
 mod conventions;
 mod documents;
