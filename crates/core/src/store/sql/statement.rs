@@ -35,6 +35,12 @@ impl Statement {
         self
     }
 
+    /// Appends a limit, written out: to a planner that does not know it a limit is a tenth of the rows, so that no plan for
+    /// all values looks good enough to be kept, and each run is planned anew.
+    pub(crate) fn limit(&mut self, limit: impl Into<i64>) -> &mut Self {
+        self.push(" LIMIT ").push(&limit.into().to_string())
+    }
+
     /// Appends the last placeholder once more.
     pub(crate) fn rebind(&mut self) -> &mut Self {
         self.text.push('$');

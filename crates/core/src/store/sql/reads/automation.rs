@@ -180,7 +180,7 @@ pub(super) fn timers_of_rule(
     if let Some(after) = after {
         statement.push(" AND x.id > ").bind(&after);
     }
-    statement.push(" ORDER BY x.id LIMIT ").bind(&i64::from(limit));
+    statement.push(" ORDER BY x.id").limit(limit);
     statement.push(&format!(") SELECT {} FROM picked p CROSS JOIN timers t", columns::<Timer>("t")));
     statement.push(" WHERE t.id = p.id AND t.organization_id = ").bind(&organization);
     statement

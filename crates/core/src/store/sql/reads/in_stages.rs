@@ -38,8 +38,8 @@ impl SqlStore {
 /// The deleted ones in these stages, in no order: the index has those that are not deleted too, and tests each.
 pub(super) fn deleted_in_stages<T: Record>(organization: OrganizationId, stages: &[StageId], limit: u32) -> Statement {
     let mut statement = select::<T>(organization);
-    statement.push(" AND t.stage_id IN (").bind_all(stages).push(") AND t.deleted_at IS NOT NULL LIMIT ");
-    statement.bind(&i64::from(limit));
+    statement.push(" AND t.stage_id IN (").bind_all(stages).push(") AND t.deleted_at IS NOT NULL");
+    statement.limit(limit);
     statement
 }
 
@@ -50,14 +50,13 @@ pub(super) fn in_stages<T: Record, I: Id + Column>(
     after: Option<I>,
     limit: u32,
 ) -> Statement {
-    let limit = i64::from(limit);
     let walk = |stage: Option<&StageId>, part: &mut Statement| {
         part.push(" AND t.deleted_at IS NULL");
         and_equal(part, "stage_id", stage);
         if let Some(after) = after {
             part.push(" AND t.id > ").bind(&after);
         }
-        part.push(" ORDER BY t.id LIMIT ").bind(&limit);
+        part.push(" ORDER BY t.id").limit(limit);
     };
     if stages.len() < 2 {
         let mut statement = select::<T>(organization);
@@ -65,6 +64,6 @@ pub(super) fn in_stages<T: Record, I: Id + Column>(
         return statement;
     }
     let mut statement = union::<T, _>(organization, stages, |stage, part| walk(Some(stage), part));
-    statement.push(" ORDER BY id LIMIT ").bind(&limit);
+    statement.push(" ORDER BY id").limit(limit);
     statement
 }

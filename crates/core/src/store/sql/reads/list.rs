@@ -66,7 +66,7 @@ impl Order {
         if !self.unique {
             statement.push(", ").push(self.id).push(direction);
         }
-        statement.push(" LIMIT ").bind(&(i64::from(limit) + 1));
+        statement.limit(i64::from(limit) + 1);
         Ok(usize::try_from(limit).unwrap_or(usize::MAX))
     }
 }

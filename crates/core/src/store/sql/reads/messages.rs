@@ -230,9 +230,9 @@ pub(super) fn references(organization: OrganizationId, chat: ChatId, limit: u32)
     let mut statement = Statement::new("SELECT t.reference FROM messages t WHERE t.organization_id = ");
     statement.bind(&organization).push(" AND t.chat_id = ").bind(&chat).push(
         " AND t.reference IS NOT NULL AND (t.direction = 'incoming' OR t.status IN ('sent', 'delivered', 'read')) \
-         ORDER BY t.timestamp DESC, t.id DESC LIMIT ",
+         ORDER BY t.timestamp DESC, t.id DESC",
     );
-    statement.bind(&i64::from(limit));
+    statement.limit(limit);
     statement
 }
 

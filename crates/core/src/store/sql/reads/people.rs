@@ -298,13 +298,13 @@ pub(super) fn contacts_by(
     limit: u32,
 ) -> Statement {
     let mut statement = select_by::<Contact>(organization, column, &value);
-    statement.push(" AND t.deleted_at IS NULL ORDER BY t.created_at, t.id LIMIT ").bind(&i64::from(limit));
+    statement.push(" AND t.deleted_at IS NULL ORDER BY t.created_at, t.id").limit(limit);
     statement
 }
 
 /// Chats of a user, those first where a message last went longest ago.
 pub(super) fn chats_assigned_to(organization: OrganizationId, user: UserId, limit: u32) -> Statement {
     let mut statement = select_by::<Chat>(organization, "assigned_to", &user);
-    statement.push(" ORDER BY t.last_message_at, t.id LIMIT ").bind(&i64::from(limit));
+    statement.push(" ORDER BY t.last_message_at, t.id").limit(limit);
     statement
 }

@@ -125,7 +125,7 @@ pub(super) fn counts(organization: OrganizationId, pipeline: PipelineId) -> Stat
 pub(super) fn first_cards<T: Record>(organization: OrganizationId, stages: &[StageId], cards: u32) -> Statement {
     union::<T, _>(organization, stages, |stage, part| {
         part.push(" AND t.stage_id = ").bind(stage);
-        part.push(" AND t.deleted_at IS NULL ORDER BY t.stage_entered_at DESC, t.id DESC LIMIT ");
-        part.bind(&i64::from(cards));
+        part.push(" AND t.deleted_at IS NULL ORDER BY t.stage_entered_at DESC, t.id DESC");
+        part.limit(cards);
     })
 }
