@@ -160,6 +160,12 @@ pub fn name_key(name: &str) -> String {
     name.nfkc().collect::<String>().to_lowercase().nfkc().collect()
 }
 
+/// A text as searches compare it: without letter case, in every alphabet. Both databases have a function of this name
+/// that does the same.
+pub fn folded(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase().replace('ς', "σ") }
+}
+
 /// An e-mail address, trimmed and lower-cased: a dot-atom before the `@` (RFC 5322, 3.2.3, with the letters of RFC 6531),
 /// a domain of two labels or more behind it, within the lengths of RFC 5321, 4.5.3.1.
 ///

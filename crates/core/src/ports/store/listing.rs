@@ -205,8 +205,7 @@ pub enum Is {
     NoneOf(Vec<Value>),
     /// Within bounds.
     Within(Bounds),
-    /// One of these lower-case texts is in it; of a list: is an item. The letter case of A to Z does not matter, and
-    /// none at all in names.
+    /// One of these folded texts is in it; of a list: is an item. Letter case does not matter.
     Contains(Vec<String>),
     /// It, or an item of it, begins with one of these; as above.
     StartsWith(Vec<String>),

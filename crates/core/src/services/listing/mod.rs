@@ -280,7 +280,7 @@ impl Reader<'_> {
                 }
                 Value::String(text) => texts.push(match place {
                     Place::Field(field) if field.kind == FieldKind::Name => text::name_key(text),
-                    _ => text.to_ascii_lowercase(),
+                    _ => text::folded(text),
                 }),
                 other => return Err(expected(at, "a text", other)),
             }
