@@ -104,7 +104,7 @@ impl Bound {
             input.insert(IF_VERSION.to_owned(), Value::from(version));
         }
         let types = if self.route.method == Verb::Patch { MERGE_PATCH } else { JSON };
-        let body = read_object(&parts.headers, body, types).await?;
+        let body = read_object(&parts.headers, body, types, self.route.each_alone.then_some("/items")).await?;
         if body.is_none() && matches!(self.route.body, Body::Under(_)) {
             let detail = "the body is empty: send a JSON object";
             return Err(Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail));

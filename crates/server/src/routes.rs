@@ -1,7 +1,7 @@
 //! The table of routes: every operation's address. What is not an operation (signing in, media, health) is in
 //! `shell/`.
 
-use crate::route::{Route, create, delete, get, patch, post, put};
+use crate::route::{Route, batch, create, delete, get, patch, post, put};
 
 /// Every route of an operation, room by room.
 pub const ROUTES: &[&[Route]] =
@@ -46,9 +46,12 @@ const CONTACTS: &[Route] = &[
     delete("/api/crm/clients/{id}", "contacts.delete").if_match(true),
     post("/api/crm/clients/{id}/restore", "contacts.restore").body(NO_BODY),
     post("/api/crm/clients/search", "contacts.search"),
-    post("/api/crm/clients/batch", "contacts.batch"),
-    put("/api/crm/clients/by-external-id/{system}/{external_id}", "contacts.upsert").body(UNDER_PATCH),
-    put("/api/pipeline/clients/{contact_id}/stage", "contacts.move"),
+    batch("/api/crm/clients/batch", "contacts.batch"),
+    put("/api/crm/clients/by-external-id/{system}/{external_id}", "contacts.upsert")
+        .body(UNDER_PATCH)
+        .query(&["allow_duplicate"])
+        .if_match(true),
+    put("/api/pipeline/clients/{contact_id}/stage", "contacts.move").if_match(true),
     get("/api/pipeline/clients/{contact_id}/history", "contacts.history"),
 ];
 
@@ -60,8 +63,10 @@ const COMPANIES: &[Route] = &[
     delete("/api/crm/companies/{id}", "companies.delete").if_match(true),
     post("/api/crm/companies/{id}/restore", "companies.restore").body(NO_BODY),
     post("/api/crm/companies/search", "companies.search"),
-    post("/api/crm/companies/batch", "companies.batch"),
-    put("/api/crm/companies/by-external-id/{system}/{external_id}", "companies.upsert").body(UNDER_PATCH),
+    batch("/api/crm/companies/batch", "companies.batch"),
+    put("/api/crm/companies/by-external-id/{system}/{external_id}", "companies.upsert")
+        .body(UNDER_PATCH)
+        .if_match(true),
 ];
 
 const FIELDS: &[Route] = &[
@@ -80,8 +85,8 @@ const DEALS: &[Route] = &[
     delete("/api/crm/deals/{id}", "deals.delete").if_match(true),
     post("/api/crm/deals/{id}/restore", "deals.restore").body(NO_BODY),
     post("/api/crm/deals/search", "deals.search"),
-    post("/api/crm/deals/batch", "deals.batch"),
-    put("/api/crm/deals/by-external-id/{system}/{external_id}", "deals.upsert").body(UNDER_PATCH),
+    batch("/api/crm/deals/batch", "deals.batch"),
+    put("/api/crm/deals/by-external-id/{system}/{external_id}", "deals.upsert").body(UNDER_PATCH).if_match(true),
     patch("/api/crm/deals/{id}/stage", "deals.move"),
     get("/api/crm/deals/{id}/history", "deals.history"),
 ];

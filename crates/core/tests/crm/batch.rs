@@ -17,6 +17,7 @@ use crate::{
 
 cases![
     a_bad_item_spoils_none_of_the_rest,
+    an_item_that_is_none_fails_alone,
     items_of_a_batch_see_each_other,
     a_batch_is_bounded,
     an_upsert_makes_and_then_changes,
@@ -54,6 +55,44 @@ async fn a_bad_item_spoils_none_of_the_rest(world: World) {
     let ada = people.iter().find(|it| it.name == "Ada").unwrap();
     assert_eq!(items[0].id.unwrap().to_string(), ada.id.to_string());
     assert_eq!((world.events(ada.id).await.len(), world.history(ada.id).await.len()), (1, 1));
+}
+
+async fn an_item_that_is_none_fails_alone(world: World) {
+    let long = "r".repeat(201);
+    let outcome = batch(
+        &world,
+        json!([
+            {"ref": "a", "name": "Ada"},
+            {"ref": "b", "name": "Bo\u{7}b"},
+            {"ref": "c", "name": "Cleo", "custom": {"x": ["\u{0}"]}},
+            {"ref": 4, "name": "Dan"},
+            {"ref": long, "name": "Eve"},
+            "Fay",
+            null,
+            {"ref": null, "name": "Gus"},
+        ]),
+    )
+    .await;
+    let wrong = outcome.items.iter().map(|it| {
+        (
+            it.reference.as_deref(),
+            it.error.as_ref().map(|error| (error.errors[0].pointer.as_str(), &*error.errors[0].code)),
+        )
+    });
+    let invalid = |pointer| Some((pointer, "invalid"));
+    assert_eq!(
+        wrong.collect::<Vec<_>>(),
+        [
+            (Some("a"), None),
+            (Some("b"), invalid("/name")),
+            (Some("c"), invalid("/custom/x/0")),
+            (None, invalid("/ref")),
+            (None, invalid("/ref")),
+            (None, invalid("")),
+            (None, invalid("")),
+            (None, None),
+        ]
+    );
 }
 
 async fn items_of_a_batch_see_each_other(world: World) {

@@ -14,6 +14,7 @@ use crate::{
     patch::Patch,
     ports::store::TimeRange,
     services::{
+        batch::BatchItem,
         fields,
         listing::{Asked, Simple},
         unit::Unit,
@@ -164,18 +165,7 @@ impl ListCompanies {
 #[serde(deny_unknown_fields)]
 pub struct CompanyBatch {
     /// At most 500.
-    pub items: Vec<BatchCompany>,
-}
-
-/// One company of a batch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct BatchCompany {
-    /// The caller's own name for the item, told back with its outcome.
-    #[serde(default, rename = "ref")]
-    pub reference: Option<String>,
-    /// The company: the members of a new one.
-    #[serde(flatten)]
-    pub company: Map<String, Value>,
+    pub items: Vec<BatchItem>,
 }
 
 /// A company by its id in another system: made if nobody has that id, else changed.

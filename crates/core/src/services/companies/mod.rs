@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Map;
 
 pub use self::input::{
-    BatchCompany, CompanyBatch, CompanyPatch, DeleteCompany, ListCompanies, NewCompany, UpdateCompany, UpsertCompany,
+    CompanyBatch, CompanyPatch, DeleteCompany, ListCompanies, NewCompany, UpdateCompany, UpsertCompany,
 };
 use crate::{
     domain::{
@@ -19,7 +19,7 @@ use crate::{
     id::{CompanyId, Id},
     page::Page,
     services::{
-        batch::{BatchOutcome, Outcomes, read_item},
+        batch::{self, BatchOutcome, Outcomes},
         fields::{self, Rows, Side, external_key},
         listing::Search,
         unit::{Fact, Unit, check_version, keyed},
@@ -96,8 +96,7 @@ pub(crate) async fn create(unit: &mut Unit, input: NewCompany) -> Result<Company
 /// Makes several companies, each by itself.
 pub(crate) async fn create_batch(unit: &mut Unit, input: CompanyBatch) -> Result<BatchOutcome> {
     let mut outcome = Outcomes::new(input.items.len())?;
-    let items: Vec<_> =
-        input.items.into_iter().map(|item| (item.reference, read_item::<NewCompany>(item.company))).collect();
+    let items = batch::read::<NewCompany>(input.items);
     // At once, so that making each asks the store nothing more.
     let external: Vec<_> = (items.iter().filter_map(|(_, new)| new.as_ref().ok()))
         .flat_map(|new| &new.external_ids)

@@ -19,6 +19,7 @@ use crate::{
     patch::Patch,
     ports::store::TimeRange,
     services::{
+        batch::BatchItem,
         fields,
         listing::{Asked, Simple},
         unit::Unit,
@@ -283,18 +284,7 @@ pub struct ListHistory {
 #[serde(deny_unknown_fields)]
 pub struct ContactBatch {
     /// At most 500.
-    pub items: Vec<BatchContact>,
-}
-
-/// One contact of a batch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct BatchContact {
-    /// The caller's own name for the item, told back with its outcome; at most 200 characters.
-    #[serde(default, rename = "ref")]
-    pub reference: Option<String>,
-    /// The contact: the members of a new one.
-    #[serde(flatten)]
-    pub contact: Map<String, Value>,
+    pub items: Vec<BatchItem>,
 }
 
 /// A contact by its id in another system: made if nobody has that id, else changed.

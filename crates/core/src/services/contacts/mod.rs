@@ -13,8 +13,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, json};
 
 pub use self::input::{
-    BatchContact, ContactBatch, ContactPatch, DeleteContact, HandlesPatch, ListContacts, ListHistory, MoveContact,
-    NewContact, UpdateContact, UpsertContact,
+    ContactBatch, ContactPatch, DeleteContact, HandlesPatch, ListContacts, ListHistory, MoveContact, NewContact,
+    UpdateContact, UpsertContact,
 };
 pub(crate) use self::write::{change, give, set_score, tell_assignee};
 use crate::{
@@ -33,8 +33,8 @@ use crate::{
         store::{Column, Filter, Holder, Is, Place, field_named},
     },
     services::{
-        batch::{BatchOutcome, Outcomes, read_item},
-        fields,
+        batch::{self, BatchOutcome, Outcomes},
+        companies, fields,
         fields::external_key,
         listing::Search,
         pipeline,
@@ -151,9 +151,8 @@ pub(crate) async fn search(unit: &mut Unit, input: Search) -> Result<Page<Contac
 /// Makes several contacts, each by itself.
 pub(crate) async fn create_batch(unit: &mut Unit, input: ContactBatch) -> Result<BatchOutcome> {
     let mut outcome = Outcomes::new(input.items.len())?;
-    let items: Vec<_> =
-        input.items.into_iter().map(|item| (item.reference, read_item::<NewContact>(item.contact))).collect();
-    look_up(unit, items.iter().filter_map(|(_, new)| new.as_ref().ok())).await?;
+    let items = batch::read::<NewContact>(input.items);
+    look_up_met(unit, items.iter().filter_map(|(_, new)| new.as_ref().ok())).await?;
     let mut assigned: BTreeMap<UserId, Vec<Contact>> = BTreeMap::new();
     for (reference, new) in items {
         let made = match new {

@@ -17,6 +17,7 @@ use crate::{
     patch::Patch,
     ports::store::TimeRange,
     services::{
+        batch::BatchItem,
         fields,
         listing::{Asked, Simple},
         unit::Unit,
@@ -261,18 +262,7 @@ impl ListDeals {
 #[serde(deny_unknown_fields)]
 pub struct DealBatch {
     /// At most 500.
-    pub items: Vec<BatchDeal>,
-}
-
-/// One deal of a batch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct BatchDeal {
-    /// The caller's own name for the item, told back with its outcome.
-    #[serde(default, rename = "ref")]
-    pub reference: Option<String>,
-    /// The deal: the members of a new one.
-    #[serde(flatten)]
-    pub deal: Map<String, Value>,
+    pub items: Vec<BatchItem>,
 }
 
 /// A deal by its id in another system: made if nobody has that id, else changed.

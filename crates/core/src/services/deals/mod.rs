@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::Map;
 
 pub use self::input::{
-    BatchDeal, DealBatch, DealMove, DealPatch, DeleteDeal, ListDealHistory, ListDeals, MoneyPatch, MoveDeal, NewDeal,
-    UpdateDeal, UpsertDeal,
+    DealBatch, DealMove, DealPatch, DeleteDeal, ListDealHistory, ListDeals, MoneyPatch, MoveDeal, NewDeal, UpdateDeal,
+    UpsertDeal,
 };
 use crate::{
     domain::{
@@ -23,7 +23,7 @@ use crate::{
     id::{DealId, EventId, Id},
     page::{Page, PageRequest},
     services::{
-        batch::{BatchOutcome, Outcomes, read_item},
+        batch::{self, BatchOutcome, Outcomes},
         companies, contacts,
         fields::{self, Rows, Side, external_key},
         listing::Search,
@@ -141,7 +141,7 @@ fn side(deal: &Deal) -> Option<Side<'_>> {
 /// Makes several deals, each by itself.
 pub(crate) async fn create_batch(unit: &mut Unit, input: DealBatch) -> Result<BatchOutcome> {
     let mut outcome = Outcomes::new(input.items.len())?;
-    let items: Vec<_> = input.items.into_iter().map(|item| (item.reference, read_item::<NewDeal>(item.deal))).collect();
+    let items = batch::read::<NewDeal>(input.items);
     look_up(unit, items.iter().filter_map(|(_, new)| new.as_ref().ok())).await?;
     for (reference, new) in items {
         let made = match new {
