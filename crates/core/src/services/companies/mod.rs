@@ -31,6 +31,7 @@ async fn stored(unit: &mut Unit, id: CompanyId) -> Result<Option<Company>> {
     let organization = unit.organization_id();
     match unit.known::<Company>(&keyed(organization, id))? {
         Some(known) => Ok(known),
+        None if unit.kept.absent.contains(&id.uuid()) => Ok(None),
         None => match unit.store().company(organization, id).await? {
             Some(found) => unit.meet(found),
             None => Ok(None),
@@ -41,6 +42,16 @@ async fn stored(unit: &mut Unit, id: CompanyId) -> Result<Option<Company>> {
 /// A company, unless it is deleted.
 pub(crate) async fn find(unit: &mut Unit, id: CompanyId) -> Result<Option<Company>> {
     Ok(stored(unit, id).await?.filter(|company| company.deleted_at.is_none()))
+}
+
+/// Reads several companies at once, so that finding each asks the store nothing more.
+pub(crate) async fn look_up(unit: &mut Unit, ids: &[CompanyId]) -> Result<()> {
+    unit.kept.absent.extend(ids.iter().map(|id| id.uuid()));
+    for company in unit.store().companies_by_ids(unit.organization_id(), ids).await? {
+        unit.kept.absent.remove(&company.id.uuid());
+        unit.meet(company)?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn get(unit: &mut Unit, id: CompanyId) -> Result<Company> {

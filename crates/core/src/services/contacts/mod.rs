@@ -172,8 +172,22 @@ pub(crate) async fn create_batch(unit: &mut Unit, input: ContactBatch) -> Result
     Ok(outcome.end())
 }
 
+/// Reads several contacts at once, so that finding each asks the store nothing more.
+pub(crate) async fn look_up(unit: &mut Unit, ids: &[ContactId]) -> Result<()> {
+    unit.kept.absent.extend(ids.iter().map(|id| id.uuid()));
+    for contact in unit.store().contacts_by_ids(unit.organization_id(), ids).await? {
+        unit.kept.absent.remove(&contact.id.uuid());
+        unit.meet(contact)?;
+    }
+    Ok(())
+}
+
 /// Looks up at once whom the new contacts may meet, so that making each asks the store nothing more.
-async fn look_up(unit: &mut Unit, all: impl Iterator<Item = &NewContact>) -> Result<()> {
+async fn look_up_met(unit: &mut Unit, all: impl Iterator<Item = &NewContact> + Clone) -> Result<()> {
+    let found: Vec<_> = all.clone().filter_map(|new| new.company_id).collect();
+    companies::look_up(unit, &found).await?;
+    let (users, teams) = (all.clone().filter_map(|new| new.assigned_to), all.clone().filter_map(|new| new.team_id));
+    unit.look_up(users.collect(), teams.collect()).await?;
     let (mut found, mut external) = (Vec::new(), Vec::new());
     for new in all {
         // What is wrong with an item is told when it is made.

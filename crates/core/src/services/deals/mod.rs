@@ -159,11 +159,12 @@ async fn look_up(unit: &mut Unit, all: impl Iterator<Item = &NewDeal> + Clone) -
         .filter_map(|(system, id)| external_key(system, id).ok())
         .collect();
     fields::holders(unit, Noun::Deal, &external).await?;
-    let contacts: Vec<_> = all.filter_map(|new| new.contact_id).collect();
-    for contact in unit.store().contacts_by_ids(unit.organization_id(), &contacts).await? {
-        unit.meet(contact)?;
-    }
-    Ok(())
+    let found: Vec<_> = all.clone().filter_map(|new| new.contact_id).collect();
+    contacts::look_up(unit, &found).await?;
+    let found: Vec<_> = all.clone().filter_map(|new| new.company_id).collect();
+    companies::look_up(unit, &found).await?;
+    let (users, teams) = (all.clone().filter_map(|new| new.assigned_to), all.filter_map(|new| new.team_id));
+    unit.look_up(users.collect(), teams.collect()).await
 }
 
 /// Makes or changes the deal with this id in another system.
@@ -214,7 +215,7 @@ async fn checked(unit: &mut Unit, before: Option<&Deal>, mut deal: Deal, mut fla
     }
     if let Some(team) = deal.team_id
         && before.is_none_or(|before| before.team_id != Some(team))
-        && unit.store().team(unit.organization_id(), team).await?.is_none()
+        && !unit.is_team(team).await?
     {
         flaws.add("/team_id", "unknown", format!("team {team} does not exist"));
     }

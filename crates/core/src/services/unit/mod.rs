@@ -67,6 +67,9 @@ pub(crate) struct Kept {
     /// External ids whose rows, if there are any, the unit has met.
     pub(crate) external_ids: HashSet<(Noun, String, String)>,
     pub(crate) members: HashMap<UserId, bool>,
+    pub(crate) teams: HashMap<TeamId, bool>,
+    /// Contacts and companies that were looked up and are not there.
+    pub(crate) absent: HashSet<uuid::Uuid>,
 }
 
 /// A key as bytes, to find slots by.
@@ -173,6 +176,7 @@ impl Unit {
     pub(crate) async fn contact(&mut self, id: ContactId) -> Result<Option<Contact>> {
         let contact = match self.known::<Contact>(&keyed(self.organization_id(), id))? {
             Some(known) => known,
+            None if self.kept.absent.contains(&id.uuid()) => None,
             None => match self.store().contact(self.organization_id(), id).await? {
                 Some(found) => self.meet(found)?,
                 None => None,
@@ -314,6 +318,32 @@ impl Unit {
         let found = self.store().membership(self.organization_id(), user).await?.is_some();
         self.kept.members.insert(user, found);
         Ok(found)
+    }
+
+    /// Whether there is this team.
+    pub(crate) async fn is_team(&mut self, team: TeamId) -> Result<bool> {
+        if let Some(known) = self.kept.teams.get(&team) {
+            return Ok(*known);
+        }
+        let found = self.store().team(self.organization_id(), team).await?.is_some();
+        self.kept.teams.insert(team, found);
+        Ok(found)
+    }
+
+    /// Learns at once which of several users are members, and which of several teams there are.
+    pub(crate) async fn look_up(&mut self, users: HashSet<UserId>, teams: HashSet<TeamId>) -> Result<()> {
+        let organization = self.organization_id();
+        if users.len() > 1 {
+            let found = self.store().members(organization).await?;
+            let found: HashSet<_> = found.into_iter().map(|member| member.user_id).collect();
+            self.kept.members.extend(users.into_iter().map(|user| (user, found.contains(&user))));
+        }
+        if teams.len() > 1 {
+            let found = self.store().all_teams(organization).await?;
+            let found: HashSet<_> = found.into_iter().map(|team| team.id).collect();
+            self.kept.teams.extend(teams.into_iter().map(|team| (team, found.contains(&team))));
+        }
+        Ok(())
     }
 
     /// Everything this unit writes.
