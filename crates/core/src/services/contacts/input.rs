@@ -297,4 +297,10 @@ pub struct UpsertContact {
     pub external_id: String,
     /// What the contact is to have; the rest stays. A new one needs a name.
     pub patch: ContactPatch,
+    /// Makes the contact although another one has the same e-mail address, phone number or handle.
+    #[serde(default)]
+    pub allow_duplicate: bool,
+    /// Only if it is there and at this version.
+    #[serde(default)]
+    pub if_version: Option<i64>,
 }

@@ -223,7 +223,9 @@ pub(crate) async fn upsert(unit: &mut Unit, input: UpsertContact) -> Result<Cont
     draft.external_ids.insert(system.clone(), id);
     let contact = write::checked(unit, None, draft).await?;
     let holders = index::holders(unit, &contact.identities()).await?;
-    refuse_duplicate(&holders)?;
+    if !input.allow_duplicate {
+        refuse_duplicate(&holders)?;
+    }
     let contact = write::insert(unit, contact, &holders).await.map_err(|error| fields::raced(error, &system))?;
     tell_assignee(unit, contact.assigned_to, std::slice::from_ref(&contact)).await?;
     Ok(contact)

@@ -81,10 +81,10 @@ pub struct DealPatch {
     /// With which company.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub company_id: Patch<CompanyId>,
-    /// Refused here: a deal changes its pipeline by `PATCH /api/crm/deals/{id}/stage`.
+    /// Its pipeline. A deal that is there changes it by `PATCH /api/crm/deals/{id}/stage`: another one is refused here.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub pipeline_id: Patch<PipelineId>,
-    /// Refused here: a deal is moved by `PATCH /api/crm/deals/{id}/stage`.
+    /// Its stage. A deal that is there is moved by `PATCH /api/crm/deals/{id}/stage`: another one is refused here.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub stage_id: Patch<StageId>,
     /// What it is worth, as a whole.
@@ -129,12 +129,13 @@ impl DealPatch {
     /// Applies the patch; what it makes is still to be checked.
     pub(super) fn apply(self, deal: &mut Deal, flaws: &mut Flaws) {
         const MOVE: &str = "a deal is moved by PATCH /api/crm/deals/{id}/stage, not edited into another stage";
-        for (pointer, absent) in
-            [("/stage_id", self.stage_id.is_absent()), ("/pipeline_id", self.pipeline_id.is_absent())]
-        {
-            if !absent {
-                flaws.add(pointer, "read_only", MOVE);
-            }
+        let stays = |patch: Patch<StageId>| patch.is_absent() || patch == Patch::Value(deal.stage_id);
+        if !stays(self.stage_id) {
+            flaws.add("/stage_id", "read_only", MOVE);
+        }
+        let stays = |patch: Patch<PipelineId>| patch.is_absent() || patch == Patch::Value(deal.pipeline_id);
+        if !stays(self.pipeline_id) {
+            flaws.add("/pipeline_id", "read_only", MOVE);
         }
         // A name cannot be cleared: the check says so.
         self.name.replace(&mut deal.name);
@@ -273,7 +274,8 @@ pub struct UpsertDeal {
     pub system: String,
     /// The id there.
     pub external_id: String,
-    /// What the deal is to have; the rest stays. A new one needs a name, and starts in the default pipeline's first stage.
+    /// What the deal is to have; the rest stays. A new one needs a name; without a stage it
+    /// starts in the first one of the named pipeline, else of the default one.
     pub patch: DealPatch,
 }
 

@@ -20,7 +20,7 @@ use crate::{
         text::Flaws,
     },
     error::{Error, Result},
-    id::{DealId, EventId, Id},
+    id::{DealId, EventId, Id, PipelineId, StageId},
     page::{Page, PageRequest},
     services::{
         batch::{self, BatchOutcome, Outcomes},
@@ -44,16 +44,7 @@ pub(crate) async fn deal(unit: &mut Unit, id: DealId) -> Result<Deal> {
 
 pub(crate) async fn create(unit: &mut Unit, input: NewDeal) -> Result<Deal> {
     let mut flaws = Flaws::default();
-    let stage = match input.stage_id {
-        Some(id) => told(&mut flaws, pipeline::referred_stage(unit, "/stage_id", id).await)?,
-        None => told(&mut flaws, pipeline::first_stage(unit, input.pipeline_id).await)?,
-    };
-    if let (Some(stage), Some(wanted)) = (&stage, input.pipeline_id)
-        && stage.pipeline_id != wanted
-    {
-        let detail = format!("the stage {:?} is not in the pipeline {wanted}: leave one of the two out", stage.name);
-        flaws.add("/stage_id", "invalid", detail);
-    }
+    let stage = start(unit, input.stage_id, input.pipeline_id, &mut flaws).await?;
     let value = input.value.and_then(|value| value.checked(&mut flaws, "/value"));
     let blank = blank(unit, stage.as_ref())?;
     if input.lost_reason.is_some() && stage.is_some() && blank.status != StageKind::Lost {
@@ -74,6 +65,26 @@ pub(crate) async fn create(unit: &mut Unit, input: NewDeal) -> Result<Deal> {
         ..blank
     };
     insert(unit, draft, flaws).await
+}
+
+/// The stage in which a new deal starts.
+async fn start(
+    unit: &mut Unit,
+    stage: Option<StageId>,
+    pipeline: Option<PipelineId>,
+    flaws: &mut Flaws,
+) -> Result<Option<Stage>> {
+    let stage = match stage {
+        Some(id) => told(flaws, pipeline::referred_stage(unit, "/stage_id", id).await)?,
+        None => told(flaws, pipeline::first_stage(unit, pipeline).await)?,
+    };
+    if let (Some(stage), Some(wanted)) = (&stage, pipeline)
+        && stage.pipeline_id != wanted
+    {
+        let detail = format!("the stage {:?} is not in the pipeline {wanted}: leave one of the two out", stage.name);
+        flaws.add("/stage_id", "invalid", detail);
+    }
+    Ok(stage)
 }
 
 /// A nameless deal in a stage.
@@ -177,9 +188,12 @@ pub(crate) async fn upsert(unit: &mut Unit, input: UpsertDeal) -> Result<Deal> {
         };
         return change(unit, DealId::from_uuid(found), apply).await;
     }
-    let stage = pipeline::first_stage(unit, None).await?;
-    let (mut draft, mut flaws) = (blank(unit, Some(&stage))?, Flaws::default());
-    input.patch.apply(&mut draft, &mut flaws);
+    require_none("deal", input.if_version)?;
+    let (mut patch, mut flaws) = (input.patch, Flaws::default());
+    let (stage, pipeline) = (std::mem::take(&mut patch.stage_id), std::mem::take(&mut patch.pipeline_id));
+    let stage = start(unit, stage.value(), pipeline.value(), &mut flaws).await?;
+    let mut draft = blank(unit, stage.as_ref())?;
+    patch.apply(&mut draft, &mut flaws);
     draft.external_ids.insert(system.clone(), id);
     insert(unit, draft, flaws).await.map_err(|error| fields::raced(error, &system))
 }
