@@ -5,7 +5,10 @@ use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::error::{Error, FieldError, Result};
+use crate::{
+    error::{Error, FieldError, Result},
+    patch::Patch,
+};
 
 /// The most characters of a name.
 pub const MAX_NAME: usize = 200;
@@ -52,6 +55,14 @@ impl Flaws {
                 None
             }
         }
+    }
+
+    /// The value of a patch's member that cannot be cleared, if one is given; `null` is noted as a flaw.
+    pub fn given<T>(&mut self, pointer: &str, patch: Patch<T>) -> Option<T> {
+        if let Patch::Null = patch {
+            self.add(pointer, "required", "it cannot be cleared: leave it out, or send a value");
+        }
+        patch.value()
     }
 
     /// Notes a flaw.

@@ -3,6 +3,7 @@
 use dealwright::{
     domain::{account::AccountStatus, event::EventKind},
     id::{AccountId, Id},
+    patch::Patch,
     ports::{
         connector::Capabilities,
         store::{AccountReads, WorkQueue},
@@ -158,7 +159,7 @@ async fn what_was_sent_today_is_counted(world: World) {
 
 async fn an_edit_is_stated_and_counted(world: World) {
     world.later(5);
-    let patch = AccountPatch { display_name: Some(" Una at work ".into()), ..Default::default() };
+    let patch = AccountPatch { display_name: Patch::Value(" Una at work ".into()), ..Default::default() };
     let input = UpdateAccount { id: world.account, patch, if_version: Some(1) };
     let after = world.me.accounts().update(input.clone()).await.unwrap().account;
     assert_eq!((&*after.display_name, after.version, after.updated_at), ("Una at work", 2, at(5)));
@@ -174,7 +175,7 @@ async fn an_edit_is_stated_and_counted(world: World) {
 
 async fn a_faulty_edit_changes_nothing(world: World) {
     for name in [" ".to_owned(), "x".repeat(201), "a\u{0}b".to_owned()] {
-        let patch = AccountPatch { display_name: Some(name), ..Default::default() };
+        let patch = AccountPatch { display_name: Patch::Value(name), ..Default::default() };
         let input = UpdateAccount { id: world.account, patch, if_version: None };
         assert_eq!(pointers(world.me.accounts().update(input).await)[0].0, "/display_name");
     }

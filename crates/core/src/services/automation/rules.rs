@@ -10,6 +10,7 @@ use crate::{
         job::{JobKind, Lane},
         notification::NotificationKind,
         rule::{Rule, Trigger},
+        text::Flaws,
     },
     error::{Error, ErrorKind, Result},
     id::{Id, RuleId},
@@ -98,14 +99,14 @@ impl Definition {
 #[serde(default, deny_unknown_fields)]
 pub struct RulePatch {
     /// What people call it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub name: Patch<String>,
     /// Whether it runs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub enabled: Patch<bool>,
     /// Its place among the rules on one event.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub position: Option<i64>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub position: Patch<i64>,
     /// What makes it look.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub trigger: Patch<Value>,
@@ -412,8 +413,13 @@ pub(crate) async fn update(unit: &mut Unit, input: UpdateRule) -> Result<RuleVie
     }
     let mut after = before.clone();
     let patch = input.patch;
-    if let Some(name) = &patch.name {
-        after.name = checked_text("/name", name)?;
+    let mut flaws = Flaws::default();
+    let name = flaws.given("/name", patch.name);
+    after.enabled = flaws.given("/enabled", patch.enabled).unwrap_or(after.enabled);
+    after.position = flaws.given("/position", patch.position).unwrap_or(after.position);
+    flaws.end()?;
+    if let Some(name) = name {
+        after.name = checked_text("/name", &name)?;
     }
     after.enabled = patch.enabled.unwrap_or(after.enabled);
     after.position = patch.position.unwrap_or(after.position);

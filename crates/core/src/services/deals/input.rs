@@ -118,11 +118,11 @@ pub struct DealPatch {
 #[serde(default, deny_unknown_fields)]
 pub struct MoneyPatch {
     /// A decimal number, with at most the digits of the currency's minor unit behind the point.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub amount: Option<String>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub amount: Patch<String>,
     /// ISO 4217.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub currency: Option<String>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub currency: Patch<String>,
 }
 
 impl DealPatch {
@@ -144,9 +144,13 @@ impl DealPatch {
             Patch::Null => deal.value = None,
             Patch::Value(patch) => {
                 let known = deal.value.map(NewMoney::from);
-                let amount = patch.amount.or_else(|| known.as_ref().map(|it| it.amount.clone()));
-                let currency = patch.currency.or_else(|| known.map(|it| it.currency));
+                let cleared = patch.amount == Patch::Null || patch.currency == Patch::Null;
+                let amount = flaws.given("/value/amount", patch.amount);
+                let currency = flaws.given("/value/currency", patch.currency);
+                let amount = amount.or_else(|| known.as_ref().map(|it| it.amount.clone()));
+                let currency = currency.or_else(|| known.map(|it| it.currency));
                 match (amount, currency) {
+                    _ if cleared => {}
                     (Some(amount), Some(currency)) => {
                         if let Some(value) = (NewMoney { amount, currency }).checked(flaws, "/value") {
                             deal.value = Some(value);
