@@ -126,7 +126,8 @@ impl Bound {
         }
         let problem = |error| Problem::from(error).relocate(|pointer| self.relocate(pointer));
         // A page has neither a place nor a version: it goes out as it is written.
-        if self.operation.effect == Effect::Query && self.operation.output_kind == OutputKind::Page {
+        let kept = handle.scope().idempotency_key.is_some();
+        if self.operation.effect == Effect::Query && self.operation.output_kind == OutputKind::Page && !kept {
             let text = handle.text(self.operation, input).await.map_err(problem)?;
             return Ok((self.status(), [(header::CONTENT_TYPE, APPLICATION_JSON)], text).into_response());
         }

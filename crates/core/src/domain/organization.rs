@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// An organisation: the tenant that everything belongs to.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Organization {
     /// Its id.
     pub id: OrganizationId,

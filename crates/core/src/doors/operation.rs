@@ -126,7 +126,7 @@ macro_rules! room {
                 output_kind: <$output as $crate::doors::operation::Output>::KIND,
                 call: |handle, input| Box::pin(async move {
                     let name = $crate::doors::operation::first!($(concat!(stringify!($room), ".", $word),)? concat!(stringify!($room), ".", stringify!($verb)));
-                    let digest = $crate::doors::idempotency::digest(&input);
+                    let digest = $crate::services::idempotency::digest(&input);
                     let permission = $crate::scope::Permission::$access($crate::scope::Resource::$resource);
                     let input: $input = $crate::input::read_input(input).map_err(|e| e.in_operation(name))?;
                     $(
@@ -139,7 +139,6 @@ macro_rules! room {
                     handle.run_json(
                         name,
                         permission,
-                        $crate::doors::operation::Effect::$effect,
                         digest,
                         <$output as $crate::doors::operation::Output>::SECRETS,
                         move |unit| {
