@@ -10,6 +10,9 @@ use crate::{
     ports::store::Value,
 };
 
+/// How deep conditions nest: those of searches and those of rules.
+pub const CONDITION_DEPTH: usize = 16;
+
 /// What a field holds: it decides which tests make sense and how they are put to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {

@@ -14,12 +14,12 @@ use crate::{
     error::{Error, Result},
     id::{Id, UserId},
     page::PageRequest,
-    ports::store::{self, Bounds, Column, FieldKind, Filter, Is, Place, SortBy, TimeRange},
+    ports::store::{
+        self, Bounds, CONDITION_DEPTH as DEPTH, Column, FieldKind, Filter, Is, Place, Range, SortBy, TimeRange,
+    },
     services::unit::Unit,
 };
 
-/// How deep conditions nest.
-const DEPTH: usize = 8;
 /// How many values a condition compares with.
 const COMPARISONS: usize = 200;
 /// The most characters of a text that is searched for.
@@ -31,9 +31,12 @@ const PATTERN: usize = 200;
 pub struct Search {
     /// What must hold: an object of `field: value`, all of which must hold; a list of values means any of them;
     /// `{"gt|gte|lt|lte|ne|in|contains|starts_with|exists": x}` compares; `{"all": […]}`, `{"any": […]}` and
-    /// `{"not": …}` nest. Fields are the object's own: `name`, `tags`, `stage`, `custom.size`, `external_ids.erp`.
+    /// `{"not": …}` nest, at most 16 deep. Fields are the object's own: `name`, `tags`, `stage`, `custom.size`,
+    /// `external_ids.erp`. `contains` and `starts_with` take no notice of letter case, in any alphabet. `matches` is known
+    /// in rules alone: no index serves a regular expression, and the databases do not agree on what one means.
     pub filter: Map<String, Value>,
-    /// A field to sort by, with a leading `-` for largest first; newest first if left out.
+    /// A field to sort by, with a leading `-` for largest first; newest first if left out. Sorted by a custom field the
+    /// answer has those that have a value there.
     pub sort: Option<String>,
     /// Items a page, 1…200.
     pub limit: Option<u32>,
@@ -183,7 +186,7 @@ impl Reader<'_> {
                     "matches" => Error::invalid(
                         &at,
                         "not_available",
-                        "searches know no regular expressions: contains and starts_with search in texts",
+                        "only rules know regular expressions: contains and starts_with search in texts",
                     ),
                     known if OPERATORS.contains(&known) => {
                         let detail = format!("{known} does not apply to {name}; {} do", applicable(&place).join(", "));
