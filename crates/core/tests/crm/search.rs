@@ -197,6 +197,7 @@ async fn every_operator_means_what_it_says(world: World) {
         json!({"stage": "lead"}),
         json!({"stage": ["won", "qualified"]}),
         json!({"stage": {"ne": "lead"}}),
+        json!({"name": "Zoë 5"}),
         json!({"name": {"contains": "äda"}}),
         json!({"name": {"starts_with": ["ZO", "b"]}}),
         json!({"tags": "vip"}),

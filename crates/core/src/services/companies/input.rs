@@ -123,6 +123,8 @@ pub struct DeleteCompany {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListCompanies {
+    /// With exactly this name.
+    pub name: Option<String>,
     /// With this domain.
     pub domain: Option<String>,
     /// In this industry.
@@ -153,6 +155,7 @@ impl ListCompanies {
             .equal(company, "domain", self.domain.map(|domain| domain.trim().to_lowercase()).as_ref())
             .equal(company, "industry", trimmed(self.industry).as_ref())
             .equal(company, "tags", trimmed(self.tag).as_ref())
+            .asked("name", self.name.as_deref())
             .within(company, "created_at", self.created_at)
             .within(company, "updated_at", self.updated_at);
         let page = PageRequest { limit: self.limit, cursor: self.cursor };

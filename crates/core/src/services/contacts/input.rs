@@ -17,7 +17,7 @@ use crate::{
     id::{CompanyId, ContactId, StageId, TeamId, UserId},
     page::PageRequest,
     patch::Patch,
-    ports::store::TimeRange,
+    ports::store::{Range, TimeRange},
     services::{
         batch::BatchItem,
         fields,
@@ -183,6 +183,8 @@ pub struct DeleteContact {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListContacts {
+    /// With exactly this name.
+    pub name: Option<String>,
     /// In this stage.
     pub stage_id: Option<StageId>,
     /// In this pipeline.
@@ -201,6 +203,17 @@ pub struct ListContacts {
     pub email: Option<String>,
     /// With exactly this phone number.
     pub phone: Option<String>,
+    /// With this handle at Telegram.
+    #[serde(rename = "handles.telegram")]
+    pub telegram: Option<String>,
+    /// With this handle at LinkedIn.
+    #[serde(rename = "handles.linkedin")]
+    pub linkedin: Option<String>,
+    /// With this handle at X.
+    #[serde(rename = "handles.twitter")]
+    pub twitter: Option<String>,
+    /// With such a score.
+    pub score: Option<Range<i64>>,
     /// Made then.
     pub created_at: Option<TimeRange>,
     /// Last edited then.
@@ -244,6 +257,11 @@ impl ListContacts {
             .equal(contact, "source", trimmed(self.source).as_ref())
             .equal(contact, "emails", self.email.map(|email| email.trim().to_lowercase()).as_ref())
             .equal(contact, "phones", phone.as_ref())
+            .asked("name", self.name.as_deref())
+            .asked("handles.telegram", self.telegram.as_deref())
+            .asked("handles.linkedin", self.linkedin.as_deref())
+            .asked("handles.twitter", self.twitter.as_deref())
+            .bounded("score", self.score.as_ref())
             .within(contact, "created_at", self.created_at)
             .within(contact, "updated_at", self.updated_at)
             .within(contact, "last_message_at", self.last_message_at);

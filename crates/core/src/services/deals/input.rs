@@ -15,7 +15,7 @@ use crate::{
     id::{CompanyId, ContactId, DealId, PipelineId, StageId, TeamId, UserId},
     page::PageRequest,
     patch::Patch,
-    ports::store::TimeRange,
+    ports::store::{Range, TimeRange},
     services::{
         batch::BatchItem,
         fields,
@@ -210,6 +210,8 @@ pub struct DeleteDeal {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListDeals {
+    /// With exactly this name.
+    pub name: Option<String>,
     /// In this pipeline.
     pub pipeline_id: Option<PipelineId>,
     /// In this stage.
@@ -224,6 +226,10 @@ pub struct ListDeals {
     pub team_id: Option<TeamId>,
     /// Open, won or lost.
     pub status: Option<StageKind>,
+    /// Worth so much, whatever the currency: a decimal number.
+    pub value: Option<Range<String>>,
+    /// Hoped to be closed then: a day.
+    pub expected_close_on: Option<Range<NaiveDate>>,
     /// Made then.
     pub created_at: Option<TimeRange>,
     /// Last edited then.
@@ -254,6 +260,9 @@ impl ListDeals {
             .equal(deal, "assigned_to", self.assigned_to.as_ref())
             .equal(deal, "team_id", self.team_id.as_ref())
             .equal(deal, "status", self.status.as_ref())
+            .asked("name", self.name.as_deref())
+            .bounded("value", self.value.as_ref())
+            .bounded("expected_close_on", self.expected_close_on.as_ref())
             .within(deal, "created_at", self.created_at)
             .within(deal, "updated_at", self.updated_at)
             .within(deal, "closed_at", self.closed_at);

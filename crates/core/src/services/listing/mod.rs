@@ -3,7 +3,7 @@
 
 mod operand;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 pub(crate) use self::operand::Names;
 use crate::{
@@ -60,7 +60,7 @@ impl Search {
 
 /// The simple filters of a list, gathered.
 #[derive(Debug, Default)]
-pub(crate) struct Simple(Vec<Filter>);
+pub(crate) struct Simple(Vec<Filter>, Vec<(&'static str, Value)>);
 
 impl Simple {
     /// A field has this value, if one is given.
@@ -83,6 +83,19 @@ impl Simple {
         self
     }
 
+    /// A field has this value, still to be read as a condition's, if one is given.
+    pub(crate) fn asked(mut self, name: &'static str, value: Option<&str>) -> Self {
+        self.1.extend(value.map(|value| (name, Value::from(value))));
+        self
+    }
+
+    /// A field lies within bounds, still to be read as a condition's, if any are given.
+    pub(crate) fn bounded<T: serde::Serialize>(mut self, name: &'static str, range: Option<&Range<T>>) -> Self {
+        let bounds = range.map(|range| json!(range)).filter(|bounds| *bounds != json!({}));
+        self.1.extend(bounds.map(|bounds| (name, bounds)));
+        self
+    }
+
     /// What a list goes by: these filters, those by custom fields, as query parameters have them, and the sort.
     pub(crate) async fn parts(
         mut self,
@@ -95,6 +108,9 @@ impl Simple {
         let plain = custom.is_empty() && !sort.is_some_and(|sort| sort.contains('.'));
         let names = if plain { Names::none(noun) } else { Names::read(unit, noun, false).await? };
         let mut reader = Reader { names: &names, comparisons: 0, lenient: true };
+        for (name, value) in &self.1 {
+            self.0.push(reader.field(name, value, &text::pointer("", name)).map_err(as_parameter)?);
+        }
         for (key, value) in custom {
             let at = text::pointer("/custom", key);
             self.0.push(reader.field(&format!("custom.{key}"), value, &at).map_err(as_parameter)?);

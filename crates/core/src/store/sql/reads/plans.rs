@@ -477,6 +477,21 @@ async fn deals_walk_the_index_of_their_sort() {
             assert_plan(&stores, index, &statement, index).await;
         }
     }
+    let amount =
+        Bounds { gte: Some(1_000_000_i64.to_value()), lt: Some(2_000_000_i64.to_value()), ..Bounds::default() };
+    let day = Bounds { gte: Some("2026-11-22".to_owned().to_value()), ..Bounds::default() };
+    let sort = SortBy { place: place(deal, "created_at"), descending: true };
+    for (filter, index) in [
+        (equal(deal, "name", &"D".to_owned()), "deals_name"),
+        (Filter::Test(place(deal, "value"), Is::Within(amount)), "deals_worth"),
+        (Filter::Test(place(deal, "expected_close_on"), Is::Within(day)), "deals_close"),
+    ] {
+        for store in &stores {
+            let counted = Listing::new(n(1), store.db(), &filter, &sort).probe::<Deal>(&[&filter]);
+            let plan = explain(store, &counted).await;
+            assert!(plan.contains(index) && faults(store.db(), &plan).is_empty(), "counting {filter:?}:\n{plan}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -508,6 +523,7 @@ async fn rare_conditions_are_counted_and_collected_by_their_own_index() {
     let cases = [
         (text("tags", "tag7"), "SEARCH x USING PRIMARY KEY", "contact_tags_pkey"),
         (text("emails", "7@example.org"), "SEARCH x USING PRIMARY KEY", "contact_identities"),
+        (text("name", "C"), "contacts_name", "contacts_name"),
         (text("source", "rare"), "contacts_source", "contacts_source"),
         (equal(contact, "assigned_to", &n::<UserId>(6)), "contacts_assigned", "contacts_assigned"),
         (during("updated_at"), "contacts_updated", "contacts_updated"),
