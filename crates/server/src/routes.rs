@@ -9,7 +9,7 @@ pub const ROUTES: &[&[Route]] =
 
 const PROFILE: &[Route] = &[
     get("/api/users/profile", "profile.get"),
-    put("/api/users/profile", "profile.replace"),
+    put("/api/users/profile", "profile.replace").if_match(true),
     get("/api/users/organizations", "organizations.list"),
     get("/api/organization", "organizations.get"),
     patch("/api/organization", "organizations.update"),
@@ -44,7 +44,7 @@ const CONTACTS: &[Route] = &[
     get("/api/crm/clients/{id}", "contacts.get"),
     patch("/api/crm/clients/{id}", "contacts.update"),
     delete("/api/crm/clients/{id}", "contacts.delete").if_match(true),
-    post("/api/crm/clients/{id}/restore", "contacts.restore").body(NO_BODY),
+    post("/api/crm/clients/{id}/restore", "contacts.restore").body(NO_BODY).if_match(true),
     post("/api/crm/clients/search", "contacts.search"),
     batch("/api/crm/clients/batch", "contacts.batch"),
     put("/api/crm/clients/by-external-id/{system}/{external_id}", "contacts.upsert")
@@ -61,7 +61,7 @@ const COMPANIES: &[Route] = &[
     get("/api/crm/companies/{id}", "companies.get"),
     patch("/api/crm/companies/{id}", "companies.update"),
     delete("/api/crm/companies/{id}", "companies.delete").if_match(true),
-    post("/api/crm/companies/{id}/restore", "companies.restore").body(NO_BODY),
+    post("/api/crm/companies/{id}/restore", "companies.restore").body(NO_BODY).if_match(true),
     post("/api/crm/companies/search", "companies.search"),
     batch("/api/crm/companies/batch", "companies.batch"),
     put("/api/crm/companies/by-external-id/{system}/{external_id}", "companies.upsert")
@@ -83,7 +83,7 @@ const DEALS: &[Route] = &[
     get("/api/crm/deals/{id}", "deals.get"),
     patch("/api/crm/deals/{id}", "deals.update"),
     delete("/api/crm/deals/{id}", "deals.delete").if_match(true),
-    post("/api/crm/deals/{id}/restore", "deals.restore").body(NO_BODY),
+    post("/api/crm/deals/{id}/restore", "deals.restore").body(NO_BODY).if_match(true),
     post("/api/crm/deals/search", "deals.search"),
     batch("/api/crm/deals/batch", "deals.batch"),
     put("/api/crm/deals/by-external-id/{system}/{external_id}", "deals.upsert").body(UNDER_PATCH).if_match(true),
@@ -129,7 +129,7 @@ const ACCOUNTS: &[Route] = &[
     create("/api/bd-accounts/connect", "accounts.connect", "/api/bd-accounts/{id}"),
     get("/api/bd-accounts/{id}", "accounts.get"),
     patch("/api/bd-accounts/{id}", "accounts.update"),
-    delete("/api/bd-accounts/{id}", "accounts.delete"),
+    delete("/api/bd-accounts/{id}", "accounts.delete").if_match(true),
     get("/api/bd-accounts/{id}/status", "accounts.status"),
     post("/api/bd-accounts/{id}/reconnect", "accounts.reconnect").body(NO_BODY),
 ];
@@ -152,7 +152,7 @@ const AUTOMATION: &[Route] = &[
     create("/api/automation/rules", "rules.create", "/api/automation/rules/{id}"),
     get("/api/automation/rules/{id}", "rules.get"),
     patch("/api/automation/rules/{id}", "rules.update"),
-    delete("/api/automation/rules/{id}", "rules.delete"),
+    delete("/api/automation/rules/{id}", "rules.delete").if_match(true),
     get("/api/automation/rules/{id}/versions", "rules.versions"),
     get("/api/automation/explain", "rules.explain"),
     get("/api/automation/runs", "runs.list"),

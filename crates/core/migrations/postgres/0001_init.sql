@@ -30,6 +30,7 @@ CREATE TABLE users (
     locale text COLLATE "C",
     preferences text COLLATE "C" NOT NULL,
     created_at bigint NOT NULL,
+    version bigint NOT NULL,
     PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX users_email ON users (email);

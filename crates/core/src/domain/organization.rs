@@ -51,6 +51,9 @@ pub struct User {
     pub preferences: Preferences,
     /// When they signed up.
     pub created_at: DateTime<Utc>,
+    /// Counts the edits of what they say of themselves, from 1.
+    #[serde(skip)]
+    pub version: i64,
 }
 
 /// A user's password, as argon2id's PHC string.

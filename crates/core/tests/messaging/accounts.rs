@@ -184,10 +184,10 @@ async fn a_faulty_edit_changes_nothing(world: World) {
 
 async fn a_removed_account_is_gone_and_its_chats_stay(world: World) {
     let chat = world.ada_writes("Hello").await.chat_id;
-    world.me.accounts().delete(world.account).await.unwrap();
+    world.me.accounts().delete(world.account.into()).await.unwrap();
     refused(world.me.accounts().get(world.account).await, 404, "not_found");
     refused(world.me.accounts().status(world.account).await, 404, "not_found");
-    refused(world.me.accounts().delete(world.account).await, 404, "not_found");
+    refused(world.me.accounts().delete(world.account.into()).await, 404, "not_found");
     refused(world.me.accounts().reconnect(world.account).await, 404, "not_found");
     assert_eq!(handles(&world, ListAccounts::default()).await, [""; 0]);
     assert!(world.store.account_secret(world.organization, world.account).await.unwrap().is_none());
@@ -199,7 +199,7 @@ async fn a_removed_account_is_gone_and_its_chats_stay(world: World) {
 
 async fn a_removed_account_comes_back_with_its_history(world: World) {
     let chat = world.ada_writes("Hello").await.chat_id;
-    world.me.accounts().delete(world.account).await.unwrap();
+    world.me.accounts().delete(world.account.into()).await.unwrap();
     // Whoever brings its credentials owns it.
     let (max, handle) = world.member("max", Role::Member).await;
     let back = handle.accounts().connect(world.provider.account(UNA)).await.unwrap().account.account;

@@ -96,7 +96,7 @@ async fn an_account_is_made_private_by_its_owner_or_an_admin(world: World) {
     let input = UpdateAccount { id: world.account, patch, if_version: None };
     let (_, max) = world.member("max", Role::Member).await;
     refused(max.accounts().update(input.clone()).await, 403, "forbidden");
-    refused(max.accounts().delete(world.account).await, 403, "forbidden");
+    refused(max.accounts().delete(world.account.into()).await, 403, "forbidden");
     let (_, eve) = world.member("eve", Role::Admin).await;
     let after = eve.accounts().update(input).await.unwrap().account;
     assert_eq!((after.visibility, after.owner_id, after.version), (Visibility::Owner, Some(world.una), 2));

@@ -48,10 +48,6 @@ pub const NO_IDS: &[&str] = &["external_id", "external_ids", "plugin_id"];
 /// The same for one operation alone: a rule's `id` is the slug that it is given.
 pub const NO_IDS_OF: &[(&str, &str)] = &[("rules.create", "id")];
 
-/// What an operation refuses to take, whosever id it is: deals are moved, not edited into a stage.
-pub const REFUSED: &[(&str, &str)] =
-    &[("deals.upsert", "pipeline"), ("deals.upsert", "stage"), ("deals.update", "pipeline"), ("deals.update", "stage")];
-
 /// Inputs that count, where more is needed than the ids that the schema requires: each with a member that a further one
 /// may be put beside.
 pub const INPUTS: &[(&str, &str)] = &[

@@ -19,7 +19,7 @@ use crate::{
     page::{Page, PageRequest},
     patch::Patch,
     ports::store::{Column, Record, Write},
-    services::unit::{Unit, check_version},
+    services::unit::{Unit, Versioned, check_version},
 };
 
 /// How many of the messages that were not taken in a status shows.
@@ -124,9 +124,11 @@ pub(crate) async fn update(unit: &mut Unit, input: UpdateAccount) -> Result<Acco
 }
 
 /// Removes an account: its connection ends, its secrets go, its chats stay.
-pub(crate) async fn delete(unit: &mut Unit, id: AccountId) -> Result<()> {
+pub(crate) async fn delete(unit: &mut Unit, input: Versioned<AccountId>) -> Result<()> {
+    let id = input.id;
     let before = account(unit, id).await?;
     require_ownership(unit.scope(), &before)?;
+    check_version("account", input.if_version, before.version)?;
     let now = unit.now();
     let mut after = before.clone();
     after.deleted_at = Some(now);

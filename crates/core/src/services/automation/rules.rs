@@ -12,7 +12,7 @@ use crate::{
         rule::{Rule, Trigger},
         text::Flaws,
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     id::{Id, RuleId},
     page::{Page, PageRequest},
     patch::Patch,
@@ -21,7 +21,11 @@ use crate::{
         store::{RuleVersion, Write},
     },
     scope::Role,
-    services::{automation::timers, notifications, unit::Unit},
+    services::{
+        automation::timers,
+        notifications,
+        unit::{Unit, Versioned, check_version},
+    },
 };
 
 /// The most rules an organisation may have.
@@ -405,12 +409,7 @@ fn end(unit: &mut Unit, rule: &Rule) -> Result<()> {
 
 pub(crate) async fn update(unit: &mut Unit, input: UpdateRule) -> Result<RuleView> {
     let before = find(unit, input.id).await?;
-    if input.if_version.is_some_and(|version| version != before.version) {
-        return Err(Error::new(
-            ErrorKind::PreconditionFailed,
-            format!("the rule has version {}: read it again", before.version),
-        ));
-    }
+    check_version("rule", input.if_version, before.version)?;
     let mut after = before.clone();
     let patch = input.patch;
     let mut flaws = Flaws::default();
@@ -421,8 +420,6 @@ pub(crate) async fn update(unit: &mut Unit, input: UpdateRule) -> Result<RuleVie
     if let Some(name) = name {
         after.name = checked_text("/name", &name)?;
     }
-    after.enabled = patch.enabled.unwrap_or(after.enabled);
-    after.position = patch.position.unwrap_or(after.position);
     // The two spellings of the actions replace each other.
     if matches!(patch.actions, Patch::Value(_)) {
         after.definition.remove("action");
@@ -473,10 +470,11 @@ async fn save(unit: &mut Unit, before: &Rule, after: Rule) -> Result<Rule> {
     Ok(after)
 }
 
-pub(crate) async fn delete(unit: &mut Unit, id: RuleId) -> Result<()> {
-    let rule = find(unit, id).await?;
+pub(crate) async fn delete(unit: &mut Unit, input: Versioned<RuleId>) -> Result<()> {
+    let rule = find(unit, input.id).await?;
+    check_version("rule", input.if_version, rule.version)?;
     let organization = Subject::from(unit.organization_id());
-    unit.fact(EventKind::RuleChanged, organization)?.data("rule_id", id).data("deleted", true).delete(&rule);
+    unit.fact(EventKind::RuleChanged, organization)?.data("rule_id", rule.id).data("deleted", true).delete(&rule);
     end(unit, &rule)
 }
 

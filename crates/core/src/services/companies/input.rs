@@ -181,4 +181,7 @@ pub struct UpsertCompany {
     pub external_id: String,
     /// What the company is to have; the rest stays. A new one needs a name.
     pub patch: CompanyPatch,
+    /// Only if it is there and at this version.
+    #[serde(default)]
+    pub if_version: Option<i64>,
 }

@@ -22,7 +22,7 @@ use crate::{
         batch::{self, BatchOutcome, Outcomes},
         fields::{self, Rows, Side, external_key},
         listing::Search,
-        unit::{Fact, Unit, check_version, keyed},
+        unit::{Fact, Unit, Versioned, check_version, keyed, require_none},
     },
 };
 
@@ -132,8 +132,14 @@ pub(crate) async fn upsert(unit: &mut Unit, input: UpsertCompany) -> Result<Comp
         None => None,
     };
     let mut after = match &before {
-        Some(before) => before.clone(),
-        None => blank(unit)?,
+        Some(before) => {
+            check_version("company", input.if_version, before.version)?;
+            before.clone()
+        }
+        None => {
+            require_none("company", input.if_version)?;
+            blank(unit)?
+        }
     };
     input.patch.apply(&mut after);
     after.external_ids.insert(system.clone(), id);
@@ -159,8 +165,10 @@ pub(crate) async fn delete(unit: &mut Unit, input: DeleteCompany) -> Result<()> 
     Ok(())
 }
 
-pub(crate) async fn restore(unit: &mut Unit, id: CompanyId) -> Result<Company> {
+pub(crate) async fn restore(unit: &mut Unit, input: Versioned<CompanyId>) -> Result<Company> {
+    let Versioned { id, if_version } = input;
     let before = stored(unit, id).await?.ok_or_else(|| Error::not_found("company", id))?;
+    check_version("company", if_version, before.version)?;
     if before.deleted_at.is_none() {
         return Ok(before);
     }

@@ -281,6 +281,9 @@ pub struct MoveContact {
     /// Why, at most 500 characters.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Only if they are at this version.
+    #[serde(default)]
+    pub if_version: Option<i64>,
 }
 
 /// Whose moves.

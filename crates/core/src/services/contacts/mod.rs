@@ -38,7 +38,7 @@ use crate::{
         fields::external_key,
         listing::Search,
         pipeline,
-        unit::{Unit, check_version, keyed},
+        unit::{Unit, Versioned, check_version, keyed, require_none},
     },
 };
 
@@ -212,12 +212,14 @@ pub(crate) async fn upsert(unit: &mut Unit, input: UpsertContact) -> Result<Cont
     let (system, id) = external_key(&input.system, &input.external_id)?;
     if let Some(found) = fields::holder(unit, Noun::Contact, &system, &id).await? {
         return change(unit, ContactId::from_uuid(found), |contact| {
+            check_version("contact", input.if_version, contact.version)?;
             input.patch.apply(contact);
             contact.external_ids.insert(system, id);
             Ok(())
         })
         .await;
     }
+    require_none("contact", input.if_version)?;
     let mut draft = blank(unit, unit.now()).await?;
     input.patch.apply(&mut draft);
     draft.external_ids.insert(system.clone(), id);
@@ -269,7 +271,8 @@ pub(crate) async fn delete(unit: &mut Unit, input: DeleteContact) -> Result<()> 
     Ok(())
 }
 
-pub(crate) async fn restore(unit: &mut Unit, id: ContactId) -> Result<Contact> {
+pub(crate) async fn restore(unit: &mut Unit, input: Versioned<ContactId>) -> Result<Contact> {
+    let Versioned { id, if_version } = input;
     let organization = unit.organization_id();
     let found = match unit.known::<Contact>(&keyed(organization, id))? {
         Some(known) => known,
@@ -279,6 +282,7 @@ pub(crate) async fn restore(unit: &mut Unit, id: ContactId) -> Result<Contact> {
         },
     };
     let before = found.ok_or_else(|| Error::not_found("contact", id))?;
+    check_version("contact", if_version, before.version)?;
     if before.deleted_at.is_none() {
         return Ok(before);
     }
@@ -288,6 +292,10 @@ pub(crate) async fn restore(unit: &mut Unit, id: ContactId) -> Result<Contact> {
 }
 
 pub(crate) async fn move_to(unit: &mut Unit, input: MoveContact) -> Result<Contact> {
+    if input.if_version.is_some() {
+        let before = contact(unit, input.contact_id).await?;
+        check_version("contact", input.if_version, before.version)?;
+    }
     pipeline::move_contact(unit, input.contact_id, input.stage_id, input.reason).await
 }
 

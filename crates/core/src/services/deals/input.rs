@@ -290,6 +290,9 @@ pub struct UpsertDeal {
     /// What the deal is to have; the rest stays. A new one needs a name; without a stage it
     /// starts in the first one of the named pipeline, else of the default one.
     pub patch: DealPatch,
+    /// Only if it is there and at this version.
+    #[serde(default)]
+    pub if_version: Option<i64>,
 }
 
 /// Where a deal goes.

@@ -28,7 +28,7 @@ use crate::{
         fields::{self, Rows, Side, external_key},
         listing::Search,
         pipeline,
-        unit::{Unit, check_version, keyed},
+        unit::{Unit, Versioned, check_version, keyed, require_none},
     },
 };
 
@@ -182,11 +182,13 @@ async fn look_up(unit: &mut Unit, all: impl Iterator<Item = &NewDeal> + Clone) -
 pub(crate) async fn upsert(unit: &mut Unit, input: UpsertDeal) -> Result<Deal> {
     let (system, id) = external_key(&input.system, &input.external_id)?;
     if let Some(found) = fields::holder(unit, Noun::Deal, &system, &id).await? {
+        let found = DealId::from_uuid(found);
+        check_version("deal", input.if_version, deal(unit, found).await?.version)?;
         let apply = |deal: &mut Deal, flaws: &mut Flaws| {
             input.patch.apply(deal, flaws);
             deal.external_ids.insert(system, id);
         };
-        return change(unit, DealId::from_uuid(found), apply).await;
+        return change(unit, found, apply).await;
     }
     require_none("deal", input.if_version)?;
     let (mut patch, mut flaws) = (input.patch, Flaws::default());
@@ -295,7 +297,8 @@ pub(crate) async fn delete(unit: &mut Unit, input: DeleteDeal) -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn restore(unit: &mut Unit, id: DealId) -> Result<Deal> {
+pub(crate) async fn restore(unit: &mut Unit, input: Versioned<DealId>) -> Result<Deal> {
+    let Versioned { id, if_version } = input;
     let organization = unit.organization_id();
     let found = match unit.known::<Deal>(&keyed(organization, id))? {
         Some(known) => known,
@@ -305,6 +308,7 @@ pub(crate) async fn restore(unit: &mut Unit, id: DealId) -> Result<Deal> {
         },
     };
     let before = found.ok_or_else(|| Error::not_found("deal", id))?;
+    check_version("deal", if_version, before.version)?;
     if before.deleted_at.is_none() {
         return Ok(before);
     }

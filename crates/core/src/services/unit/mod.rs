@@ -480,6 +480,24 @@ pub(crate) fn keyed(organization: OrganizationId, id: impl Column) -> [Value; 2]
     [organization.to_value(), id.to_value()]
 }
 
+/// Which thing, if it is still as the caller has seen it.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "Versioned{T}")]
+#[serde(deny_unknown_fields)]
+pub struct Versioned<T> {
+    /// Which one.
+    pub id: T,
+    /// Only if it is at this version.
+    #[serde(default)]
+    pub if_version: Option<i64>,
+}
+
+impl<T> From<T> for Versioned<T> {
+    fn from(id: T) -> Self {
+        Self { id, if_version: None }
+    }
+}
+
 /// Holds a client's `If-Match` against the version that a thing has.
 pub(crate) fn check_version(noun: &str, wanted: Option<i64>, present: i64) -> Result<()> {
     match wanted {
@@ -488,5 +506,16 @@ pub(crate) fn check_version(noun: &str, wanted: Option<i64>, present: i64) -> Re
             format!("the {noun} is at version {present}, not {wanted}: read it again and decide anew"),
         )),
         _ => Ok(()),
+    }
+}
+
+/// The same where there is no such thing yet: no version of it can match.
+pub(crate) fn require_none(noun: &str, wanted: Option<i64>) -> Result<()> {
+    match wanted {
+        Some(wanted) => Err(Error::new(
+            ErrorKind::PreconditionFailed,
+            format!("there is no such {noun} yet, so none at version {wanted}: leave the version out to make it"),
+        )),
+        None => Ok(()),
     }
 }
