@@ -22,9 +22,7 @@ pub fn read_input<T: DeserializeOwned>(value: Value) -> Result<T> {
         for segment in error.path() {
             match segment {
                 serde_path_to_error::Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-                serde_path_to_error::Segment::Map { key } => {
-                    pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1")))
-                }
+                serde_path_to_error::Segment::Map { key } => pointer.push_str(&step_of(key)),
                 _ => {}
             }
         }
@@ -45,6 +43,48 @@ pub fn read_input<T: DeserializeOwned>(value: Value) -> Result<T> {
         }
         Error::invalid(pointer, code, text)
     })
+}
+
+/// A member's step of a JSON pointer (RFC 6901).
+fn step_of(member: &str) -> String {
+    format!("/{}", member.replace('~', "~0").replace('/', "~1"))
+}
+
+/// Whether a text holds a character that no field of ours can mean: C0 and C1 but for tab and line ends.
+pub fn has_control(text: &str) -> bool {
+    text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
+}
+
+/// Refuses control characters in every text of a JSON value; what `but` points to is passed over.
+///
+/// # Errors
+/// `validation_failed` with a pointer to the first text that holds one.
+pub fn refuse_control(value: &Value, but: Option<&str>) -> Result<()> {
+    fn walk(value: &Value, at: &mut String, but: Option<&str>) -> Result<()> {
+        let step = |name: &str, value: &Value, at: &mut String| {
+            let length = at.len();
+            at.push_str(&step_of(name));
+            let answer = if but == Some(at.as_str()) { Ok(()) } else { walk(value, at, but) };
+            at.truncate(length);
+            answer
+        };
+        let invalid = |at: &str, detail: &str| Err(Error::invalid(at, "invalid", detail));
+        match value {
+            Value::String(text) if has_control(text) => {
+                invalid(at, "control characters other than tab and line ends are not accepted: remove them")
+            }
+            Value::Array(items) => items.iter().enumerate().try_for_each(|(i, item)| step(&i.to_string(), item, at)),
+            Value::Object(members) => members.iter().try_for_each(|(name, member)| {
+                if has_control(name) {
+                    invalid(at, "a member's name has control characters")
+                } else {
+                    step(name, member, at)
+                }
+            }),
+            _ => Ok(()),
+        }
+    }
+    walk(value, &mut String::new(), but)
 }
 
 /// A JSON value of which only objects are read as structures. serde reads a list as a structure too, member by member in

@@ -26,4 +26,4 @@ pub use doors::{
 };
 pub use engine::Registry;
 pub use error::{Error, ErrorKind, Result};
-pub use input::read_input;
+pub use input::{has_control, read_input, refuse_control};

@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
 };
 use bytes::{Bytes, BytesMut};
+use dealwright::refuse_control;
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 
@@ -56,7 +57,7 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
-/// Reads a JSON object; `None` if there is no body at all.
+/// Reads a JSON object; `None` if there is no body at all. Texts below the pointer `each_alone` are not looked at.
 ///
 /// # Errors
 /// 415 for another media type, 413, 400 for what is no JSON, 422 for JSON that is no object or holds control characters.
@@ -64,6 +65,7 @@ pub async fn read_object(
     headers: &HeaderMap,
     body: Body,
     types: &[&str],
+    each_alone: Option<&str>,
 ) -> Result<Option<Map<String, Value>>, Problem> {
     let bytes = read(headers, body, LIMIT).await?;
     if bytes.is_empty() {
@@ -77,7 +79,7 @@ pub async fn read_object(
     }
     let value = serde_json::from_slice::<Value>(&bytes)
         .map_err(|e| Problem::new(StatusCode::BAD_REQUEST, "malformed_json", format!("the body is no JSON: {e}")))?;
-    refuse_control_characters(&value)?;
+    refuse_control(&value, each_alone)?;
     match value {
         Value::Object(object) => Ok(Some(object)),
         _ => Err(Problem::member("", "invalid", "the body must be a JSON object")),
@@ -88,39 +90,3 @@ pub async fn read_object(
 pub const JSON: &[&str] = &["application/json"];
 /// What reads merge patches (RFC 7396).
 pub const MERGE_PATCH: &[&str] = &["application/merge-patch+json", "application/json"];
-
-/// Whether a text holds a character that no field of ours can mean: C0 and C1 but for tab and line ends.
-pub fn has_control(text: &str) -> bool {
-    text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
-}
-
-fn refuse_control_characters(value: &Value) -> Result<(), Problem> {
-    fn walk(value: &Value, pointer: &mut String) -> Result<(), Problem> {
-        let step = |name: &str, value: &Value, pointer: &mut String| {
-            let length = pointer.len();
-            pointer.push('/');
-            pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-            let answer = walk(value, pointer);
-            pointer.truncate(length);
-            answer
-        };
-        match value {
-            Value::String(text) if has_control(text) => Err(Problem::member(
-                pointer.clone(),
-                "invalid",
-                "control characters other than tab and line ends are not accepted: remove them",
-            )),
-            Value::Array(items) => {
-                items.iter().enumerate().try_for_each(|(place, item)| step(&place.to_string(), item, pointer))
-            }
-            Value::Object(members) => members.iter().try_for_each(|(name, member)| {
-                if has_control(name) {
-                    return Err(Problem::member(pointer.clone(), "invalid", "a member's name has control characters"));
-                }
-                step(name, member, pointer)
-            }),
-            _ => Ok(()),
-        }
-    }
-    walk(value, &mut String::new())
-}

@@ -104,7 +104,7 @@ impl Bound {
             input.insert(IF_VERSION.to_owned(), Value::from(version));
         }
         let types = if self.route.method == Verb::Patch { MERGE_PATCH } else { JSON };
-        let body = read_object(&parts.headers, body, types).await?;
+        let body = read_object(&parts.headers, body, types, self.route.each_alone.then_some("/items")).await?;
         if body.is_none() && matches!(self.route.body, Body::Under(_)) {
             let detail = "the body is empty: send a JSON object";
             return Err(Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail));
@@ -126,7 +126,8 @@ impl Bound {
         }
         let problem = |error| Problem::from(error).relocate(|pointer| self.relocate(pointer));
         // A page has neither a place nor a version: it goes out as it is written.
-        if self.operation.effect == Effect::Query && self.operation.output_kind == OutputKind::Page {
+        let kept = handle.scope().idempotency_key.is_some();
+        if self.operation.effect == Effect::Query && self.operation.output_kind == OutputKind::Page && !kept {
             let text = handle.text(self.operation, input).await.map_err(problem)?;
             return Ok((self.status(), [(header::CONTENT_TYPE, APPLICATION_JSON)], text).into_response());
         }

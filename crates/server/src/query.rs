@@ -1,7 +1,9 @@
 //! Query strings as text: names and values, decoded (the WHATWG URL standard's `application/x-www-form-urlencoded`).
 //! Unlike browsers it refuses what cannot be decoded.
 
-use crate::{body::has_control, problem::Problem};
+use dealwright::has_control;
+
+use crate::problem::Problem;
 
 /// The pairs of a query string.
 ///

@@ -86,6 +86,8 @@ pub struct Route {
     pub flat: &'static [&'static str],
     /// Whether `If-Match` becomes `if_version`.
     pub if_match: bool,
+    /// Whether the body's `items` stand each for itself: the operation tells what is wrong with one.
+    pub each_alone: bool,
     /// Where a new object is found: `{id}` is its id.
     pub location: Option<&'static str>,
     /// Its id in the OpenAPI document, for a second address of an operation.
@@ -106,6 +108,7 @@ const fn route(method: Verb, path: &'static str, operation: &'static str, status
         anywhere: false,
         flat: &["filter", "page"],
         if_match: false,
+        each_alone: false,
         location: None,
         also: None,
     }
@@ -126,6 +129,13 @@ pub const fn create(path: &'static str, operation: &'static str, location: &'sta
 /// Does something with a body.
 pub const fn post(path: &'static str, operation: &'static str) -> Route {
     route(Verb::Post, path, operation, 200, Body::Whole)
+}
+
+/// Makes several things, each by itself.
+pub const fn batch(path: &'static str, operation: &'static str) -> Route {
+    let mut route = post(path, operation);
+    route.each_alone = true;
+    route
 }
 
 /// Replaces something named.

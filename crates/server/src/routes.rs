@@ -1,7 +1,7 @@
 //! The table of routes: every operation's address. What is not an operation (signing in, media, health) is in
 //! `shell/`.
 
-use crate::route::{Route, create, delete, get, patch, post, put};
+use crate::route::{Route, batch, create, delete, get, patch, post, put};
 
 /// Every route of an operation, room by room.
 pub const ROUTES: &[&[Route]] = &[
@@ -11,7 +11,7 @@ pub const ROUTES: &[&[Route]] = &[
 
 const PROFILE: &[Route] = &[
     get("/api/users/profile", "profile.get"),
-    put("/api/users/profile", "profile.replace"),
+    put("/api/users/profile", "profile.replace").if_match(true),
     get("/api/users/organizations", "organizations.list"),
     get("/api/organization", "organizations.get"),
     patch("/api/organization", "organizations.update"),
@@ -53,11 +53,14 @@ const CONTACTS: &[Route] = &[
     get("/api/crm/clients/{id}", "contacts.get"),
     patch("/api/crm/clients/{id}", "contacts.update"),
     delete("/api/crm/clients/{id}", "contacts.delete").if_match(true),
-    post("/api/crm/clients/{id}/restore", "contacts.restore").body(NO_BODY),
+    post("/api/crm/clients/{id}/restore", "contacts.restore").body(NO_BODY).if_match(true),
     post("/api/crm/clients/search", "contacts.search"),
-    post("/api/crm/clients/batch", "contacts.batch"),
-    put("/api/crm/clients/by-external-id/{system}/{external_id}", "contacts.upsert").body(UNDER_PATCH),
-    put("/api/pipeline/clients/{contact_id}/stage", "contacts.move"),
+    batch("/api/crm/clients/batch", "contacts.batch"),
+    put("/api/crm/clients/by-external-id/{system}/{external_id}", "contacts.upsert")
+        .body(UNDER_PATCH)
+        .query(&["allow_duplicate"])
+        .if_match(true),
+    put("/api/pipeline/clients/{contact_id}/stage", "contacts.move").if_match(true),
     get("/api/pipeline/clients/{contact_id}/history", "contacts.history"),
 ];
 
@@ -67,10 +70,12 @@ const COMPANIES: &[Route] = &[
     get("/api/crm/companies/{id}", "companies.get"),
     patch("/api/crm/companies/{id}", "companies.update"),
     delete("/api/crm/companies/{id}", "companies.delete").if_match(true),
-    post("/api/crm/companies/{id}/restore", "companies.restore").body(NO_BODY),
+    post("/api/crm/companies/{id}/restore", "companies.restore").body(NO_BODY).if_match(true),
     post("/api/crm/companies/search", "companies.search"),
-    post("/api/crm/companies/batch", "companies.batch"),
-    put("/api/crm/companies/by-external-id/{system}/{external_id}", "companies.upsert").body(UNDER_PATCH),
+    batch("/api/crm/companies/batch", "companies.batch"),
+    put("/api/crm/companies/by-external-id/{system}/{external_id}", "companies.upsert")
+        .body(UNDER_PATCH)
+        .if_match(true),
 ];
 
 const FIELDS: &[Route] = &[
@@ -87,10 +92,10 @@ const DEALS: &[Route] = &[
     get("/api/crm/deals/{id}", "deals.get"),
     patch("/api/crm/deals/{id}", "deals.update"),
     delete("/api/crm/deals/{id}", "deals.delete").if_match(true),
-    post("/api/crm/deals/{id}/restore", "deals.restore").body(NO_BODY),
+    post("/api/crm/deals/{id}/restore", "deals.restore").body(NO_BODY).if_match(true),
     post("/api/crm/deals/search", "deals.search"),
-    post("/api/crm/deals/batch", "deals.batch"),
-    put("/api/crm/deals/by-external-id/{system}/{external_id}", "deals.upsert").body(UNDER_PATCH),
+    batch("/api/crm/deals/batch", "deals.batch"),
+    put("/api/crm/deals/by-external-id/{system}/{external_id}", "deals.upsert").body(UNDER_PATCH).if_match(true),
     patch("/api/crm/deals/{id}/stage", "deals.move"),
     get("/api/crm/deals/{id}/history", "deals.history"),
 ];
@@ -133,7 +138,7 @@ const ACCOUNTS: &[Route] = &[
     create("/api/bd-accounts/connect", "accounts.connect", "/api/bd-accounts/{id}"),
     get("/api/bd-accounts/{id}", "accounts.get"),
     patch("/api/bd-accounts/{id}", "accounts.update"),
-    delete("/api/bd-accounts/{id}", "accounts.delete"),
+    delete("/api/bd-accounts/{id}", "accounts.delete").if_match(true),
     get("/api/bd-accounts/{id}/status", "accounts.status"),
     post("/api/bd-accounts/{id}/reconnect", "accounts.reconnect").body(NO_BODY),
 ];
@@ -156,7 +161,7 @@ const AUTOMATION: &[Route] = &[
     create("/api/automation/rules", "rules.create", "/api/automation/rules/{id}"),
     get("/api/automation/rules/{id}", "rules.get"),
     patch("/api/automation/rules/{id}", "rules.update"),
-    delete("/api/automation/rules/{id}", "rules.delete"),
+    delete("/api/automation/rules/{id}", "rules.delete").if_match(true),
     get("/api/automation/rules/{id}/versions", "rules.versions"),
     get("/api/automation/explain", "rules.explain"),
     get("/api/automation/runs", "runs.list"),

@@ -3,6 +3,11 @@
 -- Every table of a tenant has forced row-level security; a transaction sees the one organisation it has set.
 -- After a transaction the setting is '' and not NULL, hence nullif.
 
+-- A text without letter case, in every alphabet and whatever the database's locale: as `text::folded` has it, which SQLite
+-- calls.
+CREATE FUNCTION folded(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS 'SELECT translate(lower($1 COLLATE "und-x-icu"), ''ς'', ''σ'')';
+
 -- Tenants. Global tables stand outside row-level security (the closed list is in doctor.rs).
 CREATE TABLE organizations (
     id uuid NOT NULL,
@@ -25,6 +30,7 @@ CREATE TABLE users (
     locale text COLLATE "C",
     preferences text COLLATE "C" NOT NULL,
     created_at bigint NOT NULL,
+    version bigint NOT NULL,
     PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX users_email ON users (email);

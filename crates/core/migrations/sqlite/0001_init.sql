@@ -24,6 +24,7 @@ CREATE TABLE users (
     locale TEXT,
     preferences TEXT NOT NULL,
     created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
     PRIMARY KEY (id)
 ) STRICT;
 CREATE UNIQUE INDEX users_email ON users (email);

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// An organisation: the tenant that everything belongs to.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Organization {
     /// Its id.
     pub id: OrganizationId,
@@ -51,6 +51,9 @@ pub struct User {
     pub preferences: Preferences,
     /// When they signed up.
     pub created_at: DateTime<Utc>,
+    /// Counts the edits of what they say of themselves, from 1.
+    #[serde(skip)]
+    pub version: i64,
 }
 
 /// A user's password, as argon2id's PHC string.

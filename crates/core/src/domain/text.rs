@@ -5,7 +5,10 @@ use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::error::{Error, FieldError, Result};
+use crate::{
+    error::{Error, FieldError, Result},
+    patch::Patch,
+};
 
 /// The most characters of a name.
 pub const MAX_NAME: usize = 200;
@@ -52,6 +55,14 @@ impl Flaws {
                 None
             }
         }
+    }
+
+    /// The value of a patch's member that cannot be cleared, if one is given; `null` is noted as a flaw.
+    pub fn given<T>(&mut self, pointer: &str, patch: Patch<T>) -> Option<T> {
+        if let Patch::Null = patch {
+            self.add(pointer, "required", "it cannot be cleared: leave it out, or send a value");
+        }
+        patch.value()
     }
 
     /// Notes a flaw.
@@ -158,6 +169,12 @@ pub fn salvage_line(text: &str, most: usize) -> Option<String> {
 /// What lists sort names by, and what makes two names the same: case-folded NFKC (Unicode Standard Annex 15).
 pub fn name_key(name: &str) -> String {
     name.nfkc().collect::<String>().to_lowercase().nfkc().collect()
+}
+
+/// A text as searches compare it: without letter case, in every alphabet. Both databases have a function of this name
+/// that does the same.
+pub fn folded(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase().replace('ς', "σ") }
 }
 
 /// An e-mail address, trimmed and lower-cased: a dot-atom before the `@` (RFC 5322, 3.2.3, with the letters of RFC 6531),

@@ -10,10 +10,7 @@ use serde_json::Value;
 use crate::{
     cipher::Cipher,
     domain::event::Event,
-    doors::{
-        idempotency,
-        operation::{Effect, Operation, operation},
-    },
+    doors::operation::{Effect, Operation, operation},
     engine::{Engine, Registry},
     env::Env,
     error::{Error, Result},
@@ -21,7 +18,7 @@ use crate::{
     ports::{connector::Inbox, mailer::Mailer, store::Store},
     runtime::{AccountInbox, Runtime},
     scope::{Permission, Scope},
-    services::{identity, unit::Unit},
+    services::{idempotency, identity, unit::Unit},
     store::sql::{SqlStore, StoreOptions},
 };
 
@@ -258,7 +255,7 @@ impl Handle {
         &self.scope
     }
 
-    /// The same handle; its next command is remembered under `key` for 24 hours.
+    /// The same handle; its next call is remembered under `key` for 24 hours.
     #[must_use]
     pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.scope.idempotency_key = Some(key.into());
@@ -344,12 +341,11 @@ impl Handle {
         &self,
         operation: &'static str,
         permission: Permission,
-        effect: Effect,
         digest: Vec<u8>,
         secrets: &'static [&'static str],
         verb: impl for<'u> Fn(&'u mut Unit) -> BoxFuture<'u, Result<Value>> + Send + Sync + 'static,
     ) -> Result<Answer> {
-        if effect == Effect::Query || self.scope.idempotency_key.is_none() {
+        if self.scope.idempotency_key.is_none() {
             return Ok(Answer { value: self.run(operation, permission, verb).await?, replayed: false });
         }
         let (verb, digest) = (Arc::new(verb), Arc::new(digest));

@@ -1,6 +1,5 @@
 //! Floor 5: the doors. They open a unit, let a service verb decide, and commit once.
 
 pub mod crm;
-pub(crate) mod idempotency;
 pub mod operation;
 pub mod operations;

@@ -62,6 +62,7 @@ use crate::{
             self, AddTeamMember, AssignContacts, Assigned, DeleteTeam, ListTeamMembers, MemberView, NewTeam,
             RemoveMember, RemoveTeamMember, RoleView, SetRole, UpdateTeam,
         },
+        unit::Versioned,
     },
 };
 
@@ -271,7 +272,7 @@ room! {
     /// Deletes a contact. It can be restored; other contacts may claim its addresses meanwhile.
     Command delete(DeleteContact) -> () [write Contacts] contacts::delete;
     /// Brings a deleted contact back; it retakes those of its addresses that nobody claims.
-    Command restore(ContactId) -> Contact [write Contacts] contacts::restore;
+    Command restore(Versioned<ContactId>) -> Contact [write Contacts] contacts::restore;
     /// Moves a contact into a stage. One that is there already stays as it is and gets no history.
     Command move_to as "move" (MoveContact) -> Contact [write Contacts] contacts::move_to;
     /// Lists a contact's moves, newest first.
@@ -300,7 +301,7 @@ room! {
     /// Deletes a company. It can be restored; contacts keep its id.
     Command delete(DeleteCompany) -> () [write Companies] companies::delete;
     /// Brings a deleted company back.
-    Command restore(CompanyId) -> Company [write Companies] companies::restore;
+    Command restore(Versioned<CompanyId>) -> Company [write Companies] companies::restore;
 }
 
 room! {
@@ -341,7 +342,7 @@ room! {
     /// Deletes a deal. It can be restored.
     Command delete(DeleteDeal) -> () [write Deals] deals::delete;
     /// Brings a deleted deal back, in the stage that it was in.
-    Command restore(DealId) -> Deal [write Deals] deals::restore;
+    Command restore(Versioned<DealId>) -> Deal [write Deals] deals::restore;
     /// Moves a deal into a stage, whose kind becomes its status; its contact stays where they are. One that is there
     /// already stays as it is and gets no history.
     Command move_to as "move" (MoveDeal) -> Deal [write Deals] deals::move_to;
@@ -461,7 +462,7 @@ room! {
     /// Changes a rule by a merge patch; the whole rule is checked again.
     Command update(UpdateRule) -> RuleView [write Automation] automation::update;
     /// Removes a rule. Its runs stay.
-    Command delete(RuleId) -> () [write Automation] automation::delete;
+    Command delete(Versioned<RuleId>) -> () [write Automation] automation::delete;
     /// Lists the saved states of a rule, newest first.
     Query versions(RuleVersions) -> Page<RuleView> [read Automation] automation::versions;
     /// Explains why a contact or a deal is in its present stage: the chain of rules and events that led there.
@@ -518,7 +519,7 @@ room! {
     /// Makes the connection anew with the credentials that the account has.
     Command reconnect(AccountId) -> AccountView [write Accounts] accounts::reconnect;
     /// Removes an account: its connection ends and its secrets go, its chats stay. Its owner and admins may.
-    Command delete(AccountId) -> () [write Accounts] accounts::delete;
+    Command delete(Versioned<AccountId>) -> () [write Accounts] accounts::delete;
 }
 
 room! {

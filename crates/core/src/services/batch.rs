@@ -2,17 +2,20 @@
 //! none of the others.
 
 use schemars::JsonSchema;
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
     domain::word::words,
     error::{Error, FieldError, Result},
+    input::{has_control, read_input, refuse_control},
 };
 
 /// The most items of a batch.
 pub const MAX_ITEMS: usize = 500;
+/// The most characters of the caller's own name for an item.
+const MAX_REFERENCE: usize = 200;
 
 words! {
     /// What became of an item.
@@ -23,6 +26,12 @@ words! {
         Failed = "failed",
     }
 }
+
+/// One item: an object with the members of a single call's input and, if wanted, `ref`, the caller's own name for it, of
+/// at most 200 characters, which is told back with its outcome. Whatever else it is, it fails alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct BatchItem(pub Value);
 
 /// Why an item was refused, in the words of the errors of single calls.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -103,10 +112,26 @@ impl Outcomes {
     }
 }
 
-/// Reads one item as the input of a single call.
-///
-/// # Errors
-/// `validation_failed` with pointers below the item.
-pub(crate) fn read_item<T: DeserializeOwned>(item: Map<String, Value>) -> Result<T> {
-    crate::input::read_input(Value::Object(item))
+/// Reads items as the inputs of single calls, each with its reference.
+pub(crate) fn read<T: DeserializeOwned>(items: Vec<BatchItem>) -> Vec<(Option<String>, Result<T>)> {
+    let each = |BatchItem(mut item)| match reference(&mut item) {
+        Ok(reference) => (reference, refuse_control(&item, None).and_then(|()| read_input(item))),
+        Err(error) => (None, Err(error)),
+    };
+    items.into_iter().map(each).collect()
+}
+
+/// Takes the reference out of an item.
+fn reference(item: &mut Value) -> Result<Option<String>> {
+    let Value::Object(members) = item else {
+        return Err(Error::invalid("", "invalid", "an item is an object such as {\"name\": \"Ada\"}"));
+    };
+    match members.remove("ref") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if !has_control(&text) && text.chars().count() <= MAX_REFERENCE => Ok(Some(text)),
+        Some(_) => {
+            let detail = format!("a text of at most {MAX_REFERENCE} characters is expected, or nothing");
+            Err(Error::invalid("/ref", "invalid", detail))
+        }
+    }
 }

@@ -10,6 +10,7 @@ pub mod companies;
 pub mod contacts;
 pub mod deals;
 pub mod fields;
+pub(crate) mod idempotency;
 pub mod identity;
 pub mod jobs;
 pub mod listing;

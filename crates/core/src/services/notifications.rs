@@ -9,10 +9,12 @@ use crate::{
         event::{EventKind, Subject},
         notification::{Notification, NotificationKind},
         organization::User,
+        text::Flaws,
     },
     error::{Error, Result},
     id::{ContactId, NotificationId, RuleId, UserId},
     page::{Page, PageRequest},
+    patch::Patch,
     ports::store::{Column, Update, Write},
     services::{
         mail::{self, NewMail},
@@ -30,12 +32,13 @@ pub(crate) struct NewNotification {
     pub(crate) rule_id: Option<RuleId>,
 }
 
-/// The change of a notification.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// The change of a notification: a merge patch.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct NotificationPatch {
     /// Whether it was read.
-    pub read: bool,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub read: Patch<bool>,
 }
 
 /// Which notification, and its change.
@@ -115,9 +118,12 @@ pub(crate) async fn get(unit: &mut Unit, id: NotificationId) -> Result<Notificat
 
 pub(crate) async fn update(unit: &mut Unit, input: UpdateNotification) -> Result<Notification> {
     let mut notification = get(unit, input.id).await?;
-    if notification.read != input.patch.read {
-        unit.note(Write::Update(Update::of(&notification).set("read", &input.patch.read)))?;
-        notification.read = input.patch.read;
+    let mut flaws = Flaws::default();
+    let read = flaws.given("/read", input.patch.read).unwrap_or(notification.read);
+    flaws.end()?;
+    if notification.read != read {
+        unit.note(Write::Update(Update::of(&notification).set("read", &read)))?;
+        notification.read = read;
     }
     Ok(notification)
 }

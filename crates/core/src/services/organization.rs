@@ -49,7 +49,7 @@ pub struct UpdateOrganization {
 }
 
 /// An organisation that somebody belongs to.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Belonging {
     /// The organisation.
     #[serde(flatten)]

@@ -14,9 +14,8 @@ use crate::{
     },
     error::{Error, Result},
     id::UserId,
-    ports::store::{Update, Write},
     scope::Role,
-    services::unit::Unit,
+    services::unit::{Unit, check_version},
 };
 
 /// The caller's own profile.
@@ -40,6 +39,8 @@ pub struct Profile {
     pub two_factor_enabled: bool,
     /// When they signed up.
     pub created_at: DateTime<Utc>,
+    /// Counts their edits, from 1.
+    pub version: i64,
     /// Where they are signed in.
     pub organization: Organization,
     /// As what.
@@ -64,6 +65,9 @@ pub struct ReplaceProfile {
     /// What they want to be told, and how.
     #[serde(default)]
     pub preferences: Preferences,
+    /// Only if the profile is at this version.
+    #[serde(default)]
+    pub if_version: Option<i64>,
 }
 
 async fn user(unit: &Unit) -> Result<User> {
@@ -82,6 +86,7 @@ async fn view(unit: &mut Unit, user: User) -> Result<Profile> {
         preferences: user.preferences.complete(),
         two_factor_enabled: false,
         created_at: user.created_at,
+        version: user.version,
         organization: unit.organization().await?,
         role: unit.scope().role,
     })
@@ -94,6 +99,7 @@ pub(crate) async fn get(unit: &mut Unit, (): ()) -> Result<Profile> {
 
 pub(crate) async fn replace(unit: &mut Unit, input: ReplaceProfile) -> Result<Profile> {
     let before = user(unit).await?;
+    check_version("profile", input.if_version, before.version)?;
     let mut flaws = Flaws::default();
     let name = flaws.take("/name", text::name(&input.name)).unwrap_or_default();
     let mut optional = |pointer: &str, given: Option<String>, check: fn(&str) -> text::Checked<String>| {
@@ -104,13 +110,11 @@ pub(crate) async fn replace(unit: &mut Unit, input: ReplaceProfile) -> Result<Pr
     let locale = optional("/locale", input.locale, text::locale);
     flaws.end()?;
     let after = User { name, avatar_url, time_zone, locale, preferences: input.preferences, ..before.clone() };
-    if after != before {
-        // A member of this organisation has another name; what else people say of themselves is nobody's event.
-        unit.fact(EventKind::OrganizationUpdated, unit.organization_id())?
-            .data("what", "member.updated")
-            .data("user_id", after.id)
-            .changes(Some(&before), &after)
-            .write(Write::Update(Update::between(&before, &after)));
+    if after == before {
+        return view(unit, before).await;
     }
+    // A member of this organisation has another name; what else people say of themselves is nobody's event.
+    let (fact, after) = unit.fact(EventKind::OrganizationUpdated, unit.organization_id())?.edit(&before, &after)?;
+    fact.data("what", "member.updated").data("user_id", after.id).changes(Some(&before), &after);
     view(unit, after).await
 }

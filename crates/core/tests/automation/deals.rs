@@ -204,7 +204,7 @@ async fn a_deleted_deal_is_waited_for_no_more(world: World) {
     world.settle().await;
     world.hours(30.0).await;
     assert!(world.outcomes(rule).await.is_empty());
-    world.me.deals().restore(gone.id).await.unwrap();
+    world.me.deals().restore(gone.id.into()).await.unwrap();
     world.settle().await;
     assert_eq!((world.outcomes(rule).await, now(&world, gone.id).await.status), (vec!["applied"], StageKind::Lost));
 }

@@ -67,7 +67,7 @@ async fn moved_by_a_rule_that_is_gone(world: World) {
         .rule(json!({ "name": "on", "trigger": "contact.created", "actions": [{ "move_to_stage": "qualified" }] }))
         .await;
     let ada = world.settled("Ada").await;
-    world.me.rules().delete(rule).await.unwrap();
+    world.me.rules().delete(rule.into()).await.unwrap();
     let why = explain(&world, ada.id).await;
     assert_eq!(why.summary, "contact.created → rule (removed) v1 → this stage");
     assert_eq!((why.chain[0].rule_id, why.chain[0].rule_name.as_ref()), (rule, None));

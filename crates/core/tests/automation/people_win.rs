@@ -26,7 +26,7 @@ fn to_qualified(world: &World) -> Vec<Action> {
 }
 
 async fn by_hand(me: &Handle, contact: ContactId, stage: StageId) {
-    let to = MoveContact { contact_id: contact, stage_id: stage, reason: None };
+    let to = MoveContact { contact_id: contact, stage_id: stage, reason: None, if_version: None };
     me.contacts().move_to(to).await.unwrap();
 }
 

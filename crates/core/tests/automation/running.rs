@@ -166,7 +166,7 @@ async fn a_deleted_contact_is_left_alone(world: World) {
     world.me.call("contacts.delete", json!({ "id": ada.id })).await.unwrap();
     world.settle().await;
     assert!(world.outcomes(rule).await.is_empty());
-    let back = world.me.contacts().restore(ada.id).await.unwrap();
+    let back = world.me.contacts().restore(ada.id.into()).await.unwrap();
     world.settle().await;
     assert!(world.contact_now(back.id).await.tags.is_empty());
 }

@@ -188,7 +188,7 @@ async fn who_may_not_shape_rules_is_refused(world: World) {
             403,
             "forbidden",
         );
-        refused(they.rules().delete(rule).await, 403, "forbidden");
+        refused(they.rules().delete(rule.into()).await, 403, "forbidden");
         assert_eq!(they.rules().get(rule).await.unwrap().name, "tag");
     }
     let (_, manager) = world.member("max", Role::Manager).await;
@@ -200,7 +200,7 @@ async fn the_rules_of_others_are_not_found(world: World) {
     world.settled("Ada").await;
     let (_, other) = world.other_organization().await;
     refused(other.rules().get(rule).await, 404, "not_found");
-    refused(other.rules().delete(rule).await, 404, "not_found");
+    refused(other.rules().delete(rule.into()).await, 404, "not_found");
     refused(other.call("rules.update", json!({ "id": rule, "patch": {} })).await, 404, "not_found");
     assert!(other.runs().list(Default::default()).await.unwrap().data.is_empty());
     let foreign = json!({ "name": "theirs", "trigger": "contact.created", "actions": [{ "move_to_stage": world.stage("won").id }] });
@@ -257,7 +257,7 @@ async fn a_rule_that_is_off_does_not_run(world: World) {
 async fn a_removed_rule_does_not_run_and_its_runs_stay(world: World) {
     let rule: RuleId = world.rule(tagging("tag", "a")).await;
     let ada = world.settled("Ada").await;
-    world.me.rules().delete(rule).await.unwrap();
+    world.me.rules().delete(rule.into()).await.unwrap();
     assert!(world.settled("Bob").await.tags.is_empty());
     refused(world.me.rules().get(rule).await, 404, "not_found");
     let runs = world.runs_of(rule).await;

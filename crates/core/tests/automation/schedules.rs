@@ -119,7 +119,7 @@ async fn switched_off_it_sleeps(world: World) {
     assert!(world.outcomes(rule).await.is_empty());
     world.until(at(26, 9)).await;
     assert_eq!(world.outcomes(rule).await, ["applied"]);
-    world.me.rules().delete(rule).await.unwrap();
+    world.me.rules().delete(rule.into()).await.unwrap();
     world.until(at(28, 12)).await;
     assert_eq!(world.outcomes(rule).await, ["applied"]);
 }

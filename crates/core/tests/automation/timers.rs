@@ -204,7 +204,7 @@ async fn deleting_cancels_and_restoring_plants(world: World) {
     world.me.call("contacts.delete", json!({ "id": ada.id })).await.unwrap();
     world.hours(40.0).await;
     assert!(world.outcomes(rule).await.is_empty());
-    world.me.contacts().restore(ada.id).await.unwrap();
+    world.me.contacts().restore(ada.id.into()).await.unwrap();
     world.settle().await;
     // Counted from the entry, which is long ago.
     assert_eq!(world.outcomes(rule).await, ["applied"]);
@@ -216,7 +216,7 @@ async fn one_who_comes_back_is_not_asked_twice(world: World) {
     world.hours(1.0).await;
     world.me.call("contacts.delete", json!({ "id": ada.id })).await.unwrap();
     world.settle().await;
-    world.me.contacts().restore(ada.id).await.unwrap();
+    world.me.contacts().restore(ada.id.into()).await.unwrap();
     world.settle().await;
     world.hours(10.0).await;
     assert_eq!(world.outcomes(rule).await, ["applied"]);

@@ -96,7 +96,7 @@ async fn switching_off_cancels_and_on_plants(world: World) {
 async fn removing_a_rule_cancels(world: World) {
     let rule = world.rule(waiting(24)).await;
     let ada = world.settled("Ada").await;
-    world.me.rules().delete(rule).await.unwrap();
+    world.me.rules().delete(rule.into()).await.unwrap();
     world.hours(30.0).await;
     assert!(world.outcomes(rule).await.is_empty());
     assert!(world.events(ada.id).await.iter().all(|event| event.kind.as_str() != "time.elapsed"));

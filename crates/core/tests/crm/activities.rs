@@ -308,7 +308,7 @@ async fn what_is_on_a_deleted_contact_is_gone_with_it(world: World) {
     world.later(120);
     world.crm.runtime().drain().await.unwrap();
     assert_eq!((told(&world).await, fallen_due(&world, ada).await), (vec![], 0));
-    world.me.contacts().restore(ada).await.unwrap();
+    world.me.contacts().restore(ada.into()).await.unwrap();
     assert_eq!(world.me.notes().get(written.id).await.unwrap(), written);
 }
 

@@ -17,6 +17,7 @@ use crate::{
 
 cases![
     a_bad_item_spoils_none_of_the_rest,
+    an_item_that_is_none_fails_alone,
     items_of_a_batch_see_each_other,
     a_batch_is_bounded,
     an_upsert_makes_and_then_changes,
@@ -56,6 +57,44 @@ async fn a_bad_item_spoils_none_of_the_rest(world: World) {
     assert_eq!((world.events(ada.id).await.len(), world.history(ada.id).await.len()), (1, 1));
 }
 
+async fn an_item_that_is_none_fails_alone(world: World) {
+    let long = "r".repeat(201);
+    let outcome = batch(
+        &world,
+        json!([
+            {"ref": "a", "name": "Ada"},
+            {"ref": "b", "name": "Bo\u{7}b"},
+            {"ref": "c", "name": "Cleo", "custom": {"x": ["\u{0}"]}},
+            {"ref": 4, "name": "Dan"},
+            {"ref": long, "name": "Eve"},
+            "Fay",
+            null,
+            {"ref": null, "name": "Gus"},
+        ]),
+    )
+    .await;
+    let wrong = outcome.items.iter().map(|it| {
+        (
+            it.reference.as_deref(),
+            it.error.as_ref().map(|error| (error.errors[0].pointer.as_str(), &*error.errors[0].code)),
+        )
+    });
+    let invalid = |pointer| Some((pointer, "invalid"));
+    assert_eq!(
+        wrong.collect::<Vec<_>>(),
+        [
+            (Some("a"), None),
+            (Some("b"), invalid("/name")),
+            (Some("c"), invalid("/custom/x/0")),
+            (None, invalid("/ref")),
+            (None, invalid("/ref")),
+            (None, invalid("")),
+            (None, invalid("")),
+            (None, None),
+        ]
+    );
+}
+
 async fn items_of_a_batch_see_each_other(world: World) {
     let outcome = batch(
         &world,
@@ -91,7 +130,7 @@ fn board() -> dealwright::services::pipeline::Board {
 
 fn upsert(system: &str, id: &str, patch: Value) -> UpsertContact {
     let patch = serde_json::from_value(patch).unwrap();
-    UpsertContact { system: system.into(), external_id: id.into(), patch }
+    UpsertContact { system: system.into(), external_id: id.into(), patch, allow_duplicate: false, if_version: None }
 }
 
 async fn an_upsert_makes_and_then_changes(world: World) {
@@ -125,7 +164,7 @@ async fn an_external_id_names_one_of_a_kind(world: World) {
     assert_eq!(error.fields()[0].pointer, "/external_ids/erp");
     // A company may have the same id, and so may another organisation's contact.
     let patch = serde_json::from_value(json!({"name": "Acme"})).unwrap();
-    let acme = UpsertCompany { system: "erp".into(), external_id: "7".into(), patch };
+    let acme = UpsertCompany { system: "erp".into(), external_id: "7".into(), patch, if_version: None };
     world.me.companies().upsert(acme.clone()).await.unwrap();
     assert_eq!(world.me.companies().upsert(acme).await.unwrap().version, 1);
     let (theirs, them) = world.other_organization().await;
@@ -142,7 +181,7 @@ async fn a_deleted_contact_releases_its_external_ids(world: World) {
     contacts.delete(DeleteContact { id: ada.id, if_version: None }).await.unwrap();
     let bob = contacts.upsert(upsert("erp", "7", json!({"name": "Bob"}))).await.unwrap();
     assert_ne!(bob.id, ada.id);
-    refused(contacts.restore(ada.id).await, 409, "external_id_taken");
+    refused(contacts.restore(ada.id.into()).await, 409, "external_id_taken");
     contacts.upsert(upsert("erp", "7", json!({"external_ids": {"crm": "b"}}))).await.unwrap();
     let found = contacts.get(bob.id).await.unwrap();
     assert_eq!(

@@ -110,7 +110,7 @@ async fn restoring_retakes_the_claims_that_are_free(world: World) {
     let (ada, twin) = two_holders(&world).await;
     delete(&world, &ada).await;
     assert_eq!(holders(&world).await, [(twin.id, false)]);
-    world.me.contacts().restore(ada.id).await.unwrap();
+    world.me.contacts().restore(ada.id.into()).await.unwrap();
     assert_eq!(holders(&world).await, [(ada.id, true), (twin.id, false)]);
 }
 
@@ -118,7 +118,7 @@ async fn restoring_leaves_the_claims_that_are_taken(world: World) {
     let ada = world.contact_with_email("Ada", EMAIL).await.unwrap();
     delete(&world, &ada).await;
     let next = world.contact_with_email("Next", EMAIL).await.unwrap();
-    world.me.contacts().restore(ada.id).await.unwrap();
+    world.me.contacts().restore(ada.id.into()).await.unwrap();
     assert_eq!(holders(&world).await, [(ada.id, false), (next.id, true)]);
 }
 

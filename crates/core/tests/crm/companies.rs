@@ -95,10 +95,10 @@ async fn a_deleted_company_is_gone_until_it_is_restored(world: World) {
     refused(world.me.companies().get(acme.id).await, 404, "not_found");
     assert_eq!(world.me.companies().list(Default::default()).await.unwrap().data, []);
     let twin = world.me.companies().create(new).await.unwrap();
-    let error = refused(world.me.companies().restore(acme.id).await, 409, "external_id_taken");
+    let error = refused(world.me.companies().restore(acme.id.into()).await, 409, "external_id_taken");
     assert!(error.message().contains(&twin.id.to_string()), "{error}");
     world.me.companies().delete(DeleteCompany { id: twin.id, if_version: None }).await.unwrap();
-    let back = world.me.companies().restore(acme.id).await.unwrap();
+    let back = world.me.companies().restore(acme.id.into()).await.unwrap();
     assert_eq!((back.version, back.tags.clone()), (3, vec!["vip".to_owned()]));
     let tagged = ListCompanies { tag: Some("vip".into()), ..Default::default() };
     assert_eq!(world.me.companies().list(tagged).await.unwrap().data, [back]);
@@ -153,7 +153,7 @@ async fn another_organisation_has_none_of_them(world: World) {
     let acme = company(&world, "Acme").await;
     let (_, them) = world.other_organization().await;
     refused(them.companies().get(acme.id).await, 404, "not_found");
-    refused(them.companies().restore(acme.id).await, 404, "not_found");
+    refused(them.companies().restore(acme.id.into()).await, 404, "not_found");
     let update = UpdateCompany { id: acme.id, patch: CompanyPatch::default(), if_version: None };
     refused(them.companies().update(update).await, 404, "not_found");
     refused(them.companies().delete(DeleteCompany { id: acme.id, if_version: None }).await, 404, "not_found");

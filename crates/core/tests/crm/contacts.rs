@@ -187,12 +187,12 @@ async fn a_deleted_contact_is_gone_until_it_is_restored(world: World) {
     refused(contacts.delete(DeleteContact { id: ada.id, if_version: None }).await, 404, "not_found");
     let history = ListHistory { contact_id: ada.id, limit: None, cursor: None };
     refused(contacts.history(history).await, 404, "not_found");
-    let to_won = MoveContact { contact_id: ada.id, stage_id: world.stage("won").id, reason: None };
+    let to_won = MoveContact { contact_id: ada.id, stage_id: world.stage("won").id, reason: None, if_version: None };
     refused(contacts.move_to(to_won).await, 404, "not_found");
     assert_eq!(contacts.list(Default::default()).await.unwrap().data, []);
 
     world.later(1);
-    let back = contacts.restore(ada.id).await.unwrap();
+    let back = contacts.restore(ada.id.into()).await.unwrap();
     assert_eq!((back.version, back.stage_entry_id, back.deleted_at), (3, ada.stage_entry_id, None));
     assert_eq!((back.emails.clone(), back.created_at), (ada.emails, ada.created_at));
     assert_eq!(contacts.get(ada.id).await.unwrap(), back);
@@ -203,7 +203,7 @@ async fn a_deleted_contact_is_gone_until_it_is_restored(world: World) {
 
 async fn restoring_a_living_contact_changes_nothing(world: World) {
     let ada = world.contact("Ada").await;
-    assert_eq!(world.me.contacts().restore(ada.id).await.unwrap(), ada);
+    assert_eq!(world.me.contacts().restore(ada.id.into()).await.unwrap(), ada);
     assert_eq!(world.events(ada.id).await.len(), 1);
 }
 
@@ -236,10 +236,10 @@ async fn a_viewer_reads_and_does_not_write(world: World) {
     assert_eq!(viewer.contacts().get(ada.id).await.unwrap(), ada);
     let new = NewContact { name: "Eve".into(), ..Default::default() };
     refused(viewer.contacts().create(new).await, 403, "forbidden");
-    let to_won = MoveContact { contact_id: ada.id, stage_id: world.stage("won").id, reason: None };
+    let to_won = MoveContact { contact_id: ada.id, stage_id: world.stage("won").id, reason: None, if_version: None };
     refused(viewer.contacts().move_to(to_won).await, 403, "forbidden");
     refused(viewer.contacts().delete(DeleteContact { id: ada.id, if_version: None }).await, 403, "forbidden");
-    refused(viewer.contacts().restore(ada.id).await, 403, "forbidden");
+    refused(viewer.contacts().restore(ada.id.into()).await, 403, "forbidden");
 }
 
 async fn the_operations_answer_json_too(world: World) {

@@ -159,7 +159,11 @@ async fn a_batch_of_deals_is_made_item_by_item(world: World) {
 async fn an_upsert_makes_a_deal_and_then_changes_it(world: World) {
     let upsert = async |patch: Value| {
         let patch = serde_json::from_value(patch).unwrap();
-        world.me.deals().upsert(UpsertDeal { system: "erp".into(), external_id: "7".into(), patch }).await
+        world
+            .me
+            .deals()
+            .upsert(UpsertDeal { system: "erp".into(), external_id: "7".into(), patch, if_version: None })
+            .await
     };
     assert_eq!(pointers(upsert(json!({})).await), [("/name".to_owned(), "required".to_owned())]);
     let made = upsert(json!({"name": "Licence", "value": {"amount": "5", "currency": "EUR"}})).await.unwrap();

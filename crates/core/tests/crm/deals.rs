@@ -187,9 +187,9 @@ async fn a_deleted_deal_comes_back(world: World) {
     let patch = StagePatch { kind: StageKind::Lost.into(), ..Default::default() };
     let input = UpdateStage { id: deal.stage_id, patch, if_version: None };
     world.me.stages().update(input).await.unwrap();
-    let back = world.me.deals().restore(deal.id).await.unwrap();
+    let back = world.me.deals().restore(deal.id.into()).await.unwrap();
     assert_eq!((back.stage_id, back.status, back.version), (deal.stage_id, StageKind::Lost, 3));
-    assert_eq!(world.me.deals().restore(deal.id).await.unwrap(), back);
+    assert_eq!(world.me.deals().restore(deal.id.into()).await.unwrap(), back);
     let kinds = kinds(&world.events(deal.id).await);
     assert_eq!(kinds, ["deal.created", "deal.deleted", "deal.restored", "deal.lost"]);
 }
@@ -239,7 +239,7 @@ async fn a_removed_stage_gives_its_deals_away(world: World) {
     world.me.stages().delete(remove(Some(world.stage("won").id))).await.unwrap();
     let moved = world.me.deals().get(deal.id).await.unwrap();
     assert_eq!((moved.stage_id, moved.status), (world.stage("won").id, StageKind::Won));
-    assert_eq!(world.me.deals().restore(gone.id).await.unwrap().stage_id, world.stage("won").id);
+    assert_eq!(world.me.deals().restore(gone.id.into()).await.unwrap().stage_id, world.stage("won").id);
 }
 
 async fn a_pipeline_with_deals_stays(world: World) {
@@ -251,7 +251,7 @@ async fn a_pipeline_with_deals_stays(world: World) {
     refused(world.me.pipelines().delete(remove()).await, 409, "pipeline_in_use");
     world.me.deals().delete(DeleteDeal { id: deal.id, if_version: None }).await.unwrap();
     world.me.pipelines().delete(remove()).await.unwrap();
-    assert_eq!(world.me.deals().restore(deal.id).await.unwrap().stage_id, world.stage("lead").id);
+    assert_eq!(world.me.deals().restore(deal.id.into()).await.unwrap().stage_id, world.stage("lead").id);
 }
 
 async fn the_deals_of_a_deleted_contact_stay(world: World) {
@@ -273,7 +273,7 @@ async fn another_organisations_deals_do_not_exist(world: World) {
     let patch: DealPatch = serde_json::from_value(json!({ "name": "Ours" })).unwrap();
     refused(deals.update(UpdateDeal { id: deal.id, patch, if_version: None }).await, 404, "not_found");
     refused(deals.delete(DeleteDeal { id: deal.id, if_version: None }).await, 404, "not_found");
-    refused(deals.restore(deal.id).await, 404, "not_found");
+    refused(deals.restore(deal.id.into()).await, 404, "not_found");
     let patch = DealMove { stage_id: deal.stage_id, reason: None };
     refused(deals.move_to(MoveDeal { id: deal.id, patch: patch.clone(), if_version: None }).await, 404, "not_found");
     refused(deals.history(ListDealHistory { id: deal.id, limit: None, cursor: None }).await, 404, "not_found");

@@ -214,7 +214,7 @@ async fn a_deleted_contact_is_found_by_no_value(world: World) {
     let delete = dealwright::services::contacts::DeleteContact { id: ada.id, if_version: None };
     world.me.contacts().delete(delete).await.unwrap();
     assert_eq!(names(&world, json!({"sort": "custom.size"})).await, Vec::<String>::new());
-    world.me.contacts().restore(ada.id).await.unwrap();
+    world.me.contacts().restore(ada.id.into()).await.unwrap();
     assert_eq!(names(&world, json!({"custom": {"size": "1"}, "sort": "custom.size"})).await, ["Ada"]);
     let delete = DeleteField { id: size.id, if_version: None };
     refused(world.me.fields().delete(delete).await, 409, "field_in_use");

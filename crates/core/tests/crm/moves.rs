@@ -44,7 +44,8 @@ async fn a_move_ends_one_entry_and_begins_another(world: World) {
 async fn a_move_is_stated_with_from_and_to(world: World) {
     let ada = world.contact("Ada").await;
     let stage = world.stage("proposal").id;
-    let input = MoveContact { contact_id: ada.id, stage_id: stage, reason: Some("asked for a price".into()) };
+    let input =
+        MoveContact { contact_id: ada.id, stage_id: stage, reason: Some("asked for a price".into()), if_version: None };
     let moved = world.me.contacts().move_to(input).await.unwrap();
     let event = world.events(ada.id).await.pop().unwrap();
     assert_eq!((event.kind, event.id, event.subject_seq), (EventKind::StageChanged, moved.stage_entry_id, 2));
@@ -83,7 +84,12 @@ async fn a_reason_is_kept_and_an_empty_one_is_none(world: World) {
     for (stage, given, kept) in
         [("qualified", Some(" two\nlines "), Some("two\nlines")), ("won", Some("  "), None), ("lost", None, None)]
     {
-        let input = MoveContact { contact_id: ada.id, stage_id: world.stage(stage).id, reason: given.map(Into::into) };
+        let input = MoveContact {
+            contact_id: ada.id,
+            stage_id: world.stage(stage).id,
+            reason: given.map(Into::into),
+            if_version: None,
+        };
         world.later(1);
         world.me.contacts().move_to(input).await.unwrap();
         assert_eq!(world.history(ada.id).await.pop().unwrap().reason.as_deref(), kept);
@@ -109,7 +115,7 @@ async fn concurrent_moves_leave_one_unbroken_history(world: World) {
     let targets = ["qualified", "proposal", "negotiation", "won"].map(|name| world.stage(name).id);
     let moves = targets.map(|stage_id| {
         let me = world.me.clone();
-        let input = MoveContact { contact_id: ada.id, stage_id, reason: None };
+        let input = MoveContact { contact_id: ada.id, stage_id, reason: None, if_version: None };
         tokio::spawn(async move { me.contacts().move_to(input).await.unwrap() })
     });
     for moved in futures::future::join_all(moves).await {

@@ -201,7 +201,7 @@ async fn deleted_contacts_find_a_new_place(world: World) {
     world.me.contacts().delete(DeleteContact { id: ada.id, if_version: None }).await.unwrap();
     world.later(1);
     world.me.pipelines().delete(remove(&partners)).await.unwrap();
-    let back = world.me.contacts().restore(ada.id).await.unwrap();
+    let back = world.me.contacts().restore(ada.id.into()).await.unwrap();
     assert_eq!((back.stage_id, back.pipeline_id), (world.stage("lead").id, world.sales.pipeline.id));
     let last = world.history(ada.id).await.pop().unwrap();
     assert_eq!(last.reason.as_deref(), Some("the pipeline \"Partners\" was removed"));

@@ -176,7 +176,7 @@ async fn deleted_contacts_leave_the_stage_too(world: World) {
     world.me.contacts().delete(DeleteContact { id: ada.id, if_version: None }).await.unwrap();
     world.later(1);
     world.me.stages().delete(remove(ada.stage_id, None)).await.unwrap();
-    let back = world.me.contacts().restore(ada.id).await.unwrap();
+    let back = world.me.contacts().restore(ada.id.into()).await.unwrap();
     assert_eq!(back.stage_id, world.stage("qualified").id);
 }
 
@@ -258,7 +258,7 @@ async fn nobody_is_left_in_a_stage_that_goes(world: World) {
     let (doomed, refuge) = (world.stage("proposal").id, world.stage("won").id);
     let moves = people.iter().map(|id| {
         let me = world.me.clone();
-        let input = MoveContact { contact_id: *id, stage_id: doomed, reason: None };
+        let input = MoveContact { contact_id: *id, stage_id: doomed, reason: None, if_version: None };
         tokio::spawn(async move { me.contacts().move_to(input).await })
     });
     let moves: Vec<_> = moves.collect();

@@ -28,11 +28,11 @@ async fn another_organisations_contacts_do_not_exist(world: World) {
     let patch = ContactPatch { name: "Eve".to_owned().into(), ..Default::default() };
     refused(contacts.update(UpdateContact { id: ada.id, patch, if_version: None }).await, 404, "not_found");
     refused(contacts.delete(DeleteContact { id: ada.id, if_version: None }).await, 404, "not_found");
-    refused(contacts.restore(ada.id).await, 404, "not_found");
+    refused(contacts.restore(ada.id.into()).await, 404, "not_found");
     let history = ListHistory { contact_id: ada.id, limit: None, cursor: None };
     refused(contacts.history(history).await, 404, "not_found");
     let their_stage = them.stages().list(ListStages::default()).await.unwrap().data[1].id;
-    let stolen = MoveContact { contact_id: ada.id, stage_id: their_stage, reason: None };
+    let stolen = MoveContact { contact_id: ada.id, stage_id: their_stage, reason: None, if_version: None };
     refused(contacts.move_to(stolen).await, 404, "not_found");
     assert_eq!(contacts.list(Default::default()).await.unwrap().data, []);
     assert_eq!(world.me.contacts().get(ada.id).await.unwrap(), ada);
@@ -66,7 +66,7 @@ async fn nothing_of_another_organisation_can_be_referred_to(world: World) {
     let (_, them) = world.other_organization().await;
     let new = |assigned_to| NewContact { name: "Eve".into(), assigned_to, ..Default::default() };
     let theirs = them.contacts().create(new(None)).await.unwrap();
-    let stolen = MoveContact { contact_id: theirs.id, stage_id: world.stage("won").id, reason: None };
+    let stolen = MoveContact { contact_id: theirs.id, stage_id: world.stage("won").id, reason: None, if_version: None };
     assert_eq!(pointers(them.contacts().move_to(stolen).await), [("/stage_id".to_owned(), "unknown".to_owned())]);
     let error = pointers(them.contacts().create(new(Some(world.una))).await);
     assert_eq!(error, [("/assigned_to".to_owned(), "unknown".to_owned())]);

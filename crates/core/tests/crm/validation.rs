@@ -99,12 +99,13 @@ async fn what_does_not_exist_is_refused(world: World) {
 async fn a_move_is_checked(world: World) {
     let ada = world.contact("Ada").await;
     let go = async |stage_id, reason: Option<String>| {
-        world.me.contacts().move_to(MoveContact { contact_id: ada.id, stage_id, reason }).await
+        world.me.contacts().move_to(MoveContact { contact_id: ada.id, stage_id, reason, if_version: None }).await
     };
     let nowhere = world.env.id().unwrap();
     assert_eq!(pointers(go(nowhere, None).await), [("/stage_id".to_owned(), "unknown".to_owned())]);
     let long = Some("x".repeat(501));
     assert_eq!(pointers(go(world.stage("won").id, long).await), [("/reason".to_owned(), "too_long".to_owned())]);
-    let nobody = MoveContact { contact_id: world.env.id().unwrap(), stage_id: ada.stage_id, reason: None };
+    let nobody =
+        MoveContact { contact_id: world.env.id().unwrap(), stage_id: ada.stage_id, reason: None, if_version: None };
     refused(world.me.contacts().move_to(nobody).await, 404, "not_found");
 }

@@ -105,7 +105,11 @@ impl World {
 
     pub async fn go(&self, contact: ContactId, stage: StageId) -> Contact {
         self.later(1);
-        self.me.contacts().move_to(MoveContact { contact_id: contact, stage_id: stage, reason: None }).await.unwrap()
+        self.me
+            .contacts()
+            .move_to(MoveContact { contact_id: contact, stage_id: stage, reason: None, if_version: None })
+            .await
+            .unwrap()
     }
 
     /// A contact's moves, oldest first.

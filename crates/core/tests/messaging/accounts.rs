@@ -3,6 +3,7 @@
 use dealwright::{
     domain::{account::AccountStatus, event::EventKind},
     id::{AccountId, Id},
+    patch::Patch,
     ports::{
         connector::Capabilities,
         store::{AccountReads, WorkQueue},
@@ -158,7 +159,7 @@ async fn what_was_sent_today_is_counted(world: World) {
 
 async fn an_edit_is_stated_and_counted(world: World) {
     world.later(5);
-    let patch = AccountPatch { display_name: Some(" Una at work ".into()), ..Default::default() };
+    let patch = AccountPatch { display_name: Patch::Value(" Una at work ".into()), ..Default::default() };
     let input = UpdateAccount { id: world.account, patch, if_version: Some(1) };
     let after = world.me.accounts().update(input.clone()).await.unwrap().account;
     assert_eq!((&*after.display_name, after.version, after.updated_at), ("Una at work", 2, at(5)));
@@ -174,7 +175,7 @@ async fn an_edit_is_stated_and_counted(world: World) {
 
 async fn a_faulty_edit_changes_nothing(world: World) {
     for name in [" ".to_owned(), "x".repeat(201), "a\u{0}b".to_owned()] {
-        let patch = AccountPatch { display_name: Some(name), ..Default::default() };
+        let patch = AccountPatch { display_name: Patch::Value(name), ..Default::default() };
         let input = UpdateAccount { id: world.account, patch, if_version: None };
         assert_eq!(pointers(world.me.accounts().update(input).await)[0].0, "/display_name");
     }
@@ -183,10 +184,10 @@ async fn a_faulty_edit_changes_nothing(world: World) {
 
 async fn a_removed_account_is_gone_and_its_chats_stay(world: World) {
     let chat = world.ada_writes("Hello").await.chat_id;
-    world.me.accounts().delete(world.account).await.unwrap();
+    world.me.accounts().delete(world.account.into()).await.unwrap();
     refused(world.me.accounts().get(world.account).await, 404, "not_found");
     refused(world.me.accounts().status(world.account).await, 404, "not_found");
-    refused(world.me.accounts().delete(world.account).await, 404, "not_found");
+    refused(world.me.accounts().delete(world.account.into()).await, 404, "not_found");
     refused(world.me.accounts().reconnect(world.account).await, 404, "not_found");
     assert_eq!(handles(&world, ListAccounts::default()).await, [""; 0]);
     assert!(world.store.account_secret(world.organization, world.account).await.unwrap().is_none());
@@ -198,7 +199,7 @@ async fn a_removed_account_is_gone_and_its_chats_stay(world: World) {
 
 async fn a_removed_account_comes_back_with_its_history(world: World) {
     let chat = world.ada_writes("Hello").await.chat_id;
-    world.me.accounts().delete(world.account).await.unwrap();
+    world.me.accounts().delete(world.account.into()).await.unwrap();
     // Whoever brings its credentials owns it.
     let (max, handle) = world.member("max", Role::Member).await;
     let back = handle.accounts().connect(world.provider.account(UNA)).await.unwrap().account.account;

@@ -106,7 +106,7 @@ async fn each_filter_leaves_out_what_does_not_match(world: World) {
     let ada = world.chat(other).await.contact.unwrap().id;
 
     let patch =
-        ChatPatch { assigned_to: Patch::Value(world.una), state: Some(ChatState::Closed), ..Default::default() };
+        ChatPatch { assigned_to: Patch::Value(world.una), state: ChatState::Closed.into(), ..Default::default() };
     change(&world, chats[1], patch).await.unwrap();
     let newest = world.messages(chats[0]).await.remove(0).id;
     world.me.messages().read(newest).await.unwrap();
@@ -119,15 +119,15 @@ async fn each_filter_leaves_out_what_does_not_match(world: World) {
     is(ListChats { account_id: Some(world.account), ..Default::default() }, &chats).await;
     is(ListChats { contact_id: Some(ada), ..Default::default() }, &[other]).await;
     is(ListChats { assigned_to: Some(world.una), ..Default::default() }, &[chats[1]]).await;
-    is(ListChats { state: Some(ChatState::Closed), ..Default::default() }, &[chats[1]]).await;
-    is(ListChats { state: Some(ChatState::Open), ..Default::default() }, &[other, chats[0], chats[2]]).await;
+    is(ListChats { state: ChatState::Closed.into(), ..Default::default() }, &[chats[1]]).await;
+    is(ListChats { state: ChatState::Open.into(), ..Default::default() }, &[other, chats[0], chats[2]]).await;
     is(ListChats { unread: Some(true), ..Default::default() }, &[other, chats[1], chats[2]]).await;
     is(ListChats { unread: Some(false), ..Default::default() }, &[chats[0]]).await;
     is(
         ListChats {
             unread: Some(true),
             account_id: Some(second),
-            state: Some(ChatState::Closed),
+            state: ChatState::Closed.into(),
             ..Default::default()
         },
         &[],
@@ -138,7 +138,7 @@ async fn each_filter_leaves_out_what_does_not_match(world: World) {
 async fn a_change_is_stated_and_counted(world: World) {
     let before = world.ada_writes("Hello").await;
     let patch =
-        ChatPatch { assigned_to: Patch::Value(world.una), state: Some(ChatState::Closed), ..Default::default() };
+        ChatPatch { assigned_to: Patch::Value(world.una), state: ChatState::Closed.into(), ..Default::default() };
     let input = UpdateChat { id: before.chat_id, patch, if_version: Some(1) };
     let after = world.me.chats().update(input).await.unwrap();
     assert_eq!((after.assigned_to, after.state, after.version), (Some(world.una), ChatState::Closed, 2));
@@ -155,7 +155,7 @@ async fn a_change_is_stated_and_counted(world: World) {
 
 async fn a_change_that_changes_nothing_is_none(world: World) {
     let chat = world.ada_writes("Hello").await;
-    let patch = ChatPatch { state: Some(ChatState::Open), labels: Some(Vec::new()), ..Default::default() };
+    let patch = ChatPatch { state: ChatState::Open.into(), labels: Vec::new().into(), ..Default::default() };
     change(&world, chat.chat_id, patch).await.unwrap();
     assert_eq!(world.chat(chat.chat_id).await.version, 1);
     assert_eq!(world.events_about(chat.contact.unwrap().id, EventKind::ChatUpdated).await, []);
@@ -164,7 +164,7 @@ async fn a_change_that_changes_nothing_is_none(world: World) {
 async fn a_stale_version_is_refused(world: World) {
     let id = world.ada_writes("Hello").await.chat_id;
     let close = async |if_version| {
-        let patch = ChatPatch { state: Some(ChatState::Closed), ..Default::default() };
+        let patch = ChatPatch { state: ChatState::Closed.into(), ..Default::default() };
         world.me.chats().update(UpdateChat { id, patch, if_version }).await
     };
     refused(close(Some(2)).await, 412, "precondition_failed");
@@ -177,12 +177,12 @@ async fn a_stale_version_is_refused(world: World) {
 
 async fn snoozing_needs_a_time_to_come(world: World) {
     let id = world.ada_writes("Hello").await.chat_id;
-    let snooze = ChatPatch { state: Some(ChatState::Snoozed), ..Default::default() };
+    let snooze = ChatPatch { state: ChatState::Snoozed.into(), ..Default::default() };
     let until = |seconds| ChatPatch { snoozed_until: Patch::Value(at(seconds)), ..Default::default() };
     for (patch, code) in [
         (snooze.clone(), "required"),
         (until(0), "out_of_range"),
-        (ChatPatch { state: Some(ChatState::Closed), ..until(60) }, "invalid"),
+        (ChatPatch { state: ChatState::Closed.into(), ..until(60) }, "invalid"),
         (ChatPatch { snoozed_until: Patch::Null, ..snooze }, "required"),
     ] {
         let found = pointers(change(&world, id, patch).await);
@@ -197,7 +197,7 @@ async fn snoozing_needs_a_time_to_come(world: World) {
 async fn labels_are_tidied(world: World) {
     let id = world.ada_writes("Hello").await.chat_id;
     let labels = |labels: &[&str]| ChatPatch {
-        labels: Some(labels.iter().map(|it| (*it).to_owned()).collect()),
+        labels: Patch::Value(labels.iter().map(|it| (*it).to_owned()).collect()),
         ..Default::default()
     };
     change(&world, id, labels(&["vip", " hot ", "vip"])).await.unwrap();

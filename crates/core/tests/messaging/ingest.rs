@@ -202,7 +202,7 @@ async fn what_was_passed_over_is_said_once(world: World) {
 
 async fn a_removed_account_takes_nothing_in(world: World) {
     let inbox = world.crm.inbox(world.organization, world.account).await.unwrap();
-    world.me.accounts().delete(world.account).await.unwrap();
+    world.me.accounts().delete(world.account.into()).await.unwrap();
     let late = vec![Delivery::from(note("1", noon()))];
     refused(inbox.deliver(late, serde_json::json!(1)).await, 404, "not_found");
     refused(world.crm.inbox(world.organization, world.account).await.map(drop), 404, "not_found");

@@ -158,7 +158,7 @@ async fn a_lease_from_before_the_removal_counts_no_more(world: World) {
     let running = world.crm.runtime().start().await.unwrap();
     let connection = world.provider.connection(UNA, 1).await.unwrap();
     // All in one instant, and taken up by the same process: the time of a claim tells nothing.
-    world.me.accounts().delete(world.account).await.unwrap();
+    world.me.accounts().delete(world.account.into()).await.unwrap();
     world.me.accounts().connect(world.provider.account(UNA)).await.unwrap();
     let newer = world.provider.connection(UNA, 2).await.unwrap();
     // The old one has given back what was its own, not what is held now.

@@ -273,7 +273,7 @@ async fn a_deleted_contact_is_not_written_to(world: World) {
 async fn a_chat_of_a_removed_account_is_not_written_to(world: World) {
     let chat = world.ada_writes("Hello").await.chat_id;
     let queued = world.send(chat, "Hi").await;
-    world.me.accounts().delete(world.account).await.unwrap();
+    world.me.accounts().delete(world.account.into()).await.unwrap();
     let input = SendMessage { chat_id: Some(chat), text: "Hi".into(), ..Default::default() };
     refused(world.me.messages().send(input).await, 409, "account_removed");
     world.drain().await;

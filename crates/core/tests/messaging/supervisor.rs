@@ -59,7 +59,7 @@ async fn every_account_is_held_however_many_there_are(world: World) {
 async fn a_removed_accounts_connection_ends(world: World) {
     let running = world.crm.runtime().start().await.unwrap();
     let connection = world.provider.connection(UNA, 1).await.unwrap();
-    world.me.accounts().delete(world.account).await.unwrap();
+    world.me.accounts().delete(world.account.into()).await.unwrap();
     // Whether it is told first or tries first: nothing comes in any more.
     assert!(connection.deliver([note("1", noon())]).await.is_err());
     world.provider.gone(UNA).await.unwrap();

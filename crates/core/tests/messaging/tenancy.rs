@@ -46,7 +46,7 @@ async fn anothers_accounts_are_not_there(world: World) {
     refused(stranger.accounts().get(id).await, 404, "not_found");
     refused(stranger.accounts().status(id).await, 404, "not_found");
     refused(stranger.accounts().reconnect(id).await, 404, "not_found");
-    refused(stranger.accounts().delete(id).await, 404, "not_found");
+    refused(stranger.accounts().delete(id.into()).await, 404, "not_found");
     let input = UpdateAccount { id, patch: AccountPatch::default(), if_version: None };
     refused(stranger.accounts().update(input).await, 404, "not_found");
     refused(world.crm.inbox(theirs, id).await.map(drop), 404, "not_found");

@@ -26,7 +26,7 @@ cases![
 ];
 
 async fn show_to(world: &World, visibility: Visibility) {
-    let patch = AccountPatch { visibility: Some(visibility), ..Default::default() };
+    let patch = AccountPatch { visibility: visibility.into(), ..Default::default() };
     world.me.accounts().update(UpdateAccount { id: world.account, patch, if_version: None }).await.unwrap();
 }
 
@@ -92,11 +92,11 @@ async fn nobody_writes_from_somebody_elses_private_account(world: World) {
 }
 
 async fn an_account_is_made_private_by_its_owner_or_an_admin(world: World) {
-    let patch = AccountPatch { visibility: Some(Visibility::Owner), ..Default::default() };
+    let patch = AccountPatch { visibility: Visibility::Owner.into(), ..Default::default() };
     let input = UpdateAccount { id: world.account, patch, if_version: None };
     let (_, max) = world.member("max", Role::Member).await;
     refused(max.accounts().update(input.clone()).await, 403, "forbidden");
-    refused(max.accounts().delete(world.account).await, 403, "forbidden");
+    refused(max.accounts().delete(world.account.into()).await, 403, "forbidden");
     let (_, eve) = world.member("eve", Role::Admin).await;
     let after = eve.accounts().update(input).await.unwrap().account;
     assert_eq!((after.visibility, after.owner_id, after.version), (Visibility::Owner, Some(world.una), 2));

@@ -56,6 +56,7 @@ fn main() {
         a_newer_database_is_refused,
         a_database_of_edited_migrations_is_refused,
         an_empty_postgres_is_refused_with_the_remedy,
+        a_postgres_that_cannot_fold_letters_is_refused,
         migrations_of_several_processes_take_turns,
     ))
     .chain(checks!(postgres:

@@ -220,6 +220,17 @@ pub async fn an_empty_postgres_is_refused_with_the_remedy() {
     assert!(error.code() == "role_unfit" && error.message().contains("migrate"), "{error}");
 }
 
+pub async fn a_postgres_that_cannot_fold_letters_is_refused() {
+    let server = shared_postgres().unwrap();
+    let urls = server.fresh_database("letters").unwrap();
+    let (address, _) = server.superuser().rsplit_once('/').unwrap();
+    let (_, name) = urls.app.rsplit_once('/').unwrap();
+    let superuser = connect(&format!("{address}/{name}")).await;
+    superuser.batch_execute("ALTER COLLATION \"und-x-icu\" RENAME TO gone").await.unwrap();
+    let error = migrate(&urls.owner, "crm_app", &StoreOptions::default()).await.unwrap_err();
+    assert!(error.code() == "no_icu" && error.message().contains("ICU"), "{error}");
+}
+
 pub async fn migrations_of_several_processes_take_turns() {
     let urls = shared_postgres().unwrap().fresh_database("turns").unwrap();
     let options = StoreOptions::default();

@@ -10,12 +10,16 @@ use dealwright::{
     domain::{event::EventKind, pipeline::StageKind},
     ports::store::{Batch, ContactReads, Store, Write},
     services::{
-        contacts::{BatchContact, ContactBatch, NewContact},
+        batch::BatchItem,
+        companies::NewCompany,
+        contacts::{ContactBatch, NewContact},
+        deals::DealBatch,
         identity::{NewOrganization, NewUser},
     },
     store::sql::{SqlStore, StoreOptions},
     testkit::samples::{Samples, contact_rows},
 };
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
@@ -23,6 +27,7 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
 };
+use uuid::Uuid;
 
 use crate::places::database;
 
@@ -83,7 +88,14 @@ pub async fn a_contact_takes_four_trips_to_make_and_one_to_read() {
     let owner = NewUser { email: "una@acme.example".into(), name: "Una".into(), password: None };
     let acme = crm.organizations().create(NewOrganization { name: "Acme".into(), owner }).await.unwrap();
     let me = crm.as_user(acme.organization.id, acme.owner.id).await.unwrap();
-    let (mut make, mut read, mut batch) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut make, mut read, mut batch, mut refused) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut companies, mut teams) = (Vec::new(), Vec::new());
+    for number in 0..50 {
+        let new = NewCompany { name: format!("Company {number}"), ..Default::default() };
+        companies.push(me.companies().create(new).await.unwrap().id);
+        let new = serde_json::from_value(json!({"name": format!("Team {number}")})).unwrap();
+        teams.push(me.teams().create(new).await.unwrap().id);
+    }
     for round in 0..6 {
         let new = |number: usize| NewContact {
             name: format!("Contact {number}"),
@@ -97,20 +109,32 @@ pub async fn a_contact_takes_four_trips_to_make_and_one_to_read() {
         let start = proxy.turns.load(Ordering::SeqCst);
         assert_eq!(me.contacts().get(contact.id).await.unwrap(), contact);
         read.push(proxy.since(start));
-        let item = |number| BatchContact {
-            reference: None,
-            contact: serde_json::to_value(new(number)).unwrap().as_object().unwrap().clone(),
+        let item = |number: usize| {
+            let (company, team) = (companies[number % 50], teams[number % 50]);
+            let (name, emails) = (format!("Contact {number}"), [format!("c{number}.{round}@acme.example")]);
+            BatchItem(json!({"name": name, "emails": emails, "tags": ["vip"], "company_id": company, "team_id": team}))
         };
         let items = (1..=100).map(item).collect();
         let start = proxy.turns.load(Ordering::SeqCst);
         let made = me.contacts().create_batch(ContactBatch { items }).await.unwrap();
         batch.push(proxy.since(start));
         assert!(made.items.iter().all(|it| it.id.is_some()), "{made:?}");
+        // Nobody and nothing that is there.
+        let item = |number: u128| {
+            let id = Uuid::from_u128(number);
+            BatchItem(json!({"name": "Deal", "contact_id": id, "company_id": id, "team_id": id, "assigned_to": id}))
+        };
+        let items = (1..=100).map(item).collect();
+        let start = proxy.turns.load(Ordering::SeqCst);
+        let made = me.deals().create_batch(DealBatch { items }).await.unwrap();
+        refused.push(proxy.since(start));
+        assert!(made.items.iter().all(|it| it.error.as_ref().unwrap().errors.len() == 4), "{made:?}");
     }
     assert_eq!(make.iter().min(), Some(&4), "{make:?}");
     assert_eq!(read.iter().min(), Some(&1), "{read:?}");
     // However many there are; large questions and answers come in pieces, of which each may count.
     assert!(batch.iter().min() < Some(&20), "{batch:?}");
+    assert!(refused.iter().min() < Some(&10), "{refused:?}");
 }
 
 pub async fn a_commit_is_two_trips_and_a_read_is_one() {

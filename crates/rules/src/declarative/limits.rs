@@ -1,7 +1,7 @@
 //! How large a declarative rule may be. Each bound keeps a rule that somebody saves from costing everybody else.
 
 /// Levels of `all`, `any` and `not`.
-pub(super) const DEPTH: usize = 16;
+pub(super) const DEPTH: usize = dealwright::ports::store::CONDITION_DEPTH;
 /// Values that a condition compares with; each item of a list counts.
 pub(super) const COMPARISONS: usize = 200;
 /// Actions, after lists of tags are taken apart.

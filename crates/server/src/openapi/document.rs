@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dealwright::{
-    Effect, OutputKind,
+    OutputKind,
     page::{DEFAULT_LIMIT, MAX_LIMIT},
 };
 use serde_json::{Map, Value, json};
@@ -18,8 +18,8 @@ use crate::{
 
 const ABOUT: &str = "An embeddable CRM for business development.\n\n\
 Lists answer `{data, next_cursor}`; `cursor` asks for the next page. `PATCH` is JSON Merge Patch (RFC 7396). \
-Every `POST` under a room of the engine accepts `Idempotency-Key`: the same key and body within 24 hours get the first \
-good answer again, with `Idempotency-Replayed: true`. Errors are problem documents (RFC 9457) whose `code` is stable. \
+Every `POST` but those under `/api/auth` accepts `Idempotency-Key`: the same key and body within 24 hours get the first \
+good answer again (of a search too, however the rows have changed since), with `Idempotency-Replayed: true`. Errors are problem documents (RFC 9457) whose `code` is stable. \
 Every answer carries `X-Request-Id`; a request may bring its own.";
 
 /// `*` or one entity tag (RFC 9110, 8.8.3).
@@ -132,10 +132,8 @@ fn operation(catalogue: &Catalogue, bound: &Bound) -> Value {
         let about = "The `ETag` of the state that was edited; another state is refused with 412";
         parameters.push(header("If-Match", about, json!({"type": "string", "pattern": ENTITY_TAG})));
     }
-    if route.method == Verb::Post && operation.effect == Effect::Command {
-        let about = "Makes a repeated call the same call, for 24 hours";
-        let schema = json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"});
-        parameters.push(header("Idempotency-Key", about, schema));
+    if route.method == Verb::Post {
+        parameters.push(idempotency_key());
     }
 
     let output = catalogue.outputs.get(operation.name).cloned().unwrap_or_default();
@@ -160,7 +158,7 @@ fn operation(catalogue: &Catalogue, bound: &Bound) -> Value {
     }
     let has_body = route.body != Body::None;
     let mut statuses = vec![400, 401, 403, 404, 413, 415, 422, 429, 500, 503];
-    if operation.effect == Effect::Command {
+    if route.method != Verb::Get {
         statuses.push(409);
     }
     if route.if_match {
@@ -255,12 +253,22 @@ fn responses(status: u16, good: Value, problems: &[u16]) -> Value {
     Value::Object(all)
 }
 
+fn idempotency_key() -> Value {
+    let schema = json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"});
+    let about = "Makes a repeated call the same call, for 24 hours";
+    json!({"name": "Idempotency-Key", "in": "header", "description": about, "schema": schema})
+}
+
 fn shell(catalogue: &Catalogue, route: &ShellRoute) -> Value {
+    let mut parameters = route.parameters();
+    if route.method == Verb::Post && !route.path.starts_with("/api/auth/") {
+        parameters.push(idempotency_key());
+    }
     let mut document = json!({
         "operationId": route.name,
         "tags": [route.name.split('.').next()],
         "summary": route.doc,
-        "parameters": route.parameters(),
+        "parameters": parameters,
     });
     let Some(object) = document.as_object_mut() else { return document };
     if !route.signed_in {

@@ -2,11 +2,12 @@
 
 use axum::{
     extract::Request,
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use dealwright::{
     read_input,
+    scope::Scope,
     services::{
         identity::{AcceptInvitation, Refresh, SignIn, SignUp, SignedIn, Switch, TokenState},
         organization::Belonging,
@@ -19,6 +20,7 @@ use serde_json::Value;
 use super::{ShellRoute, schema};
 use crate::{
     body::{JSON, read_object},
+    in_flight,
     problem::Problem,
     route::Verb,
 };
@@ -151,9 +153,17 @@ pub(super) const ACCEPT: ShellRoute = ShellRoute {
     handler: |shared, request| {
         Box::pin(async move {
             let scope = shared.scope(request.headers()).await?;
+            let key = in_flight::key(request.headers())?;
             let given = read::<AcceptInvitation>(request).await?;
-            let answer = shared.crm().identity().accept_invitation(&scope, given).await?;
-            Ok(json(StatusCode::OK, &answer))
+            let _place =
+                key.as_deref().map(|key| shared.in_flight().enter(&scope, "invitations.accept", key)).transpose()?;
+            let scope = Scope { idempotency_key: key, ..scope };
+            let (answer, replayed) = shared.crm().identity().accept_invitation_once(&scope, given).await?;
+            let mut answer = json(StatusCode::OK, &answer);
+            if replayed {
+                answer.headers_mut().insert(in_flight::REPLAYED, HeaderValue::from_static("true"));
+            }
+            Ok(answer)
         })
     },
     ..auth("/api/team/invitations/accept", "invitations.accept")
@@ -161,7 +171,7 @@ pub(super) const ACCEPT: ShellRoute = ShellRoute {
 
 async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
     let (parts, body) = request.into_parts();
-    let object = read_object(&parts.headers, body, JSON).await?;
+    let object = read_object(&parts.headers, body, JSON, None).await?;
     Ok(read_input(Value::Object(object.unwrap_or_default()))?)
 }
 

@@ -3,7 +3,10 @@
 use dealwright::{Effect, OutputKind};
 use dealwright_server::routes::routes;
 
-use crate::{calls::call, live::Live, support::valid};
+use crate::{
+    live::Live,
+    support::{calls::call, valid},
+};
 
 /// Asks each at each of its addresses.
 pub async fn every_operation(live: &mut Live) {

@@ -137,3 +137,40 @@ async fn another_organisations_contact_does_not_exist() {
         assert_eq!(call.send().await.problem(), (404, "not_found".to_owned()), "{method}");
     }
 }
+
+#[tokio::test]
+async fn contacts_are_found_by_name_handle_and_score() {
+    let server = Server::start().await;
+    let una = server.sign_up("una").await;
+    for (name, handle) in [("Ada", json!("Ada_L")), ("Bob", Value::Null)] {
+        create(&server, &una, json!({"name": name, "handles": {"telegram": handle}})).await;
+    }
+    let found = async |query: &str| {
+        let list = server.call("GET", &format!("/api/crm/clients?{query}")).by(&una).send().await;
+        assert_eq!(list.status, 200, "{query}: {}", list.text());
+        list.json()["data"].as_array().unwrap().iter().map(|it| it["name"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("name=Bob").await, ["Bob"]);
+    assert_eq!(found("name=bob").await, Vec::<Value>::new());
+    assert_eq!(found("handles.telegram=@ada_l").await, ["Ada"]);
+    assert_eq!(found("score[gte]=1").await, Vec::<Value>::new());
+    assert_eq!(found("score[lt]=1&name=Ada").await, ["Ada"]);
+    let odd = server.call("GET", "/api/crm/clients?score[gte]=much").by(&una).send().await;
+    assert_eq!(odd.problem(), (400, "invalid_parameter".to_owned()));
+}
+
+#[tokio::test]
+async fn an_upsert_lets_a_duplicate_through_if_it_is_told_to() {
+    let server = Server::start().await;
+    let una = server.sign_up("una").await;
+    create(&server, &una, json!({"name": "Ada", "emails": ["ada@acme.example"]})).await;
+    let put = async |query: &str| {
+        let path = format!("/api/crm/clients/by-external-id/erp/7{query}");
+        let twin = json!({"name": "Twin", "emails": ["ada@acme.example"]});
+        server.call("PUT", &path).by(&una).json(&twin).send().await
+    };
+    assert_eq!(put("").await.problem(), (409, "duplicate".to_owned()));
+    let twin = put("?allow_duplicate=true").await;
+    assert_eq!((twin.status.as_u16(), &twin.json()["name"]), (200, &json!("Twin")));
+    assert_eq!(put("").await.json(), twin.json());
+}

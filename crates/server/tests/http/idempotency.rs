@@ -73,3 +73,41 @@ async fn an_odd_key_is_refused() {
     }
     assert_eq!(create(&server, &una, &"x".repeat(255), &json!({"name": "Ada"})).await.status, 201);
 }
+
+#[tokio::test]
+async fn a_repeated_search_is_answered_again_as_it_was() {
+    let server = Server::start().await;
+    let una = server.sign_up("una").await;
+    create(&server, &una, "k1", &json!({"name": "Ada"})).await;
+    let search = async |body: Value| {
+        let call = server.call("POST", "/api/crm/clients/search").by(&una).header("idempotency-key", "k");
+        call.json(&body).send().await
+    };
+    let first = search(json!({"filter": {}})).await;
+    create(&server, &una, "k2", &json!({"name": "Bob"})).await;
+    let again = search(json!({"filter": {}})).await;
+    assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), ("", "true"));
+    assert_eq!((first.json()["data"].as_array().unwrap().len(), again.json()), (1, first.json()));
+    let other = search(json!({"filter": {"name": "Bob"}})).await;
+    assert_eq!(other.problem(), (422, "idempotency_key_reused".to_owned()));
+}
+
+#[tokio::test]
+async fn an_invitation_is_accepted_once_a_key() {
+    let server = Server::start().await;
+    let (una, max) = (server.sign_up("una").await, server.sign_up("max").await);
+    let invited = json!({"email": "max@acme.example", "role": "member"});
+    let made = server.call("POST", "/api/team/members/invite").by(&una).json(&invited).send().await;
+    let accept = async |token: &Value, key: &str| {
+        let call = server.call("POST", "/api/team/invitations/accept").by(&max).header("idempotency-key", key);
+        call.json(&json!({"token": token})).send().await
+    };
+    let token = made.json()["token"].clone();
+    let first = accept(&token, "k").await;
+    assert_eq!((first.status.as_u16(), first.header("idempotency-replayed")), (200, ""), "{}", first.text());
+    let again = accept(&token, "k").await;
+    assert_eq!((again.status.as_u16(), again.header("idempotency-replayed")), (200, "true"), "{}", again.text());
+    assert_eq!(again.json(), first.json());
+    assert_eq!(accept(&token, "other").await.problem().0, 409);
+    assert_eq!(accept(&token, "a b").await.problem(), (400, "invalid_idempotency_key".to_owned()));
+}

@@ -1,16 +1,25 @@
 //! The router in process, over SQLite in memory: what HTTP promises, whatever the operation.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod activities;
 mod api_keys;
 mod auth;
 mod bodies;
 mod client;
+mod companies;
 mod contacts;
 mod conventions;
+mod deals;
 mod documents;
+mod fields;
 mod idempotency;
+mod if_match;
 mod lists;
 mod media;
+mod merge_patches;
+mod nouns;
 mod server;
+#[path = "../support/mod.rs"]
+mod support;
 mod tables;
 mod team;

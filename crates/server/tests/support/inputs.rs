@@ -49,10 +49,6 @@ pub const NO_IDS: &[&str] = &["external_id", "external_ids", "plugin_id"];
 /// The same for one operation alone: a rule's `id` is the slug that it is given.
 pub const NO_IDS_OF: &[(&str, &str)] = &[("rules.create", "id")];
 
-/// What an operation refuses to take, whosever id it is: deals are moved, not edited into a stage.
-pub const REFUSED: &[(&str, &str)] =
-    &[("deals.upsert", "pipeline"), ("deals.upsert", "stage"), ("deals.update", "pipeline"), ("deals.update", "stage")];
-
 /// What whoever manages no team is refused, whosever id it is: they make keys for themselves alone.
 pub const OF_MANAGERS: &[(&str, &str)] = &[("api_keys.create", "user")];
 

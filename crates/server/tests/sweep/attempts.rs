@@ -6,7 +6,7 @@ use dealwright::{Operation, scope::Role};
 use serde_json::{Value, json};
 
 use crate::support::{
-    inputs::{OF_MANAGERS, REFUSED, ROOMS, SPOTS},
+    inputs::{OF_MANAGERS, ROOMS, SPOTS},
     valid::{bases, gather, noun_of, own_noun, replaced, resolved, schemas},
 };
 
@@ -26,11 +26,6 @@ impl Attempt {
         gather(&input, &mut texts);
         let tested = texts.keys().filter_map(|text| text.strip_prefix('@')).map(str::to_owned).collect();
         Self { operation, input, tested }
-    }
-
-    /// Whether it is refused whosever id it is.
-    pub fn is_always_refused(&self) -> bool {
-        self.tested.iter().any(|noun| REFUSED.contains(&(self.operation.name, noun)))
     }
 }
 

@@ -78,6 +78,8 @@ pub trait ContactReads {
 pub trait CompanyReads {
     /// One company, deleted or not.
     async fn company(&self, organization: OrganizationId, id: CompanyId) -> Result<Option<Company>>;
+    /// Several, deleted or not, in no order.
+    async fn companies_by_ids(&self, organization: OrganizationId, ids: &[CompanyId]) -> Result<Vec<Company>>;
     /// A page of the companies that are not deleted.
     async fn companies(
         &self,

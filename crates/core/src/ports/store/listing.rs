@@ -10,6 +10,9 @@ use crate::{
     ports::store::Value,
 };
 
+/// How deep conditions nest: those of searches and those of rules.
+pub const CONDITION_DEPTH: usize = 16;
+
 /// What a field holds: it decides which tests make sense and how they are put to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldKind {
@@ -205,8 +208,7 @@ pub enum Is {
     NoneOf(Vec<Value>),
     /// Within bounds.
     Within(Bounds),
-    /// One of these lower-case texts is in it; of a list: is an item. The letter case of A to Z does not matter, and
-    /// none at all in names.
+    /// One of these folded texts is in it; of a list: is an item. Letter case does not matter.
     Contains(Vec<String>),
     /// It, or an item of it, begins with one of these; as above.
     StartsWith(Vec<String>),

@@ -19,7 +19,7 @@ pub use self::{
     },
     batch::{Batch, Guard, Must, Update, WorkEnd, WorkItem, Write},
     crm::*,
-    listing::{Bounds, Field, FieldKind, Filter, Is, Place, SortBy, field_named, fields},
+    listing::{Bounds, CONDITION_DEPTH, Field, FieldKind, Filter, Is, Place, SortBy, field_named, fields},
     people::{MemberReads, TeamReads},
     reads::*,
     record::{Record, Row, RuleVersion, TABLES, Table},

@@ -24,19 +24,27 @@ use crate::{
     ports::store::idempotency::IdempotencyRecord,
 };
 
-/// Bounds on an instant: `gte` and `gt` from below, `lte` and `lt` from above.
+/// Bounds: `gte` and `gt` from below, `lte` and `lt` from above.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct TimeRange {
-    /// At or after.
-    pub gte: Option<DateTime<Utc>>,
-    /// After.
-    pub gt: Option<DateTime<Utc>>,
-    /// At or before.
-    pub lte: Option<DateTime<Utc>>,
-    /// Before.
-    pub lt: Option<DateTime<Utc>>,
+#[schemars(rename = "RangeOf{T}")]
+#[serde(deny_unknown_fields)]
+pub struct Range<T> {
+    /// At or above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gte: Option<T>,
+    /// Above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gt: Option<T>,
+    /// At or below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lte: Option<T>,
+    /// Below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lt: Option<T>,
 }
+
+/// Bounds on an instant.
+pub type TimeRange = Range<DateTime<Utc>>;
 
 /// Accounts.
 #[async_trait]

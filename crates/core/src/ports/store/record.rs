@@ -113,7 +113,7 @@ macro_rules! records {
 
 records! {
     Organization = "organizations" (global) key [id] { id, name, time_zone, locale, currency, created_at, updated_at, version }
-    User = "users" (global) key [id] { id, email, name, avatar_url, time_zone, locale, preferences, created_at }
+    User = "users" (global) key [id] { id, email, name, avatar_url, time_zone, locale, preferences, created_at, version }
     Credential = "credentials" (global) key [user_id] { user_id, password_hash, updated_at }
     Membership = "memberships" (global) key [organization_id, user_id] { organization_id, user_id, role, created_at }
     SignInSession = "sessions" (global) key [id] { id, user_id, organization_id, refresh_hash, previous_hash, refreshed_at, expires_at, revoked_at, created_at }

@@ -17,8 +17,9 @@ use crate::{
     error::{Error, ErrorKind, Result},
     id::{AccountId, Id},
     page::{Page, PageRequest},
+    patch::Patch,
     ports::store::{Column, Record, Write},
-    services::unit::{Unit, check_version},
+    services::unit::{Unit, Versioned, check_version},
 };
 
 /// How many of the messages that were not taken in a status shows.
@@ -41,11 +42,11 @@ pub struct ListAccounts {
 #[serde(default, deny_unknown_fields)]
 pub struct AccountPatch {
     /// What people call it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub display_name: Option<String>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub display_name: Patch<String>,
     /// Who may read the bodies of its messages.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub visibility: Option<Visibility>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub visibility: Patch<Visibility>,
 }
 
 /// Which account, and its change.
@@ -107,14 +108,12 @@ pub(crate) async fn update(unit: &mut Unit, input: UpdateAccount) -> Result<Acco
     require_ownership(unit.scope(), &before)?;
     check_version("account", input.if_version, before.version)?;
     let mut after = before.clone();
-    if let Some(name) = input.patch.display_name {
-        let mut flaws = Flaws::default();
+    let mut flaws = Flaws::default();
+    if let Some(name) = flaws.given("/display_name", input.patch.display_name) {
         after.display_name = flaws.take("/display_name", text::name(&name)).unwrap_or_default();
-        flaws.end()?;
     }
-    if let Some(visibility) = input.patch.visibility {
-        after.visibility = visibility;
-    }
+    after.visibility = flaws.given("/visibility", input.patch.visibility).unwrap_or(after.visibility);
+    flaws.end()?;
     if after == before {
         return Ok(AccountView::of(after, None));
     }
@@ -125,9 +124,11 @@ pub(crate) async fn update(unit: &mut Unit, input: UpdateAccount) -> Result<Acco
 }
 
 /// Removes an account: its connection ends, its secrets go, its chats stay.
-pub(crate) async fn delete(unit: &mut Unit, id: AccountId) -> Result<()> {
+pub(crate) async fn delete(unit: &mut Unit, input: Versioned<AccountId>) -> Result<()> {
+    let id = input.id;
     let before = account(unit, id).await?;
     require_ownership(unit.scope(), &before)?;
+    check_version("account", input.if_version, before.version)?;
     let now = unit.now();
     let mut after = before.clone();
     after.deleted_at = Some(now);

@@ -11,8 +11,9 @@ use crate::{
         job::{JobKind, Lane},
         notification::NotificationKind,
         rule::{Rule, Trigger},
+        text::Flaws,
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     id::{Id, RuleId},
     page::{Page, PageRequest},
     patch::Patch,
@@ -21,7 +22,11 @@ use crate::{
         store::{RuleVersion, Write},
     },
     scope::Role,
-    services::{automation::timers, notifications, unit::Unit},
+    services::{
+        automation::timers,
+        notifications,
+        unit::{Unit, Versioned, check_version},
+    },
 };
 
 /// The most rules an organisation may have.
@@ -99,14 +104,14 @@ impl Definition {
 #[serde(default, deny_unknown_fields)]
 pub struct RulePatch {
     /// What people call it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub name: Patch<String>,
     /// Whether it runs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub enabled: Patch<bool>,
     /// Its place among the rules on one event.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub position: Option<i64>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub position: Patch<i64>,
     /// What makes it look.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub trigger: Patch<Value>,
@@ -426,19 +431,17 @@ fn end(unit: &mut Unit, rule: &Rule) -> Result<()> {
 
 pub(crate) async fn update(unit: &mut Unit, input: UpdateRule) -> Result<RuleView> {
     let before = find(unit, input.id).await?;
-    if input.if_version.is_some_and(|version| version != before.version) {
-        return Err(Error::new(
-            ErrorKind::PreconditionFailed,
-            format!("the rule has version {}: read it again", before.version),
-        ));
-    }
+    check_version("rule", input.if_version, before.version)?;
     let mut after = before.clone();
     let patch = input.patch;
-    if let Some(name) = &patch.name {
-        after.name = checked_text("/name", name)?;
+    let mut flaws = Flaws::default();
+    let name = flaws.given("/name", patch.name);
+    after.enabled = flaws.given("/enabled", patch.enabled).unwrap_or(after.enabled);
+    after.position = flaws.given("/position", patch.position).unwrap_or(after.position);
+    flaws.end()?;
+    if let Some(name) = name {
+        after.name = checked_text("/name", &name)?;
     }
-    after.enabled = patch.enabled.unwrap_or(after.enabled);
-    after.position = patch.position.unwrap_or(after.position);
     // The two spellings of the actions replace each other.
     if matches!(patch.actions, Patch::Value(_)) {
         after.definition.remove("action");
@@ -489,10 +492,11 @@ async fn save(unit: &mut Unit, before: &Rule, after: Rule) -> Result<Rule> {
     Ok(after)
 }
 
-pub(crate) async fn delete(unit: &mut Unit, id: RuleId) -> Result<()> {
-    let rule = find(unit, id).await?;
+pub(crate) async fn delete(unit: &mut Unit, input: Versioned<RuleId>) -> Result<()> {
+    let rule = find(unit, input.id).await?;
+    check_version("rule", input.if_version, rule.version)?;
     let organization = Subject::from(unit.organization_id());
-    unit.fact(EventKind::RuleChanged, organization)?.data("rule_id", id).data("deleted", true).delete(&rule);
+    unit.fact(EventKind::RuleChanged, organization)?.data("rule_id", rule.id).data("deleted", true).delete(&rule);
     end(unit, &rule)
 }
 

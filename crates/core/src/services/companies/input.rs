@@ -14,6 +14,7 @@ use crate::{
     patch::Patch,
     ports::store::TimeRange,
     services::{
+        batch::BatchItem,
         fields,
         listing::{Asked, Simple},
         unit::Unit,
@@ -122,6 +123,8 @@ pub struct DeleteCompany {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListCompanies {
+    /// With exactly this name.
+    pub name: Option<String>,
     /// With this domain.
     pub domain: Option<String>,
     /// In this industry.
@@ -152,6 +155,7 @@ impl ListCompanies {
             .equal(company, "domain", self.domain.map(|domain| domain.trim().to_lowercase()).as_ref())
             .equal(company, "industry", trimmed(self.industry).as_ref())
             .equal(company, "tags", trimmed(self.tag).as_ref())
+            .asked("name", self.name.as_deref())
             .within(company, "created_at", self.created_at)
             .within(company, "updated_at", self.updated_at);
         let page = PageRequest { limit: self.limit, cursor: self.cursor };
@@ -164,18 +168,7 @@ impl ListCompanies {
 #[serde(deny_unknown_fields)]
 pub struct CompanyBatch {
     /// At most 500.
-    pub items: Vec<BatchCompany>,
-}
-
-/// One company of a batch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct BatchCompany {
-    /// The caller's own name for the item, told back with its outcome.
-    #[serde(default, rename = "ref")]
-    pub reference: Option<String>,
-    /// The company: the members of a new one.
-    #[serde(flatten)]
-    pub company: Map<String, Value>,
+    pub items: Vec<BatchItem>,
 }
 
 /// A company by its id in another system: made if nobody has that id, else changed.
@@ -188,4 +181,7 @@ pub struct UpsertCompany {
     pub external_id: String,
     /// What the company is to have; the rest stays. A new one needs a name.
     pub patch: CompanyPatch,
+    /// Only if it is there and at this version.
+    #[serde(default)]
+    pub if_version: Option<i64>,
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Map;
 
 pub use self::input::{
-    BatchCompany, CompanyBatch, CompanyPatch, DeleteCompany, ListCompanies, NewCompany, UpdateCompany, UpsertCompany,
+    CompanyBatch, CompanyPatch, DeleteCompany, ListCompanies, NewCompany, UpdateCompany, UpsertCompany,
 };
 use crate::{
     domain::{
@@ -19,10 +19,10 @@ use crate::{
     id::{CompanyId, Id},
     page::Page,
     services::{
-        batch::{BatchOutcome, Outcomes, read_item},
+        batch::{self, BatchOutcome, Outcomes},
         fields::{self, Rows, Side, external_key},
         listing::Search,
-        unit::{Fact, Unit, check_version, keyed},
+        unit::{Fact, Unit, Versioned, check_version, keyed, require_none},
     },
 };
 
@@ -31,6 +31,7 @@ async fn stored(unit: &mut Unit, id: CompanyId) -> Result<Option<Company>> {
     let organization = unit.organization_id();
     match unit.known::<Company>(&keyed(organization, id))? {
         Some(known) => Ok(known),
+        None if unit.kept.absent.contains(&id.uuid()) => Ok(None),
         None => match unit.store().company(organization, id).await? {
             Some(found) => unit.meet(found),
             None => Ok(None),
@@ -41,6 +42,16 @@ async fn stored(unit: &mut Unit, id: CompanyId) -> Result<Option<Company>> {
 /// A company, unless it is deleted.
 pub(crate) async fn find(unit: &mut Unit, id: CompanyId) -> Result<Option<Company>> {
     Ok(stored(unit, id).await?.filter(|company| company.deleted_at.is_none()))
+}
+
+/// Reads several companies at once, so that finding each asks the store nothing more.
+pub(crate) async fn look_up(unit: &mut Unit, ids: &[CompanyId]) -> Result<()> {
+    unit.kept.absent.extend(ids.iter().map(|id| id.uuid()));
+    for company in unit.store().companies_by_ids(unit.organization_id(), ids).await? {
+        unit.kept.absent.remove(&company.id.uuid());
+        unit.meet(company)?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn get(unit: &mut Unit, id: CompanyId) -> Result<Company> {
@@ -96,8 +107,7 @@ pub(crate) async fn create(unit: &mut Unit, input: NewCompany) -> Result<Company
 /// Makes several companies, each by itself.
 pub(crate) async fn create_batch(unit: &mut Unit, input: CompanyBatch) -> Result<BatchOutcome> {
     let mut outcome = Outcomes::new(input.items.len())?;
-    let items: Vec<_> =
-        input.items.into_iter().map(|item| (item.reference, read_item::<NewCompany>(item.company))).collect();
+    let items = batch::read::<NewCompany>(input.items);
     // At once, so that making each asks the store nothing more.
     let external: Vec<_> = (items.iter().filter_map(|(_, new)| new.as_ref().ok()))
         .flat_map(|new| &new.external_ids)
@@ -122,8 +132,14 @@ pub(crate) async fn upsert(unit: &mut Unit, input: UpsertCompany) -> Result<Comp
         None => None,
     };
     let mut after = match &before {
-        Some(before) => before.clone(),
-        None => blank(unit)?,
+        Some(before) => {
+            check_version("company", input.if_version, before.version)?;
+            before.clone()
+        }
+        None => {
+            require_none("company", input.if_version)?;
+            blank(unit)?
+        }
     };
     input.patch.apply(&mut after);
     after.external_ids.insert(system.clone(), id);
@@ -149,8 +165,10 @@ pub(crate) async fn delete(unit: &mut Unit, input: DeleteCompany) -> Result<()> 
     Ok(())
 }
 
-pub(crate) async fn restore(unit: &mut Unit, id: CompanyId) -> Result<Company> {
+pub(crate) async fn restore(unit: &mut Unit, input: Versioned<CompanyId>) -> Result<Company> {
+    let Versioned { id, if_version } = input;
     let before = stored(unit, id).await?.ok_or_else(|| Error::not_found("company", id))?;
+    check_version("company", if_version, before.version)?;
     if before.deleted_at.is_none() {
         return Ok(before);
     }

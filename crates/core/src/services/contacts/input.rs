@@ -17,8 +17,9 @@ use crate::{
     id::{CompanyId, ContactId, StageId, TeamId, UserId},
     page::PageRequest,
     patch::Patch,
-    ports::store::TimeRange,
+    ports::store::{Range, TimeRange},
     services::{
+        batch::BatchItem,
         fields,
         listing::{Asked, Simple},
         unit::Unit,
@@ -182,6 +183,8 @@ pub struct DeleteContact {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListContacts {
+    /// With exactly this name.
+    pub name: Option<String>,
     /// In this stage.
     pub stage_id: Option<StageId>,
     /// In this pipeline.
@@ -200,6 +203,17 @@ pub struct ListContacts {
     pub email: Option<String>,
     /// With exactly this phone number.
     pub phone: Option<String>,
+    /// With this handle at Telegram.
+    #[serde(rename = "handles.telegram")]
+    pub telegram: Option<String>,
+    /// With this handle at LinkedIn.
+    #[serde(rename = "handles.linkedin")]
+    pub linkedin: Option<String>,
+    /// With this handle at X.
+    #[serde(rename = "handles.twitter")]
+    pub twitter: Option<String>,
+    /// With such a score.
+    pub score: Option<Range<i64>>,
     /// Made then.
     pub created_at: Option<TimeRange>,
     /// Last edited then.
@@ -243,6 +257,11 @@ impl ListContacts {
             .equal(contact, "source", trimmed(self.source).as_ref())
             .equal(contact, "emails", self.email.map(|email| email.trim().to_lowercase()).as_ref())
             .equal(contact, "phones", phone.as_ref())
+            .asked("name", self.name.as_deref())
+            .asked("handles.telegram", self.telegram.as_deref())
+            .asked("handles.linkedin", self.linkedin.as_deref())
+            .asked("handles.twitter", self.twitter.as_deref())
+            .bounded("score", self.score.as_ref())
             .within(contact, "created_at", self.created_at)
             .within(contact, "updated_at", self.updated_at)
             .within(contact, "last_message_at", self.last_message_at);
@@ -262,6 +281,9 @@ pub struct MoveContact {
     /// Why, at most 500 characters.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Only if they are at this version.
+    #[serde(default)]
+    pub if_version: Option<i64>,
 }
 
 /// Whose moves.
@@ -283,18 +305,7 @@ pub struct ListHistory {
 #[serde(deny_unknown_fields)]
 pub struct ContactBatch {
     /// At most 500.
-    pub items: Vec<BatchContact>,
-}
-
-/// One contact of a batch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct BatchContact {
-    /// The caller's own name for the item, told back with its outcome; at most 200 characters.
-    #[serde(default, rename = "ref")]
-    pub reference: Option<String>,
-    /// The contact: the members of a new one.
-    #[serde(flatten)]
-    pub contact: Map<String, Value>,
+    pub items: Vec<BatchItem>,
 }
 
 /// A contact by its id in another system: made if nobody has that id, else changed.
@@ -307,4 +318,10 @@ pub struct UpsertContact {
     pub external_id: String,
     /// What the contact is to have; the rest stays. A new one needs a name.
     pub patch: ContactPatch,
+    /// Makes the contact although another one has the same e-mail address, phone number or handle.
+    #[serde(default)]
+    pub allow_duplicate: bool,
+    /// Only if it is there and at this version.
+    #[serde(default)]
+    pub if_version: Option<i64>,
 }

@@ -13,8 +13,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, json};
 
 pub use self::input::{
-    BatchContact, ContactBatch, ContactPatch, DeleteContact, HandlesPatch, ListContacts, ListHistory, MoveContact,
-    NewContact, UpdateContact, UpsertContact,
+    ContactBatch, ContactPatch, DeleteContact, HandlesPatch, ListContacts, ListHistory, MoveContact, NewContact,
+    UpdateContact, UpsertContact,
 };
 pub(crate) use self::write::{change, give, set_score, tell_assignee};
 use crate::{
@@ -33,12 +33,12 @@ use crate::{
         store::{Column, Filter, Holder, Is, Place, field_named},
     },
     services::{
-        batch::{BatchOutcome, Outcomes, read_item},
-        fields,
+        batch::{self, BatchOutcome, Outcomes},
+        companies, fields,
         fields::external_key,
         listing::Search,
         pipeline,
-        unit::{Unit, check_version, keyed},
+        unit::{Unit, Versioned, check_version, keyed, require_none},
     },
 };
 
@@ -151,9 +151,8 @@ pub(crate) async fn search(unit: &mut Unit, input: Search) -> Result<Page<Contac
 /// Makes several contacts, each by itself.
 pub(crate) async fn create_batch(unit: &mut Unit, input: ContactBatch) -> Result<BatchOutcome> {
     let mut outcome = Outcomes::new(input.items.len())?;
-    let items: Vec<_> =
-        input.items.into_iter().map(|item| (item.reference, read_item::<NewContact>(item.contact))).collect();
-    look_up(unit, items.iter().filter_map(|(_, new)| new.as_ref().ok())).await?;
+    let items = batch::read::<NewContact>(input.items);
+    look_up_met(unit, items.iter().filter_map(|(_, new)| new.as_ref().ok())).await?;
     let mut assigned: BTreeMap<UserId, Vec<Contact>> = BTreeMap::new();
     for (reference, new) in items {
         let made = match new {
@@ -173,8 +172,22 @@ pub(crate) async fn create_batch(unit: &mut Unit, input: ContactBatch) -> Result
     Ok(outcome.end())
 }
 
+/// Reads several contacts at once, so that finding each asks the store nothing more.
+pub(crate) async fn look_up(unit: &mut Unit, ids: &[ContactId]) -> Result<()> {
+    unit.kept.absent.extend(ids.iter().map(|id| id.uuid()));
+    for contact in unit.store().contacts_by_ids(unit.organization_id(), ids).await? {
+        unit.kept.absent.remove(&contact.id.uuid());
+        unit.meet(contact)?;
+    }
+    Ok(())
+}
+
 /// Looks up at once whom the new contacts may meet, so that making each asks the store nothing more.
-async fn look_up(unit: &mut Unit, all: impl Iterator<Item = &NewContact>) -> Result<()> {
+async fn look_up_met(unit: &mut Unit, all: impl Iterator<Item = &NewContact> + Clone) -> Result<()> {
+    let found: Vec<_> = all.clone().filter_map(|new| new.company_id).collect();
+    companies::look_up(unit, &found).await?;
+    let (users, teams) = (all.clone().filter_map(|new| new.assigned_to), all.clone().filter_map(|new| new.team_id));
+    unit.look_up(users.collect(), teams.collect()).await?;
     let (mut found, mut external) = (Vec::new(), Vec::new());
     for new in all {
         // What is wrong with an item is told when it is made.
@@ -199,18 +212,22 @@ pub(crate) async fn upsert(unit: &mut Unit, input: UpsertContact) -> Result<Cont
     let (system, id) = external_key(&input.system, &input.external_id)?;
     if let Some(found) = fields::holder(unit, Noun::Contact, &system, &id).await? {
         return change(unit, ContactId::from_uuid(found), |contact| {
+            check_version("contact", input.if_version, contact.version)?;
             input.patch.apply(contact);
             contact.external_ids.insert(system, id);
             Ok(())
         })
         .await;
     }
+    require_none("contact", input.if_version)?;
     let mut draft = blank(unit, unit.now()).await?;
     input.patch.apply(&mut draft);
     draft.external_ids.insert(system.clone(), id);
     let contact = write::checked(unit, None, draft).await?;
     let holders = index::holders(unit, &contact.identities()).await?;
-    refuse_duplicate(&holders)?;
+    if !input.allow_duplicate {
+        refuse_duplicate(&holders)?;
+    }
     let contact = write::insert(unit, contact, &holders).await.map_err(|error| fields::raced(error, &system))?;
     tell_assignee(unit, contact.assigned_to, std::slice::from_ref(&contact)).await?;
     Ok(contact)
@@ -254,7 +271,8 @@ pub(crate) async fn delete(unit: &mut Unit, input: DeleteContact) -> Result<()> 
     Ok(())
 }
 
-pub(crate) async fn restore(unit: &mut Unit, id: ContactId) -> Result<Contact> {
+pub(crate) async fn restore(unit: &mut Unit, input: Versioned<ContactId>) -> Result<Contact> {
+    let Versioned { id, if_version } = input;
     let organization = unit.organization_id();
     let found = match unit.known::<Contact>(&keyed(organization, id))? {
         Some(known) => known,
@@ -264,6 +282,7 @@ pub(crate) async fn restore(unit: &mut Unit, id: ContactId) -> Result<Contact> {
         },
     };
     let before = found.ok_or_else(|| Error::not_found("contact", id))?;
+    check_version("contact", if_version, before.version)?;
     if before.deleted_at.is_none() {
         return Ok(before);
     }
@@ -273,6 +292,10 @@ pub(crate) async fn restore(unit: &mut Unit, id: ContactId) -> Result<Contact> {
 }
 
 pub(crate) async fn move_to(unit: &mut Unit, input: MoveContact) -> Result<Contact> {
+    if input.if_version.is_some() {
+        let before = contact(unit, input.contact_id).await?;
+        check_version("contact", input.if_version, before.version)?;
+    }
     pipeline::move_contact(unit, input.contact_id, input.stage_id, input.reason).await
 }
 

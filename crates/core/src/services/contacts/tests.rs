@@ -161,7 +161,7 @@ async fn a_message_goes_to_the_claimant_else_to_the_oldest_holder() {
     let input = contacts::DeleteContact { id: gone, if_version: None };
     world.unit(|unit| Box::pin(contacts::delete(unit, input.clone()))).await;
     assert_eq!(world.from(address()).await.id, people[0]);
-    world.unit(|unit| Box::pin(contacts::restore(unit, gone))).await;
+    world.unit(|unit| Box::pin(contacts::restore(unit, gone.into()))).await;
     assert_eq!(world.from(address()).await.id, gone);
 }
 

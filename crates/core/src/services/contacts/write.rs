@@ -36,7 +36,7 @@ pub(super) async fn checked(unit: &mut Unit, before: Option<&Contact>, mut conta
     }
     if let Some(team) = contact.team_id
         && before.is_none_or(|before| before.team_id != Some(team))
-        && unit.store().team(unit.organization_id(), team).await?.is_none()
+        && !unit.is_team(team).await?
     {
         flaws.add("/team_id", "unknown", format!("team {team} does not exist"));
     }

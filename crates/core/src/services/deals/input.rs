@@ -15,8 +15,9 @@ use crate::{
     id::{CompanyId, ContactId, DealId, PipelineId, StageId, TeamId, UserId},
     page::PageRequest,
     patch::Patch,
-    ports::store::TimeRange,
+    ports::store::{Range, TimeRange},
     services::{
+        batch::BatchItem,
         fields,
         listing::{Asked, Simple},
         unit::Unit,
@@ -80,10 +81,10 @@ pub struct DealPatch {
     /// With which company.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub company_id: Patch<CompanyId>,
-    /// Refused here: a deal changes its pipeline by `PATCH /api/crm/deals/{id}/stage`.
+    /// Its pipeline. A deal that is there changes it by `PATCH /api/crm/deals/{id}/stage`: another one is refused here.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub pipeline_id: Patch<PipelineId>,
-    /// Refused here: a deal is moved by `PATCH /api/crm/deals/{id}/stage`.
+    /// Its stage. A deal that is there is moved by `PATCH /api/crm/deals/{id}/stage`: another one is refused here.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub stage_id: Patch<StageId>,
     /// What it is worth, as a whole.
@@ -117,23 +118,24 @@ pub struct DealPatch {
 #[serde(default, deny_unknown_fields)]
 pub struct MoneyPatch {
     /// A decimal number, with at most the digits of the currency's minor unit behind the point.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub amount: Option<String>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub amount: Patch<String>,
     /// ISO 4217.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub currency: Option<String>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub currency: Patch<String>,
 }
 
 impl DealPatch {
     /// Applies the patch; what it makes is still to be checked.
     pub(super) fn apply(self, deal: &mut Deal, flaws: &mut Flaws) {
         const MOVE: &str = "a deal is moved by PATCH /api/crm/deals/{id}/stage, not edited into another stage";
-        for (pointer, absent) in
-            [("/stage_id", self.stage_id.is_absent()), ("/pipeline_id", self.pipeline_id.is_absent())]
-        {
-            if !absent {
-                flaws.add(pointer, "read_only", MOVE);
-            }
+        let stays = |patch: Patch<StageId>| patch.is_absent() || patch == Patch::Value(deal.stage_id);
+        if !stays(self.stage_id) {
+            flaws.add("/stage_id", "read_only", MOVE);
+        }
+        let stays = |patch: Patch<PipelineId>| patch.is_absent() || patch == Patch::Value(deal.pipeline_id);
+        if !stays(self.pipeline_id) {
+            flaws.add("/pipeline_id", "read_only", MOVE);
         }
         // A name cannot be cleared: the check says so.
         self.name.replace(&mut deal.name);
@@ -142,9 +144,13 @@ impl DealPatch {
             Patch::Null => deal.value = None,
             Patch::Value(patch) => {
                 let known = deal.value.map(NewMoney::from);
-                let amount = patch.amount.or_else(|| known.as_ref().map(|it| it.amount.clone()));
-                let currency = patch.currency.or_else(|| known.map(|it| it.currency));
+                let cleared = patch.amount == Patch::Null || patch.currency == Patch::Null;
+                let amount = flaws.given("/value/amount", patch.amount);
+                let currency = flaws.given("/value/currency", patch.currency);
+                let amount = amount.or_else(|| known.as_ref().map(|it| it.amount.clone()));
+                let currency = currency.or_else(|| known.map(|it| it.currency));
                 match (amount, currency) {
+                    _ if cleared => {}
                     (Some(amount), Some(currency)) => {
                         if let Some(value) = (NewMoney { amount, currency }).checked(flaws, "/value") {
                             deal.value = Some(value);
@@ -204,6 +210,8 @@ pub struct DeleteDeal {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListDeals {
+    /// With exactly this name.
+    pub name: Option<String>,
     /// In this pipeline.
     pub pipeline_id: Option<PipelineId>,
     /// In this stage.
@@ -218,6 +226,10 @@ pub struct ListDeals {
     pub team_id: Option<TeamId>,
     /// Open, won or lost.
     pub status: Option<StageKind>,
+    /// Worth so much, whatever the currency: a decimal number.
+    pub value: Option<Range<String>>,
+    /// Hoped to be closed then: a day.
+    pub expected_close_on: Option<Range<NaiveDate>>,
     /// Made then.
     pub created_at: Option<TimeRange>,
     /// Last edited then.
@@ -248,6 +260,9 @@ impl ListDeals {
             .equal(deal, "assigned_to", self.assigned_to.as_ref())
             .equal(deal, "team_id", self.team_id.as_ref())
             .equal(deal, "status", self.status.as_ref())
+            .asked("name", self.name.as_deref())
+            .bounded("value", self.value.as_ref())
+            .bounded("expected_close_on", self.expected_close_on.as_ref())
             .within(deal, "created_at", self.created_at)
             .within(deal, "updated_at", self.updated_at)
             .within(deal, "closed_at", self.closed_at);
@@ -261,18 +276,7 @@ impl ListDeals {
 #[serde(deny_unknown_fields)]
 pub struct DealBatch {
     /// At most 500.
-    pub items: Vec<BatchDeal>,
-}
-
-/// One deal of a batch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct BatchDeal {
-    /// The caller's own name for the item, told back with its outcome.
-    #[serde(default, rename = "ref")]
-    pub reference: Option<String>,
-    /// The deal: the members of a new one.
-    #[serde(flatten)]
-    pub deal: Map<String, Value>,
+    pub items: Vec<BatchItem>,
 }
 
 /// A deal by its id in another system: made if nobody has that id, else changed.
@@ -283,8 +287,12 @@ pub struct UpsertDeal {
     pub system: String,
     /// The id there.
     pub external_id: String,
-    /// What the deal is to have; the rest stays. A new one needs a name, and starts in the default pipeline's first stage.
+    /// What the deal is to have; the rest stays. A new one needs a name; without a stage it
+    /// starts in the first one of the named pipeline, else of the default one.
     pub patch: DealPatch,
+    /// Only if it is there and at this version.
+    #[serde(default)]
+    pub if_version: Option<i64>,
 }
 
 /// Where a deal goes.

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::Map;
 
 pub use self::input::{
-    BatchDeal, DealBatch, DealMove, DealPatch, DeleteDeal, ListDealHistory, ListDeals, MoneyPatch, MoveDeal, NewDeal,
-    UpdateDeal, UpsertDeal,
+    DealBatch, DealMove, DealPatch, DeleteDeal, ListDealHistory, ListDeals, MoneyPatch, MoveDeal, NewDeal, UpdateDeal,
+    UpsertDeal,
 };
 use crate::{
     domain::{
@@ -20,15 +20,15 @@ use crate::{
         text::Flaws,
     },
     error::{Error, Result},
-    id::{DealId, EventId, Id},
+    id::{DealId, EventId, Id, PipelineId, StageId},
     page::{Page, PageRequest},
     services::{
-        batch::{BatchOutcome, Outcomes, read_item},
+        batch::{self, BatchOutcome, Outcomes},
         companies, contacts,
         fields::{self, Rows, Side, external_key},
         listing::Search,
         pipeline,
-        unit::{Unit, check_version, keyed},
+        unit::{Unit, Versioned, check_version, keyed, require_none},
     },
 };
 
@@ -44,16 +44,7 @@ pub(crate) async fn deal(unit: &mut Unit, id: DealId) -> Result<Deal> {
 
 pub(crate) async fn create(unit: &mut Unit, input: NewDeal) -> Result<Deal> {
     let mut flaws = Flaws::default();
-    let stage = match input.stage_id {
-        Some(id) => told(&mut flaws, pipeline::referred_stage(unit, "/stage_id", id).await)?,
-        None => told(&mut flaws, pipeline::first_stage(unit, input.pipeline_id).await)?,
-    };
-    if let (Some(stage), Some(wanted)) = (&stage, input.pipeline_id)
-        && stage.pipeline_id != wanted
-    {
-        let detail = format!("the stage {:?} is not in the pipeline {wanted}: leave one of the two out", stage.name);
-        flaws.add("/stage_id", "invalid", detail);
-    }
+    let stage = start(unit, input.stage_id, input.pipeline_id, &mut flaws).await?;
     let value = input.value.and_then(|value| value.checked(&mut flaws, "/value"));
     let blank = blank(unit, stage.as_ref())?;
     if input.lost_reason.is_some() && stage.is_some() && blank.status != StageKind::Lost {
@@ -74,6 +65,26 @@ pub(crate) async fn create(unit: &mut Unit, input: NewDeal) -> Result<Deal> {
         ..blank
     };
     insert(unit, draft, flaws).await
+}
+
+/// The stage in which a new deal starts.
+async fn start(
+    unit: &mut Unit,
+    stage: Option<StageId>,
+    pipeline: Option<PipelineId>,
+    flaws: &mut Flaws,
+) -> Result<Option<Stage>> {
+    let stage = match stage {
+        Some(id) => told(flaws, pipeline::referred_stage(unit, "/stage_id", id).await)?,
+        None => told(flaws, pipeline::first_stage(unit, pipeline).await)?,
+    };
+    if let (Some(stage), Some(wanted)) = (&stage, pipeline)
+        && stage.pipeline_id != wanted
+    {
+        let detail = format!("the stage {:?} is not in the pipeline {wanted}: leave one of the two out", stage.name);
+        flaws.add("/stage_id", "invalid", detail);
+    }
+    Ok(stage)
 }
 
 /// A nameless deal in a stage.
@@ -141,7 +152,7 @@ fn side(deal: &Deal) -> Option<Side<'_>> {
 /// Makes several deals, each by itself.
 pub(crate) async fn create_batch(unit: &mut Unit, input: DealBatch) -> Result<BatchOutcome> {
     let mut outcome = Outcomes::new(input.items.len())?;
-    let items: Vec<_> = input.items.into_iter().map(|item| (item.reference, read_item::<NewDeal>(item.deal))).collect();
+    let items = batch::read::<NewDeal>(input.items);
     look_up(unit, items.iter().filter_map(|(_, new)| new.as_ref().ok())).await?;
     for (reference, new) in items {
         let made = match new {
@@ -159,26 +170,32 @@ async fn look_up(unit: &mut Unit, all: impl Iterator<Item = &NewDeal> + Clone) -
         .filter_map(|(system, id)| external_key(system, id).ok())
         .collect();
     fields::holders(unit, Noun::Deal, &external).await?;
-    let contacts: Vec<_> = all.filter_map(|new| new.contact_id).collect();
-    for contact in unit.store().contacts_by_ids(unit.organization_id(), &contacts).await? {
-        unit.meet(contact)?;
-    }
-    Ok(())
+    let found: Vec<_> = all.clone().filter_map(|new| new.contact_id).collect();
+    contacts::look_up(unit, &found).await?;
+    let found: Vec<_> = all.clone().filter_map(|new| new.company_id).collect();
+    companies::look_up(unit, &found).await?;
+    let (users, teams) = (all.clone().filter_map(|new| new.assigned_to), all.filter_map(|new| new.team_id));
+    unit.look_up(users.collect(), teams.collect()).await
 }
 
 /// Makes or changes the deal with this id in another system.
 pub(crate) async fn upsert(unit: &mut Unit, input: UpsertDeal) -> Result<Deal> {
     let (system, id) = external_key(&input.system, &input.external_id)?;
     if let Some(found) = fields::holder(unit, Noun::Deal, &system, &id).await? {
+        let found = DealId::from_uuid(found);
+        check_version("deal", input.if_version, deal(unit, found).await?.version)?;
         let apply = |deal: &mut Deal, flaws: &mut Flaws| {
             input.patch.apply(deal, flaws);
             deal.external_ids.insert(system, id);
         };
-        return change(unit, DealId::from_uuid(found), apply).await;
+        return change(unit, found, apply).await;
     }
-    let stage = pipeline::first_stage(unit, None).await?;
-    let (mut draft, mut flaws) = (blank(unit, Some(&stage))?, Flaws::default());
-    input.patch.apply(&mut draft, &mut flaws);
+    require_none("deal", input.if_version)?;
+    let (mut patch, mut flaws) = (input.patch, Flaws::default());
+    let (stage, pipeline) = (std::mem::take(&mut patch.stage_id), std::mem::take(&mut patch.pipeline_id));
+    let stage = start(unit, stage.value(), pipeline.value(), &mut flaws).await?;
+    let mut draft = blank(unit, stage.as_ref())?;
+    patch.apply(&mut draft, &mut flaws);
     draft.external_ids.insert(system.clone(), id);
     insert(unit, draft, flaws).await.map_err(|error| fields::raced(error, &system))
 }
@@ -214,7 +231,7 @@ async fn checked(unit: &mut Unit, before: Option<&Deal>, mut deal: Deal, mut fla
     }
     if let Some(team) = deal.team_id
         && before.is_none_or(|before| before.team_id != Some(team))
-        && unit.store().team(unit.organization_id(), team).await?.is_none()
+        && !unit.is_team(team).await?
     {
         flaws.add("/team_id", "unknown", format!("team {team} does not exist"));
     }
@@ -280,7 +297,8 @@ pub(crate) async fn delete(unit: &mut Unit, input: DeleteDeal) -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn restore(unit: &mut Unit, id: DealId) -> Result<Deal> {
+pub(crate) async fn restore(unit: &mut Unit, input: Versioned<DealId>) -> Result<Deal> {
+    let Versioned { id, if_version } = input;
     let organization = unit.organization_id();
     let found = match unit.known::<Deal>(&keyed(organization, id))? {
         Some(known) => known,
@@ -290,6 +308,7 @@ pub(crate) async fn restore(unit: &mut Unit, id: DealId) -> Result<Deal> {
         },
     };
     let before = found.ok_or_else(|| Error::not_found("deal", id))?;
+    check_version("deal", if_version, before.version)?;
     if before.deleted_at.is_none() {
         return Ok(before);
     }

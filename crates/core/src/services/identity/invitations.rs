@@ -5,6 +5,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Duration, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -16,11 +17,13 @@ use crate::{
     },
     error::{Error, Result},
     id::{InvitationId, TeamId, UserId},
+    input::read_input,
     page::{Page, PageRequest},
     ports::store::{Update, Write},
     scope::{Permission, Resource, Role, Scope},
     services::{
         commit::commit,
+        idempotency,
         identity::{Identity, organizations::membership},
         mail::{self, NewMail},
         organization::Belonging,
@@ -30,6 +33,8 @@ use crate::{
 
 /// How long an invitation can be accepted.
 const KEPT: Duration = Duration::days(7);
+/// What accepting is called where idempotency keys are kept.
+const ACCEPT: &str = "invitations.accept";
 
 /// Somebody to be invited.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -304,24 +309,44 @@ impl Identity<'_> {
     /// `validation_failed` at `/token` for a token that is none; `wrong_address` (forbidden) for somebody else's;
     /// `invitation_accepted`, `invitation_revoked`, `invitation_expired`, `already_member` as conflicts.
     pub async fn accept_invitation(&self, caller: &Scope, given: AcceptInvitation) -> Result<Belonging> {
+        let caller = Scope { idempotency_key: None, ..caller.clone() };
+        self.accept_invitation_once(&caller, given).await.map(|(belonging, _)| belonging)
+    }
+
+    /// The same, remembered for 24 hours under the caller's idempotency key, if there is one; and whether it was answered
+    /// before.
+    ///
+    /// # Errors
+    /// As [`Identity::accept_invitation`]; `idempotency_key_reused` for a key that another token was accepted by.
+    pub async fn accept_invitation_once(&self, caller: &Scope, given: AcceptInvitation) -> Result<(Belonging, bool)> {
         let engine = &self.0;
         let id = caller.require_user()?;
         let user = engine.store.user(id).await?.ok_or_else(|| Error::not_found("user", id))?;
         // Which organisation the unit is of is known by the token alone; everything is looked at again inside.
         let found = engine.store.invitation_by_token(&hash(&given.token)).await?;
         let organization = found.map_or(caller.organization_id, |invitation| invitation.organization_id);
-        let scope = Scope { organization_id: organization, idempotency_key: None, ..caller.clone() };
+        let scope = Scope { organization_id: organization, ..caller.clone() };
         commit(engine, &scope, move |unit| {
             let (given, user) = (given.clone(), user.clone());
             Box::pin(async move {
-                let invitation = redeemable(unit, "/token", &given.token, &user.email).await?;
-                if unit.store().membership(invitation.organization_id, user.id).await?.is_some() {
-                    return Err(Error::conflict("already_member", "you are a member of this organisation already"));
+                let digest = idempotency::digest(&json!({ "token": given.token }));
+                if let Some(answer) = idempotency::replay(unit, ACCEPT, &digest).await? {
+                    return Ok((read_input(answer)?, true));
                 }
-                redeem(unit, &invitation, &user, false).await?;
-                Ok(Belonging { organization: unit.organization().await?, role: invitation.role })
+                let belonging = accept(unit, &given.token, &user).await?;
+                idempotency::remember(unit, ACCEPT, digest, json!(belonging))?;
+                Ok((belonging, false))
             })
         })
         .await
     }
+}
+
+async fn accept(unit: &mut Unit, token: &str, user: &User) -> Result<Belonging> {
+    let invitation = redeemable(unit, "/token", token, &user.email).await?;
+    if unit.store().membership(invitation.organization_id, user.id).await?.is_some() {
+        return Err(Error::conflict("already_member", "you are a member of this organisation already"));
+    }
+    redeem(unit, &invitation, user, false).await?;
+    Ok(Belonging { organization: unit.organization().await?, role: invitation.role })
 }

@@ -94,6 +94,7 @@ impl Person {
             locale: None,
             preferences: Preferences::default(),
             created_at: engine.env.now(),
+            version: 1,
         };
         Ok(Self { user, password_hash })
     }

@@ -3,7 +3,7 @@
 
 mod operand;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 pub(crate) use self::operand::Names;
 use crate::{
@@ -14,12 +14,12 @@ use crate::{
     error::{Error, Result},
     id::{Id, UserId},
     page::PageRequest,
-    ports::store::{self, Bounds, Column, FieldKind, Filter, Is, Place, SortBy, TimeRange},
+    ports::store::{
+        self, Bounds, CONDITION_DEPTH as DEPTH, Column, FieldKind, Filter, Is, Place, Range, SortBy, TimeRange,
+    },
     services::unit::Unit,
 };
 
-/// How deep conditions nest.
-const DEPTH: usize = 8;
 /// How many values a condition compares with.
 const COMPARISONS: usize = 200;
 /// The most characters of a text that is searched for.
@@ -31,9 +31,12 @@ const PATTERN: usize = 200;
 pub struct Search {
     /// What must hold: an object of `field: value`, all of which must hold; a list of values means any of them;
     /// `{"gt|gte|lt|lte|ne|in|contains|starts_with|exists": x}` compares; `{"all": […]}`, `{"any": […]}` and
-    /// `{"not": …}` nest. Fields are the object's own: `name`, `tags`, `stage`, `custom.size`, `external_ids.erp`.
+    /// `{"not": …}` nest, at most 16 deep. Fields are the object's own: `name`, `tags`, `stage`, `custom.size`,
+    /// `external_ids.erp`. `contains` and `starts_with` take no notice of letter case, in any alphabet. `matches` is known
+    /// in rules alone: no index serves a regular expression, and the databases do not agree on what one means.
     pub filter: Map<String, Value>,
-    /// A field to sort by, with a leading `-` for largest first; newest first if left out.
+    /// A field to sort by, with a leading `-` for largest first; newest first if left out. Sorted by a custom field the
+    /// answer has those that have a value there.
     pub sort: Option<String>,
     /// Items a page, 1…200.
     pub limit: Option<u32>,
@@ -57,7 +60,7 @@ impl Search {
 
 /// The simple filters of a list, gathered.
 #[derive(Debug, Default)]
-pub(crate) struct Simple(Vec<Filter>);
+pub(crate) struct Simple(Vec<Filter>, Vec<(&'static str, Value)>);
 
 impl Simple {
     /// A field has this value, if one is given.
@@ -80,6 +83,19 @@ impl Simple {
         self
     }
 
+    /// A field has this value, still to be read as a condition's, if one is given.
+    pub(crate) fn asked(mut self, name: &'static str, value: Option<&str>) -> Self {
+        self.1.extend(value.map(|value| (name, Value::from(value))));
+        self
+    }
+
+    /// A field lies within bounds, still to be read as a condition's, if any are given.
+    pub(crate) fn bounded<T: serde::Serialize>(mut self, name: &'static str, range: Option<&Range<T>>) -> Self {
+        let bounds = range.map(|range| json!(range)).filter(|bounds| *bounds != json!({}));
+        self.1.extend(bounds.map(|bounds| (name, bounds)));
+        self
+    }
+
     /// What a list goes by: these filters, those by custom fields, as query parameters have them, and the sort.
     pub(crate) async fn parts(
         mut self,
@@ -92,6 +108,9 @@ impl Simple {
         let plain = custom.is_empty() && !sort.is_some_and(|sort| sort.contains('.'));
         let names = if plain { Names::none(noun) } else { Names::read(unit, noun, false).await? };
         let mut reader = Reader { names: &names, comparisons: 0, lenient: true };
+        for (name, value) in &self.1 {
+            self.0.push(reader.field(name, value, &text::pointer("", name)).map_err(as_parameter)?);
+        }
         for (key, value) in custom {
             let at = text::pointer("/custom", key);
             self.0.push(reader.field(&format!("custom.{key}"), value, &at).map_err(as_parameter)?);
@@ -183,7 +202,7 @@ impl Reader<'_> {
                     "matches" => Error::invalid(
                         &at,
                         "not_available",
-                        "searches know no regular expressions: contains and starts_with search in texts",
+                        "only rules know regular expressions: contains and starts_with search in texts",
                     ),
                     known if OPERATORS.contains(&known) => {
                         let detail = format!("{known} does not apply to {name}; {} do", applicable(&place).join(", "));
@@ -280,7 +299,7 @@ impl Reader<'_> {
                 }
                 Value::String(text) => texts.push(match place {
                     Place::Field(field) if field.kind == FieldKind::Name => text::name_key(text),
-                    _ => text.to_ascii_lowercase(),
+                    _ => text::folded(text),
                 }),
                 other => return Err(expected(at, "a text", other)),
             }

@@ -95,14 +95,14 @@ pub struct ChatPatch {
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub assigned_to: Patch<UserId>,
     /// Whether it wants attention. `snoozed` needs `snoozed_until`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub state: Option<ChatState>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub state: Patch<ChatState>,
     /// Until when it does not; an open chat is snoozed by it.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub snoozed_until: Patch<DateTime<Utc>>,
     /// Labels; they replace the present ones.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub labels: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub labels: Patch<Vec<String>>,
 }
 
 /// Which chat, and its change.
@@ -186,7 +186,7 @@ async fn patched(unit: &mut Unit, before: &Chat, patch: ChatPatch) -> Result<Cha
         flaws.add("/assigned_to", "unknown", format!("user {user} is no member of this organisation"));
     }
     patch.assigned_to.apply(&mut after.assigned_to);
-    match (patch.state, patch.snoozed_until) {
+    match (flaws.given("/state", patch.state), patch.snoozed_until) {
         (None, Patch::Absent) => {}
         (None | Some(ChatState::Snoozed), Patch::Value(until)) if until > unit.now() => {
             after.state = ChatState::Snoozed;
@@ -215,10 +215,10 @@ async fn patched(unit: &mut Unit, before: &Chat, patch: ChatPatch) -> Result<Cha
             flaws.add("/snoozed_until", "invalid", format!("a chat that is {state} is not snoozed: leave it out"));
         }
     }
-    if let Some(mut labels) = patch.labels {
-        flaws.each("/labels", MAX_LABELS, &mut labels, tag);
-        labels.sort();
-        after.labels = labels;
+    patch.labels.replace(&mut after.labels);
+    if after.labels != before.labels {
+        flaws.each("/labels", MAX_LABELS, &mut after.labels, tag);
+        after.labels.sort();
     }
     flaws.end()?;
     Ok(after)

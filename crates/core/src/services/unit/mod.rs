@@ -67,6 +67,9 @@ pub(crate) struct Kept {
     /// External ids whose rows, if there are any, the unit has met.
     pub(crate) external_ids: HashSet<(Noun, String, String)>,
     pub(crate) members: HashMap<UserId, bool>,
+    pub(crate) teams: HashMap<TeamId, bool>,
+    /// Contacts and companies that were looked up and are not there.
+    pub(crate) absent: HashSet<uuid::Uuid>,
 }
 
 /// A key as bytes, to find slots by.
@@ -173,6 +176,7 @@ impl Unit {
     pub(crate) async fn contact(&mut self, id: ContactId) -> Result<Option<Contact>> {
         let contact = match self.known::<Contact>(&keyed(self.organization_id(), id))? {
             Some(known) => known,
+            None if self.kept.absent.contains(&id.uuid()) => None,
             None => match self.store().contact(self.organization_id(), id).await? {
                 Some(found) => self.meet(found)?,
                 None => None,
@@ -316,6 +320,32 @@ impl Unit {
         Ok(found)
     }
 
+    /// Whether there is this team.
+    pub(crate) async fn is_team(&mut self, team: TeamId) -> Result<bool> {
+        if let Some(known) = self.kept.teams.get(&team) {
+            return Ok(*known);
+        }
+        let found = self.store().team(self.organization_id(), team).await?.is_some();
+        self.kept.teams.insert(team, found);
+        Ok(found)
+    }
+
+    /// Learns at once which of several users are members, and which of several teams there are.
+    pub(crate) async fn look_up(&mut self, users: HashSet<UserId>, teams: HashSet<TeamId>) -> Result<()> {
+        let organization = self.organization_id();
+        if users.len() > 1 {
+            let found = self.store().members(organization).await?;
+            let found: HashSet<_> = found.into_iter().map(|member| member.user_id).collect();
+            self.kept.members.extend(users.into_iter().map(|user| (user, found.contains(&user))));
+        }
+        if teams.len() > 1 {
+            let found = self.store().all_teams(organization).await?;
+            let found: HashSet<_> = found.into_iter().map(|team| team.id).collect();
+            self.kept.teams.extend(teams.into_iter().map(|team| (team, found.contains(&team))));
+        }
+        Ok(())
+    }
+
     /// Everything this unit writes.
     pub(crate) fn finish(mut self) -> Result<(Scope, Batch)> {
         let mut batch = std::mem::take(&mut self.batch);
@@ -450,6 +480,24 @@ pub(crate) fn keyed(organization: OrganizationId, id: impl Column) -> [Value; 2]
     [organization.to_value(), id.to_value()]
 }
 
+/// Which thing, if it is still as the caller has seen it.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "Versioned{T}")]
+#[serde(deny_unknown_fields)]
+pub struct Versioned<T> {
+    /// Which one.
+    pub id: T,
+    /// Only if it is at this version.
+    #[serde(default)]
+    pub if_version: Option<i64>,
+}
+
+impl<T> From<T> for Versioned<T> {
+    fn from(id: T) -> Self {
+        Self { id, if_version: None }
+    }
+}
+
 /// Holds a client's `If-Match` against the version that a thing has.
 pub(crate) fn check_version(noun: &str, wanted: Option<i64>, present: i64) -> Result<()> {
     match wanted {
@@ -458,5 +506,16 @@ pub(crate) fn check_version(noun: &str, wanted: Option<i64>, present: i64) -> Re
             format!("the {noun} is at version {present}, not {wanted}: read it again and decide anew"),
         )),
         _ => Ok(()),
+    }
+}
+
+/// The same where there is no such thing yet: no version of it can match.
+pub(crate) fn require_none(noun: &str, wanted: Option<i64>) -> Result<()> {
+    match wanted {
+        Some(wanted) => Err(Error::new(
+            ErrorKind::PreconditionFailed,
+            format!("there is no such {noun} yet, so none at version {wanted}: leave the version out to make it"),
+        )),
+        None => Ok(()),
     }
 }

@@ -176,6 +176,7 @@ async fn migrate_postgres(client: &mut Client, app_role: &str) -> Result<Vec<&'s
         format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})");
     transaction.batch_execute(&prelude).await.map_err(from_postgres)?;
     check_role(transaction.client(), app_role).await?;
+    check_letters(transaction.client()).await?;
     let history = format!(
         "CREATE TABLE IF NOT EXISTS {HISTORY} (name text COLLATE \"C\" NOT NULL PRIMARY KEY, digest bytea NOT NULL)"
     );
@@ -228,6 +229,19 @@ async fn check_role(client: &Client, role: &str) -> Result<()> {
         return invalid(format!("{role:?} owns the tables: the engine's role must be another one than their owner's"));
     }
     Ok(())
+}
+
+/// Searches fold letters by ICU: what the database's own locale knows of them differs from machine to machine.
+async fn check_letters(client: &Client) -> Result<()> {
+    let sql = "SELECT FROM pg_collation WHERE collname = 'und-x-icu'";
+    match client.query_opt(sql, &[]).await.map_err(from_postgres)? {
+        Some(_) => Ok(()),
+        None => Err(Error::conflict(
+            "no_icu",
+            "this PostgreSQL was built without ICU, by which searches ignore letter case: install one that has it, as all \
+             packaged ones do, or run pg_import_system_collations if it came with an upgrade",
+        )),
+    }
 }
 
 async fn applied_postgres(client: &Client) -> Result<Vec<Applied>> {

@@ -48,6 +48,7 @@ impl Samples {
             locale: None,
             preferences: Preferences::default(),
             created_at: self.hour(99),
+            version: 1,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::select::select_by;
+use super::select::{portions, select, select_by};
 use crate::{
     domain::company::Company,
     error::Result,
@@ -16,6 +16,16 @@ use crate::{
 impl CompanyReads for SqlStore {
     async fn company(&self, organization: OrganizationId, id: CompanyId) -> Result<Option<Company>> {
         self.record(Some(organization), select_by::<Company>(organization, "id", &id)).await
+    }
+
+    async fn companies_by_ids(&self, organization: OrganizationId, ids: &[CompanyId]) -> Result<Vec<Company>> {
+        let mut found = Vec::with_capacity(ids.len());
+        for ids in portions(ids) {
+            let mut statement = select::<Company>(organization);
+            statement.push(" AND t.id IN (").bind_all(&ids).push(")");
+            found.extend(self.records(Some(organization), statement).await?);
+        }
+        Ok(found)
     }
 
     async fn companies(

@@ -113,7 +113,7 @@ INSERT INTO events SELECT pg_temp.n(i), pg_temp.n(o), 'contact.updated', 'contac
 INSERT INTO subjects SELECT pg_temp.n(o), pg_temp.n(i), 'contact', 100, 90 FROM generate_series(1, 2) o, generate_series(0, 199) i;
 INSERT INTO sessions SELECT pg_temp.n(i), pg_temp.n(i), pg_temp.n(1), uuid_send(pg_temp.n(i)), uuid_send(pg_temp.n(i + 1)), i, i, NULL, i
     FROM generate_series(1, 20000) i;
-INSERT INTO users SELECT pg_temp.n(i), i || '@example.org', 'U', NULL, NULL, NULL, '{}', i FROM generate_series(1, 5000) i;
+INSERT INTO users SELECT pg_temp.n(i), i || '@example.org', 'U', NULL, NULL, NULL, '{}', i, 1 FROM generate_series(1, 5000) i;
 INSERT INTO memberships SELECT pg_temp.n(o), pg_temp.n(i), 'member', i FROM generate_series(1, 2) o, generate_series(1, 5000) i;
 INSERT INTO invitations SELECT pg_temp.n(o * 100000 + i), pg_temp.n(o), i || '@example.org', 'member', NULL, NULL,
     uuid_send(pg_temp.n(o * 100000 + i)), CASE WHEN i % 20 = 0 THEN 'pending' ELSE 'accepted' END, i, i
@@ -480,6 +480,21 @@ async fn deals_walk_the_index_of_their_sort() {
             assert_plan(&stores, index, &statement, index).await;
         }
     }
+    let amount =
+        Bounds { gte: Some(1_000_000_i64.to_value()), lt: Some(2_000_000_i64.to_value()), ..Bounds::default() };
+    let day = Bounds { gte: Some("2026-11-22".to_owned().to_value()), ..Bounds::default() };
+    let sort = SortBy { place: place(deal, "created_at"), descending: true };
+    for (filter, index) in [
+        (equal(deal, "name", &"D".to_owned()), "deals_name"),
+        (Filter::Test(place(deal, "value"), Is::Within(amount)), "deals_worth"),
+        (Filter::Test(place(deal, "expected_close_on"), Is::Within(day)), "deals_close"),
+    ] {
+        for store in &stores {
+            let counted = Listing::new(n(1), store.db(), &filter, &sort).probe::<Deal>(&[&filter]);
+            let plan = explain(store, &counted).await;
+            assert!(plan.contains(index) && faults(store.db(), &plan).is_empty(), "counting {filter:?}:\n{plan}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -511,6 +526,7 @@ async fn rare_conditions_are_counted_and_collected_by_their_own_index() {
     let cases = [
         (text("tags", "tag7"), "SEARCH x USING PRIMARY KEY", "contact_tags_pkey"),
         (text("emails", "7@example.org"), "SEARCH x USING PRIMARY KEY", "contact_identities"),
+        (text("name", "C"), "contacts_name", "contacts_name"),
         (text("source", "rare"), "contacts_source", "contacts_source"),
         (equal(contact, "assigned_to", &n::<UserId>(6)), "contacts_assigned", "contacts_assigned"),
         (during("updated_at"), "contacts_updated", "contacts_updated"),

@@ -14,12 +14,18 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use rusqlite::{
+    Connection, OpenFlags,
+    config::DbConfig,
+    functions::{Context, FunctionFlags},
+    types::{Value as Raw, ValueRef},
+};
 use tokio::sync::oneshot;
 
 pub(crate) use self::statements::run;
 use self::writer::write_loop;
 use crate::{
+    domain::text,
     error::{Error, Result},
     ports::store::Row,
     store::sql::{error::from_sqlite, script::Script, statement::Statement},
@@ -260,9 +266,19 @@ fn configure(connection: &Connection, cache_kib: u32) -> Result<()> {
     connection.set_prepared_statement_cache_capacity(PREPARED);
     // Plans do not look at the values that are bound: otherwise most statements were prepared anew at each run.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(from_sqlite)?;
+    let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_scalar_function("folded", 1, pure, |call| folded(call)).map_err(from_sqlite)?;
     connection
         .execute_batch(&format!("PRAGMA cache_size = -{cache_kib}; PRAGMA temp_store = MEMORY;"))
         .map_err(from_sqlite)
+}
+
+/// What the migration makes on PostgreSQL: SQLite's own `lower` knows A to Z alone.
+fn folded(call: &Context<'_>) -> rusqlite::Result<Raw> {
+    match call.get_raw(0) {
+        given @ ValueRef::Text(_) => Ok(Raw::Text(text::folded(given.as_str()?))),
+        other => other.try_into().map_err(rusqlite::Error::from),
+    }
 }
 
 fn read_loop(mut connection: Connection, queue: &crossbeam_channel::Receiver<Job>) {

@@ -2,6 +2,7 @@
 
 use super::Listed;
 use crate::{
+    domain::text,
     id::OrganizationId,
     ports::store::{Bounds, FieldKind, Filter, Is, Place, Value},
     store::sql::statement::Statement,
@@ -48,7 +49,9 @@ pub(super) fn is_identity(filter: &Filter) -> bool {
 pub(super) fn has_index(filter: &Filter) -> bool {
     match filter {
         Filter::Test(Place::Field(field), Is::AnyOf(_)) => {
-            (field.indexed && is_plain(field.kind)) || is_identity(filter) || field.kind == FieldKind::Tags
+            (field.indexed && is_plain(field.kind))
+                || is_identity(filter)
+                || matches!(field.kind, FieldKind::Tags | FieldKind::Name)
         }
         Filter::Test(Place::Field(field), Is::Within(_)) => field.key.is_some() && field.kind != FieldKind::Name,
         Filter::Test(Place::Custom { .. }, Is::AnyOf(_) | Is::Within(_)) => true,
@@ -107,6 +110,12 @@ pub(super) fn ids<T: Listed>(organization: OrganizationId, filter: &Filter, stat
                         statement.bind(&organization).push(" AND s.pipeline_id IN (");
                         push_values(statement, is).push("))");
                     }
+                    // The key leads an index, the name does not.
+                    (FieldKind::Name, Is::AnyOf(values)) => {
+                        let keys: Vec<String> = values.iter().filter_map(name_key).collect();
+                        statement.push("t.name_key IN (").bind_all(&keys).push(") AND t.name IN (");
+                        push_values(statement, is).push(")");
+                    }
                     (_, Is::Within(bounds)) => within(field.column, field.key, bounds, statement),
                     _ => {
                         statement.push("t.").push(field.column).push(" IN (");
@@ -115,6 +124,13 @@ pub(super) fn ids<T: Listed>(organization: OrganizationId, filter: &Filter, stat
                 }
             }
         },
+    }
+}
+
+fn name_key(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(name) => Some(text::name_key(name)),
+        _ => None,
     }
 }
 

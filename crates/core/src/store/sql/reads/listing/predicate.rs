@@ -88,7 +88,7 @@ fn of_field<T: Listed>(
             match is {
                 // Letter case does not tell handles apart.
                 Is::AnyOf(values) | Is::NoneOf(values) => {
-                    let text = format!("lower({member})");
+                    let text = format!("folded({member})");
                     membership(&text, values, matches!(is, Is::NoneOf(_)), statement);
                 }
                 is => scalar(&member, is, statement),
@@ -213,14 +213,14 @@ fn searched(expression: &str, is: &Is, item: bool, statement: &mut Statement) {
     for (place, text) in texts.iter().enumerate() {
         statement.push(if place == 0 { "" } else { " OR " });
         if item && !at_start {
-            statement.push("lower(").push(expression).push(") = ").bind(text);
+            statement.push("folded(").push(expression).push(") = ").bind(text);
         } else if at_start {
             let length = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
-            statement.push("substr(lower(").push(expression).push(&format!("), 1, {length}) = ")).bind(text);
+            statement.push("substr(folded(").push(expression).push(&format!("), 1, {length}) = ")).bind(text);
         } else {
             // Without its occurrences the text is another one; the two databases name the search by place differently.
-            statement.push("replace(lower(").push(expression).push("), ").bind(text);
-            statement.push(", '') <> lower(").push(expression).push(")");
+            statement.push("replace(folded(").push(expression).push("), ").bind(text);
+            statement.push(", '') <> folded(").push(expression).push(")");
         }
     }
     statement.push("))");

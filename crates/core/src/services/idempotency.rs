@@ -1,5 +1,6 @@
 //! What makes a repeated call the same call: the key is part of the scope, and its answer is written in the batch of its
-//! effect. A race loses by the unique key, rolls back and answers what the winner answered.
+//! effect; a search, which has none, writes its answer alone. A race loses by the unique key, rolls back and answers what
+//! the winner answered.
 
 use chrono::Duration;
 use serde_json::Value;
