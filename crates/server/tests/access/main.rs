@@ -3,8 +3,6 @@
 //! the table of operations, so that a new operation is asked too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
-#[path = "../contract/calls.rs"]
-mod calls;
 mod matrix;
 #[path = "../support/mod.rs"]
 mod support;

@@ -13,10 +13,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
-use crate::{
-    calls::call,
-    support::{things::Side, valid, world::World},
-};
+use crate::support::{calls::call, things::Side, valid, world::World};
 
 const PASSWORD: &str = "correct horse";
 
