@@ -329,7 +329,7 @@ impl Identity<'_> {
         commit(engine, &scope, move |unit| {
             let (given, user) = (given.clone(), user.clone());
             Box::pin(async move {
-                let digest = idempotency::digest(&json!({ "token": given.token }));
+                let digest = idempotency::digest(unit.scope(), &json!({ "token": given.token }));
                 if let Some(answer) = idempotency::replay(unit, ACCEPT, &digest).await? {
                     return Ok((read_input(answer)?, true));
                 }
