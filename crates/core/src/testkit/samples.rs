@@ -377,6 +377,7 @@ impl Samples {
                 elapsed: None,
                 schedule: None,
                 fields: Vec::new(),
+                options: Vec::new(),
                 causes: Vec::new(),
             },
             failures: 0,

@@ -51,8 +51,8 @@ impl RuleEngine for Declarative {
 
     fn compile(&self, definition: &Map<String, Value>, directory: &Directory) -> Result<CompiledSource> {
         complaint::only(definition, "", MEMBERS)?;
-        let fields = RefCell::default();
-        let names = Names::new(directory, &fields);
+        let named = RefCell::default();
+        let names = Names::new(directory, &named);
         let when = trigger::read(definition)?;
         let mut reader = condition::Reader::new(names, when.subject, when.is_time_rule());
         let mut conditions = Vec::new();
@@ -67,7 +67,7 @@ impl RuleEngine for Declarative {
         }
         let condition = program::Node::all(conditions);
         let actions = actions::Reader { names, subject: when.subject }.read(definition)?;
-        let plan = plan::plan(&condition, when, fields.take())?;
+        let plan = plan::plan(&condition, when, named.take())?;
         let program = Program { v: program::VERSION, condition, actions };
         let compiled = serde_json::to_value(&program)
             .map_err(|error| Error::internal("a compiled rule cannot be written as JSON").with_source(error))?;
