@@ -454,6 +454,8 @@ impl Samples {
             title: format!("Notification {}", self.number()),
             body: None,
             contact_id: None,
+            deal_id: Some(self.id()),
+            task_id: Some(self.id()),
             rule_id: None,
             data: Map::new(),
             read: self.one_in(2),

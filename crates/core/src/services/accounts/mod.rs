@@ -14,7 +14,7 @@ pub use self::{
 };
 pub(crate) use self::{
     connect::{check, connect},
-    manage::{delete, get, list, reconnect, status, update},
+    manage::{delete, get, give, list, reconnect, status, update},
     secrets::open,
     status::report,
 };

@@ -18,6 +18,10 @@ impl CompanyReads for SqlStore {
         self.record(Some(organization), select_by::<Company>(organization, "id", &id)).await
     }
 
+    async fn companies_by_ids(&self, organization: OrganizationId, ids: &[CompanyId]) -> Result<Vec<Company>> {
+        self.by_ids(organization, ids).await
+    }
+
     async fn companies(
         &self,
         organization: OrganizationId,
