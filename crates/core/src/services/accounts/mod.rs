@@ -19,10 +19,12 @@ pub(crate) use self::{
     status::report,
 };
 
+use std::collections::HashSet;
+
 use crate::{
     domain::account::{Account, Visibility},
     error::{Error, Result},
-    id::AccountId,
+    id::{AccountId, TeamId, UserId},
     ports::store::Column,
     scope::{Role, Scope},
     services::unit::Unit,
@@ -48,19 +50,48 @@ pub(crate) async fn account(unit: &mut Unit, id: AccountId) -> Result<Account> {
     Ok(account)
 }
 
-/// Whether the caller may read the bodies of an account's messages. Until there are teams, `team` is the owner alone:
-/// what cannot be told is not shown.
-pub(crate) fn may_read(scope: &Scope, account: &Account) -> bool {
-    may_read_as(scope, account.owner_id, account.visibility)
+/// Whose messages the caller may read: asked once for all accounts at hand.
+pub(crate) struct Reader {
+    /// `None`: rules, accounts and the engine itself, who read everything.
+    caller: Option<UserId>,
+    /// Those of the owners who are in a team with the caller.
+    colleagues: HashSet<UserId>,
 }
 
-/// The same from what an inbox row carries.
-pub(crate) fn may_read_as(scope: &Scope, owner: Option<crate::id::UserId>, visibility: Visibility) -> bool {
-    match (scope.user_id(), visibility) {
-        // Rules, accounts and the engine itself.
-        (None, _) | (_, Visibility::Organization) => true,
-        (Some(user), Visibility::Team | Visibility::Owner) => owner == Some(user),
+impl Reader {
+    /// Whether the bodies of an account's messages are shown to the caller.
+    pub(crate) fn may_read(&self, owner: Option<UserId>, visibility: Visibility) -> bool {
+        let Some(caller) = self.caller else { return true };
+        match visibility {
+            Visibility::Organization => true,
+            Visibility::Owner => owner == Some(caller),
+            Visibility::Team => owner.is_some_and(|owner| owner == caller || self.colleagues.contains(&owner)),
+        }
     }
+}
+
+/// The caller as a reader of accounts with these owners and visibilities. Where one is shown to its owner's teams, these
+/// are read: once, however many there are.
+pub(crate) async fn reader(unit: &Unit, accounts: &[(Option<UserId>, Visibility)]) -> Result<Reader> {
+    let caller = unit.scope().user_id();
+    let mut reader = Reader { caller, colleagues: HashSet::new() };
+    let Some(caller) = caller else { return Ok(reader) };
+    let for_teams = accounts.iter().filter(|(_, visibility)| *visibility == Visibility::Team);
+    let others: HashSet<UserId> = for_teams.filter_map(|(owner, _)| *owner).filter(|owner| *owner != caller).collect();
+    if others.is_empty() {
+        return Ok(reader);
+    }
+    let asked: Vec<_> = others.into_iter().chain([caller]).collect();
+    let places = unit.store().teams_of(unit.organization_id(), &asked).await?;
+    let own: HashSet<TeamId> = places.iter().filter(|(user, _)| *user == caller).map(|(_, team)| *team).collect();
+    reader.colleagues = places.into_iter().filter(|(_, team)| own.contains(team)).map(|(user, _)| user).collect();
+    Ok(reader)
+}
+
+/// Whether the caller may read the bodies of an account's messages.
+pub(crate) async fn may_read(unit: &Unit, account: &Account) -> Result<bool> {
+    let (owner, visibility) = (account.owner_id, account.visibility);
+    Ok(reader(unit, &[(owner, visibility)]).await?.may_read(owner, visibility))
 }
 
 /// Fails unless the caller may speak through the account: nobody speaks through somebody else's private one.
