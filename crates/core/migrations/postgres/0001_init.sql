@@ -504,6 +504,8 @@ CREATE TABLE tasks (
 );
 CREATE INDEX tasks_contact ON tasks (organization_id, contact_id, created_at, id) WHERE contact_id IS NOT NULL;
 CREATE INDEX tasks_deal ON tasks (organization_id, deal_id, created_at, id) WHERE deal_id IS NOT NULL;
+CREATE INDEX tasks_contact_due ON tasks (organization_id, contact_id, due_key, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX tasks_deal_due ON tasks (organization_id, deal_id, due_key, id) WHERE deal_id IS NOT NULL;
 CREATE INDEX tasks_created ON tasks (organization_id, created_at, id);
 CREATE INDEX tasks_due ON tasks (organization_id, done, due_key, id);
 CREATE INDEX tasks_assigned_created ON tasks (organization_id, assigned_to, created_at, id) WHERE assigned_to IS NOT NULL;
@@ -536,6 +538,7 @@ CREATE TABLE accounts (
 );
 CREATE UNIQUE INDEX accounts_handle ON accounts (organization_id, platform, handle);
 CREATE INDEX accounts_created ON accounts (organization_id, created_at, id);
+CREATE INDEX accounts_owner ON accounts (organization_id, owner_id, created_at, id) WHERE owner_id IS NOT NULL;
 ALTER TABLE accounts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON accounts
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
@@ -786,6 +789,8 @@ CREATE TABLE notifications (
     title text COLLATE "C" NOT NULL,
     body text COLLATE "C",
     contact_id uuid,
+    deal_id uuid,
+    task_id uuid,
     rule_id uuid,
     data text COLLATE "C" NOT NULL,
     read boolean NOT NULL,

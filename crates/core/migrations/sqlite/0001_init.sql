@@ -434,6 +434,8 @@ CREATE TABLE tasks (
 ) STRICT;
 CREATE INDEX tasks_contact ON tasks (organization_id, contact_id, created_at, id) WHERE contact_id IS NOT NULL;
 CREATE INDEX tasks_deal ON tasks (organization_id, deal_id, created_at, id) WHERE deal_id IS NOT NULL;
+CREATE INDEX tasks_contact_due ON tasks (organization_id, contact_id, due_key, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX tasks_deal_due ON tasks (organization_id, deal_id, due_key, id) WHERE deal_id IS NOT NULL;
 CREATE INDEX tasks_created ON tasks (organization_id, created_at, id);
 CREATE INDEX tasks_due ON tasks (organization_id, done, due_key, id);
 CREATE INDEX tasks_assigned_created ON tasks (organization_id, assigned_to, created_at, id) WHERE assigned_to IS NOT NULL;
@@ -462,6 +464,7 @@ CREATE TABLE accounts (
 ) STRICT;
 CREATE UNIQUE INDEX accounts_handle ON accounts (organization_id, platform, handle);
 CREATE INDEX accounts_created ON accounts (organization_id, created_at, id);
+CREATE INDEX accounts_owner ON accounts (organization_id, owner_id, created_at, id) WHERE owner_id IS NOT NULL;
 
 CREATE TABLE account_secrets (
     account_id BLOB NOT NULL,
@@ -664,6 +667,8 @@ CREATE TABLE notifications (
     title TEXT NOT NULL,
     body TEXT,
     contact_id BLOB,
+    deal_id BLOB,
+    task_id BLOB,
     rule_id BLOB,
     data TEXT NOT NULL,
     read INTEGER NOT NULL,

@@ -181,6 +181,11 @@ impl CustomField {
         }
     }
 
+    /// Whether a value is one of the options.
+    pub fn has_option(&self, value: &Value) -> bool {
+        value.as_str().is_some_and(|given| self.options.iter().any(|it| it == given))
+    }
+
     fn option(&self, given: &str) -> Checked<String> {
         let given = given.trim();
         if self.options.iter().any(|it| it == given) {
@@ -206,7 +211,7 @@ impl CustomKind {
             (Self::Number, Value::Number(number)) => number.as_f64().map(number_key),
             (Self::Boolean, Value::Bool(flag)) => Some(flag.to_string()),
             (Self::Date | Self::User, Value::String(text)) => Some(text.clone()),
-            (_, Value::String(text)) => Some(text_key(text)),
+            (Self::Text | Self::Choice | Self::MultiChoice, Value::String(text)) => Some(text_key(text)),
             _ => None,
         }
     }

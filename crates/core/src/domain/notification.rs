@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::word::words,
-    id::{ContactId, NotificationId, OrganizationId, RuleId, UserId},
+    id::{ContactId, DealId, NotificationId, OrganizationId, RuleId, TaskId, UserId},
 };
 
 words! {
@@ -23,7 +23,7 @@ words! {
         TaskDue = "task.due",
         /// A task of one's own is to be remembered.
         TaskReminder = "task.reminder",
-        /// Somebody else has given one a contact.
+        /// Somebody else has given one a contact, a deal or a task.
         Assigned = "assigned",
     }
 }
@@ -84,6 +84,10 @@ pub struct Notification {
     pub body: Option<String>,
     /// The contact it is about.
     pub contact_id: Option<ContactId>,
+    /// The deal it is about.
+    pub deal_id: Option<DealId>,
+    /// The task it is about.
+    pub task_id: Option<TaskId>,
     /// The rule that sent it.
     pub rule_id: Option<RuleId>,
     /// What else belongs to it.

@@ -111,6 +111,9 @@ pub struct RulePlan {
     /// The custom fields that it names, by id in order: they stay as long as it does.
     #[serde(default)]
     pub fields: Vec<FieldId>,
+    /// The options of custom fields that it names: they stay as well.
+    #[serde(default)]
+    pub options: Vec<(FieldId, String)>,
     /// Event causes that mute rules (`import`, `restore`, `backfill`) and that this rule asks for all the same.
     pub causes: Vec<String>,
 }

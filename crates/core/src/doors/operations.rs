@@ -161,7 +161,7 @@ room! {
     Query get(UserId) -> MemberView [read Team] team::get_member;
     /// Gives a member another role. Only owners make and unmake owners; `last_owner` for the last one.
     Command set_role(SetRole) -> MemberView [write Team] team::set_role;
-    /// Removes a member: they are signed out at once, their contacts and chats go to `reassign_to` or to nobody.
+    /// Removes a member: they are signed out at once, and what they looked after goes to `reassign_to` or to nobody.
     /// `last_owner` for the last owner.
     Command remove(RemoveMember) -> () [write Team] team::remove_member;
 }
@@ -215,7 +215,7 @@ room! {
     Query get(TeamId) -> Team [read Team] team::get_team;
     /// Changes a team by a merge patch.
     Command update(UpdateTeam) -> Team [write Team] team::update_team;
-    /// Removes a team. Its contacts belong to no team from then on.
+    /// Removes a team. Its contacts and deals belong to no team from then on.
     Command delete(DeleteTeam) -> () [write Team] team::delete_team;
     /// Lists who is in a team, those first who have been longest; `created_at` is since when.
     Query members(ListTeamMembers) -> Page<MemberView> [read Team] team::list_team_members;
@@ -314,7 +314,8 @@ room! {
     Command create(NewField) -> CustomField [write Fields] fields::create;
     /// Answers one custom field.
     Query get(FieldId) -> CustomField [read Fields] fields::get;
-    /// Changes a custom field's label or options by a merge patch; `option_in_use` for an option that is chosen.
+    /// Changes a custom field's label or options by a merge patch; `option_in_use` for an option that is
+    /// chosen or that a rule names.
     Command update(UpdateField) -> CustomField [write Fields] fields::update;
     /// Removes a custom field: `field_in_use` while it has a value.
     Command delete(DeleteField) -> () [write Fields] fields::delete;

@@ -12,7 +12,7 @@ use crate::{
         text::Flaws,
     },
     error::{Error, Result},
-    id::{ContactId, NotificationId, RuleId, UserId},
+    id::{ContactId, DealId, NotificationId, RuleId, TaskId, UserId},
     page::{Page, PageRequest},
     patch::Patch,
     ports::store::{Column, Update, Write},
@@ -29,7 +29,16 @@ pub(crate) struct NewNotification {
     pub(crate) title: String,
     pub(crate) body: Option<String>,
     pub(crate) contact_id: Option<ContactId>,
+    pub(crate) deal_id: Option<DealId>,
+    pub(crate) task_id: Option<TaskId>,
     pub(crate) rule_id: Option<RuleId>,
+}
+
+impl NewNotification {
+    /// One sentence, about nothing in particular yet.
+    pub(crate) const fn new(user_id: UserId, kind: NotificationKind, title: String) -> Self {
+        Self { user_id, kind, title, body: None, contact_id: None, deal_id: None, task_id: None, rule_id: None }
+    }
 }
 
 /// The change of a notification: a merge patch.
@@ -51,9 +60,13 @@ pub struct UpdateNotification {
     pub patch: NotificationPatch,
 }
 
-/// Tells a user something, in the ways in which they want to be told. The users' rows are read one by one unless the
-/// unit has met them: [`meet_users`] first, if there are several.
+/// Tells a member something, in the ways in which they want to be told; who has left is told nothing, whatever still
+/// names them. The users' rows are read one by one unless the unit has met them: [`meet_users`] first, if there are
+/// several.
 pub(crate) async fn notify(unit: &mut Unit, new: NewNotification) -> Result<()> {
+    if !unit.is_member(new.user_id).await? {
+        return Ok(());
+    }
     let user = match unit.known::<User>(&[new.user_id.to_value()])? {
         Some(known) => known,
         None => match unit.store().user(new.user_id).await? {
@@ -83,12 +96,15 @@ pub(crate) async fn notify(unit: &mut Unit, new: NewNotification) -> Result<()> 
         title: new.title,
         body: new.body,
         contact_id: new.contact_id,
+        deal_id: new.deal_id,
+        task_id: new.task_id,
         rule_id: new.rule_id,
         data: Map::new(),
         read: false,
         created_at: unit.now(),
     };
-    let subject = new.contact_id.map_or_else(|| Subject::from(notification.organization_id), Subject::from);
+    let about = new.contact_id.map(Subject::from).or_else(|| new.deal_id.map(Subject::from));
+    let subject = about.unwrap_or_else(|| notification.organization_id.into());
     unit.fact(EventKind::NotificationCreated, subject)?
         .data("notification_id", notification.id)
         .data("user_id", notification.user_id)
@@ -96,11 +112,12 @@ pub(crate) async fn notify(unit: &mut Unit, new: NewNotification) -> Result<()> 
     Ok(())
 }
 
-/// Reads several users at once, so that each can be notified without a read of their own.
-pub(crate) async fn meet_users(unit: &mut Unit, users: &[UserId]) -> Result<()> {
-    for user in unit.store().users(users).await? {
+/// Reads several members at once, so that each can be notified without a read of their own.
+pub(crate) async fn meet_users(unit: &mut Unit, members: &[UserId]) -> Result<()> {
+    for user in unit.store().users(members).await? {
         unit.meet(user)?;
     }
+    unit.kept.members.extend(members.iter().map(|member| (*member, true)));
     Ok(())
 }
 

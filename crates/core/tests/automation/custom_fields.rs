@@ -1,6 +1,6 @@
 //! Custom fields in rules: as facts, as what is set, and as long as a rule names them.
 
-use dealwright::domain::run::RunOutcome;
+use dealwright::{domain::run::RunOutcome, scope::Role};
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,6 +16,7 @@ cases! {
     an_unknown_field_is_refused_at_its_place,
     a_value_is_checked_when_the_rule_is_saved_and_when_it_runs,
     a_field_that_a_rule_names_stays,
+    an_option_that_a_rule_names_stays,
     fields_of_another_organisation_are_unknown,
 }
 
@@ -111,7 +112,7 @@ async fn an_unknown_field_is_refused_at_its_place(world: World) {
 }
 
 async fn a_value_is_checked_when_the_rule_is_saved_and_when_it_runs(world: World) {
-    let size = field(&world, "contact", "segment", "choice", json!(["small", "large"])).await;
+    field(&world, "contact", "segment", "choice", json!(["small", "large"])).await;
     let set = |to: &str| {
         let action = json!({ "set_field": { "custom.segment": to } });
         json!({ "name": to, "trigger": "contact.created", "action": action })
@@ -119,13 +120,40 @@ async fn a_value_is_checked_when_the_rule_is_saved_and_when_it_runs(world: World
     let huge = world.me.call("rules.create", set("huge")).await;
     assert_eq!(pointers(huge), [("/action/set_field/custom.segment".to_owned(), "unknown".to_owned())]);
     let rule = world.rule(set("large")).await;
-    // Nobody has the option, so it may go; then the rule has nothing to set.
-    let patch = json!({ "id": size, "patch": { "options": ["small"] } });
-    world.me.call("fields.update", patch).await.unwrap();
+    let id = json!(rule);
+    world.me.call("rules.update", json!({ "id": id, "patch": { "enabled": false } })).await.unwrap();
+    // A member who was here when the rule was saved may have left when it runs.
+    field(&world, "contact", "coach", "user", json!([])).await;
+    let (max, _) = world.member("max", Role::Member).await;
+    let action = json!({ "set_field": { "custom.coach": "max@people.example" } });
+    let rule = world.rule(json!({ "name": "coach", "trigger": "contact.created", "action": action })).await;
+    world.me.call("members.remove", json!({ "id": max })).await.unwrap();
     assert_eq!(contact(&world, json!({})).await["custom"], json!({}));
     let [run] = &world.runs_of(rule).await[..] else { panic!("one run") };
     assert_eq!(run.outcome, RunOutcome::Failed);
-    assert!(run.error.as_ref().unwrap().contains("large"), "{:?}", run.error);
+    assert!(run.error.as_ref().unwrap().contains(&max.to_string()), "{:?}", run.error);
+}
+
+async fn an_option_that_a_rule_names_stays(world: World) {
+    let segment = field(&world, "contact", "segment", "choice", json!(["small", "large", "huge"])).await;
+    let topics = field(&world, "contact", "topics", "multi_choice", json!(["price", "terms"])).await;
+    let rule = json!({ "id": "large-ones", "trigger": "contact.created", "enabled": false,
+        "condition": { "contact.custom.segment": { "in": ["LARGE"] } },
+        "action": { "set_field": { "custom.topics": ["terms"] } } });
+    let rule = world.me.call("rules.create", rule).await.unwrap()["id"].clone();
+    let only = async |id: &Value, options: Value| {
+        world.me.call("fields.update", json!({ "id": id, "patch": { "options": options } })).await
+    };
+    for (id, options) in [(&segment, json!(["small", "huge"])), (&topics, json!(["price"]))] {
+        let error = refused(only(id, options).await, 409, "option_in_use");
+        assert!(error.message().contains("large-ones"), "{error}");
+    }
+    // What it does not name may go.
+    only(&segment, json!(["large"])).await.unwrap();
+    only(&topics, json!(["terms"])).await.unwrap();
+    world.me.call("rules.delete", rule).await.unwrap();
+    only(&segment, json!(["tiny"])).await.unwrap();
+    only(&topics, json!(["price"])).await.unwrap();
 }
 
 async fn a_field_that_a_rule_names_stays(world: World) {

@@ -4,6 +4,7 @@ use dealwright::{
     Crm, Error, Registry,
     domain::rule::{Action, Assignee},
     page::PageRequest,
+    scope::Role,
 };
 use dealwright_rules::declarative::Declarative;
 use serde_json::{Value, json};
@@ -18,6 +19,7 @@ cases! {
     an_evaluation_that_fails,
     a_rule_of_an_engine_that_this_process_lacks,
     after_ten_failures_in_a_row_a_rule_is_paused,
+    of_a_rule_whose_author_has_left_owners_and_admins_hear,
     a_run_that_succeeds_ends_the_row,
     a_row_is_ended_by_the_next_event_at_once,
     a_paused_rule_starts_anew_when_switched_on,
@@ -121,6 +123,23 @@ async fn after_ten_failures_in_a_row_a_rule_is_paused(world: World) {
     assert_eq!(told.len(), 1);
     assert_eq!((told[0].kind.as_str(), told[0].rule_id), ("rule.paused", Some(rule)));
     assert_eq!(told[0].title, "Rule over was paused");
+}
+
+async fn of_a_rule_whose_author_has_left_owners_and_admins_hear(world: World) {
+    with_partners(&world).await;
+    let (ann, anns) = world.member("ann", Role::Admin).await;
+    let (_, bo) = world.member("bo", Role::Admin).await;
+    let (_, cy) = world.member("cy", Role::Manager).await;
+    anns.call("rules.create", over("over", 0)).await.unwrap();
+    world.me.call("members.remove", json!({ "id": ann })).await.unwrap();
+    for number in 0..10 {
+        world.contact_from(&format!("Contact {number}"), "partner").await;
+        world.settle().await;
+    }
+    for (who, count) in [(&world.me, 1), (&bo, 1), (&cy, 0)] {
+        let told = who.notifications().list(PageRequest::default()).await.unwrap().data;
+        assert_eq!(told.iter().filter(|it| it.kind == "rule.paused").count(), count, "{told:?}");
+    }
 }
 
 async fn a_run_that_succeeds_ends_the_row(world: World) {

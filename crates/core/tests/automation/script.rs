@@ -41,6 +41,7 @@ impl RuleEngine for Script {
             elapsed: None,
             schedule: None,
             fields: Vec::new(),
+            options: Vec::new(),
             causes: Vec::new(),
         };
         Ok(CompiledSource { compiled: json!({}), plan, references: Vec::new() })

@@ -14,9 +14,10 @@ use dealwright::{
             TimelineKind, UpdateNote, UpdateTask,
         },
         contacts::DeleteContact,
-        deals::NewDeal,
+        deals::{DealPatch, DeleteDeal, NewDeal, UpdateDeal},
     },
 };
+use serde_json::json;
 
 use crate::{
     cases,
@@ -32,6 +33,10 @@ cases![
     a_timeline_merges_everything_page_by_page,
     a_deal_has_notes_tasks_and_a_timeline_of_its_own,
     what_is_on_a_deleted_contact_is_gone_with_it,
+    tasks_fall_due_after_a_restore,
+    tasks_of_what_is_deleted_are_not_listed,
+    a_task_made_done_never_falls_due,
+    who_is_given_a_task_or_a_deal_is_told,
     another_organisation_sees_none_of_it,
 ];
 
@@ -42,7 +47,12 @@ async fn note(world: &World, contact: ContactId, text: &str) -> Note {
 
 fn task(contact: ContactId, title: &str) -> ContactTask {
     let (due_at, remind_at) = (None, None);
-    ContactTask { contact_id: contact, title: title.into(), due_at, remind_at, assigned_to: Patch::Absent }
+    ContactTask { contact_id: contact, title: title.into(), due_at, remind_at, assigned_to: Patch::Absent, done: false }
+}
+
+fn deal_task(deal: DealId, title: &str) -> DealTask {
+    let (due_at, remind_at) = (None, None);
+    DealTask { deal_id: deal, title: title.into(), due_at, remind_at, assigned_to: Patch::Absent, done: false }
 }
 
 async fn due(world: &World, contact: ContactId, title: &str, minutes: i64) -> Task {
@@ -133,21 +143,28 @@ async fn tasks_are_listed_by_whose_they_are_and_when(world: World) {
         page.data.into_iter().map(|it| it.title).collect::<Vec<_>>().join(" ")
     };
     let all = ListTasks::default;
+    let offered = deal(&world, "Offered", Some(ada)).await;
     let by_due =
         |descending: bool| ListTasks { sort: Some(if descending { "-due_at" } else { "due_at" }.into()), ..all() };
     let at = |minutes| Some(noon() + Duration::minutes(minutes));
     for (input, expected) in [
         (all(), "someday c a b"),
         (ListTasks { sort: Some("created_at".into()), ..all() }, "b a c someday"),
-        (by_due(false), "b c someday"),
-        (by_due(true), "someday c b"),
+        (by_due(false), "a b c someday"),
+        (by_due(true), "someday c b a"),
+        (ListTasks { done: Some(false), ..by_due(false) }, "b c someday"),
         (ListTasks { done: Some(true), ..by_due(false) }, "a"),
         (ListTasks { done: Some(true), ..all() }, "a"),
         (ListTasks { done: Some(false), ..all() }, "someday c b"),
-        (ListTasks { assigned_to: Some("me".into()), ..by_due(false) }, "b c"),
+        (ListTasks { assigned_to: Some("me".into()), ..by_due(false) }, "a b c"),
+        (ListTasks { contact_id: Some(ada), ..by_due(true) }, "someday c b a"),
+        (ListTasks { contact_id: Some(ada), done: Some(false), ..by_due(false) }, "b c someday"),
+        (ListTasks { contact_id: Some(ada), assigned_to: Some(ben.to_string()), ..all() }, "someday"),
+        (ListTasks { deal_id: Some(offered), ..all() }, ""),
+        (ListTasks { deal_id: Some(offered), contact_id: Some(ada), ..all() }, ""),
         (ListTasks { assigned_to: Some(ben.to_string()), ..all() }, "someday"),
         (ListTasks { assigned_to: Some("me".into()), done: Some(false), ..all() }, "c b"),
-        (ListTasks { due_before: at(30), ..by_due(false) }, "b"),
+        (ListTasks { due_before: at(30), ..by_due(false) }, "a b"),
         (ListTasks { due_after: at(20), ..by_due(false) }, "b c"),
         (ListTasks { due_before: at(30), due_after: at(10), ..all() }, "a b"),
     ] {
@@ -162,7 +179,7 @@ async fn tasks_are_listed_by_whose_they_are_and_when(world: World) {
             break;
         }
     }
-    assert_eq!(seen, ["b", "c", "someday"]);
+    assert_eq!(seen, ["a", "b", "c", "someday"]);
     for wrong in [
         ListTasks { sort: Some("title".into()), ..all() },
         ListTasks { assigned_to: Some("ben".into()), ..all() },
@@ -279,7 +296,7 @@ async fn a_deal_has_notes_tasks_and_a_timeline_of_its_own(world: World) {
     let written = world.me.notes().create_on_deal(written).await.unwrap();
     world.later(1);
     let due_at = Some(noon() + Duration::minutes(1));
-    let new = DealTask { deal_id: big, title: "Offer".into(), due_at, remind_at: None, assigned_to: Patch::Absent };
+    let new = DealTask { due_at, ..deal_task(big, "Offer") };
     world.me.tasks().create_for_deal(new).await.unwrap();
     let notes = ListDealNotes { deal_id: big, limit: None, cursor: None };
     assert_eq!(world.me.notes().list_of_deal(notes).await.unwrap().data, [written]);
@@ -310,6 +327,122 @@ async fn what_is_on_a_deleted_contact_is_gone_with_it(world: World) {
     assert_eq!((told(&world).await, fallen_due(&world, ada).await), (vec![], 0));
     world.me.contacts().restore(ada.into()).await.unwrap();
     assert_eq!(world.me.notes().get(written.id).await.unwrap(), written);
+}
+
+async fn tasks_fall_due_after_a_restore(world: World) {
+    let ada = world.contact("Ada").await.id;
+    let big = deal(&world, "Big one", None).await;
+    let (call, later) = (due(&world, ada, "Call", 1).await, due(&world, ada, "Later", 60).await);
+    due(&world, ada, "Done", 1).await;
+    let done = world.me.tasks().list(ListTasks::default()).await.unwrap().data.remove(0);
+    let patch = TaskPatch { done: true.into(), ..Default::default() };
+    world.me.tasks().update(UpdateTask { id: done.id, patch, if_version: None }).await.unwrap();
+    let remind_at = Some(noon() + Duration::minutes(1));
+    world.me.tasks().create_for_deal(DealTask { remind_at, ..deal_task(big, "Offer") }).await.unwrap();
+    world.me.contacts().delete(DeleteContact { id: ada, if_version: None }).await.unwrap();
+    world.me.deals().delete(DeleteDeal { id: big, if_version: None }).await.unwrap();
+    world.later(120);
+    world.crm.runtime().drain().await.unwrap();
+    assert_eq!(told(&world).await, Vec::<String>::new());
+    world.me.contacts().restore(ada).await.unwrap();
+    world.me.deals().restore(big).await.unwrap();
+    world.crm.runtime().drain().await.unwrap();
+    let mut titles = told(&world).await;
+    titles.sort();
+    assert_eq!((titles, fallen_due(&world, ada).await), (vec!["Due: Call".into(), "Reminder: Offer".into()], 1));
+    assert_eq!(world.events(ada).await.last().unwrap().data["task_id"], call.id.to_string());
+    world.later(3600);
+    world.crm.runtime().drain().await.unwrap();
+    assert_eq!(fallen_due(&world, ada).await, 2);
+    assert_eq!(world.events(ada).await.last().unwrap().data["task_id"], later.id.to_string());
+}
+
+async fn tasks_of_what_is_deleted_are_not_listed(world: World) {
+    let (ada, ben) = (world.contact("Ada").await.id, world.contact("Ben").await.id);
+    let big = deal(&world, "Big one", None).await;
+    for n in 0..3 {
+        due(&world, ben, "gone", n).await;
+        due(&world, ada, "there", n).await;
+        world.me.tasks().create_for_deal(deal_task(big, "gone with its deal")).await.unwrap();
+    }
+    world.me.contacts().delete(DeleteContact { id: ben, if_version: None }).await.unwrap();
+    world.me.deals().delete(DeleteDeal { id: big, if_version: None }).await.unwrap();
+    for sort in [None, Some("due_at".to_owned())] {
+        let list = |cursor| ListTasks { sort: sort.clone(), limit: Some(2), cursor, ..Default::default() };
+        let first = world.me.tasks().list(list(None)).await.unwrap();
+        let rest = world.me.tasks().list(list(first.next_cursor.clone())).await.unwrap();
+        assert_eq!((first.data.len(), rest.data.len(), &rest.next_cursor), (2, 1, &None), "full pages");
+        assert!(first.data.iter().chain(&rest.data).all(|it| it.title == "there"));
+    }
+    let of_ben = ListTasks { contact_id: Some(ben), ..Default::default() };
+    assert_eq!(world.me.tasks().list(of_ben.clone()).await.unwrap().data, []);
+    world.me.contacts().restore(ben).await.unwrap();
+    assert_eq!(world.me.tasks().list(of_ben).await.unwrap().data.len(), 3);
+}
+
+async fn a_task_made_done_never_falls_due(world: World) {
+    let ada = world.contact("Ada").await.id;
+    let (due_at, remind_at) = (Some(noon() + Duration::minutes(2)), Some(noon() + Duration::minutes(1)));
+    let new = ContactTask { due_at, remind_at, done: true, ..task(ada, "Called") };
+    let made = world.me.tasks().create_for_contact(new).await.unwrap();
+    assert_eq!((made.done, made.done_at), (true, Some(made.created_at)));
+    let big = deal(&world, "Big one", None).await;
+    let made =
+        world.me.tasks().create_for_deal(DealTask { due_at, done: true, ..deal_task(big, "Sent") }).await.unwrap();
+    assert!(made.done);
+    world.later(600);
+    world.crm.runtime().drain().await.unwrap();
+    assert_eq!((told(&world).await, fallen_due(&world, ada).await), (vec![], 0));
+}
+
+async fn who_is_given_a_task_or_a_deal_is_told(world: World) {
+    let (ben, bens) = world.member("ben", Role::Member).await;
+    let ada = world.contact("Ada").await.id;
+    let heard = async || {
+        let page = bens.notifications().list(PageRequest::default()).await.unwrap();
+        let mut told: Vec<_> = page.data;
+        told.sort_by_key(|it| it.created_at);
+        told.into_iter().map(|it| (it.title, it.contact_id, it.deal_id, it.task_id)).collect::<Vec<_>>()
+    };
+    let call = due(&world, ada, "Call", 60).await;
+    let give = |id, to: Patch<_>| {
+        let patch = TaskPatch { assigned_to: to, ..Default::default() };
+        UpdateTask { id, patch, if_version: None }
+    };
+    world.me.tasks().update(give(call.id, ben.into())).await.unwrap();
+    world.later(1);
+    let new = NewDeal { name: "Licence".into(), assigned_to: Some(ben), ..Default::default() };
+    let licence = world.me.deals().create(new).await.unwrap();
+    world.later(1);
+    let offer = DealTask { assigned_to: ben.into(), ..deal_task(licence.id, "Offer") };
+    let offer = world.me.tasks().create_for_deal(offer).await.unwrap();
+    world.later(1);
+    let patch = |to: Patch<_>| {
+        let patch = DealPatch { assigned_to: to, ..Default::default() };
+        UpdateDeal { id: licence.id, patch, if_version: None }
+    };
+    world.me.deals().update(patch(Patch::Null)).await.unwrap();
+    world.me.deals().update(patch(ben.into())).await.unwrap();
+    let assigned = |what: &str| format!("{what} was assigned to you");
+    let expected = [
+        (assigned("Call"), Some(ada), None, Some(call.id)),
+        (assigned("Licence"), None, Some(licence.id), None),
+        (assigned("Offer"), None, Some(licence.id), Some(offer.id)),
+        (assigned("Licence"), None, Some(licence.id), None),
+    ];
+    assert_eq!(heard().await, expected);
+    // Who takes something themselves knows it, and what is done concerns nobody.
+    bens.tasks().create_for_contact(task(ada, "Mine")).await.unwrap();
+    let done = ContactTask { done: true, assigned_to: ben.into(), ..task(ada, "Done") };
+    world.me.tasks().create_for_contact(done).await.unwrap();
+    assert_eq!(heard().await, expected);
+    world.later(1);
+    let items = (0..3).map(|n| json!({ "name": format!("D{n}"), "assigned_to": ben })).collect::<Vec<_>>();
+    world.me.call("deals.batch", json!({ "items": items })).await.unwrap();
+    assert_eq!(heard().await[4..], [("3 deals were assigned to you".to_owned(), None, None, None)]);
+    world.later(7200);
+    world.crm.runtime().drain().await.unwrap();
+    assert_eq!(heard().await.last(), Some(&("Due: Call".to_owned(), Some(ada), None, Some(call.id))));
 }
 
 async fn another_organisation_sees_none_of_it(world: World) {

@@ -4,7 +4,9 @@ use dealwright::{
     domain::{
         contact::Contact,
         custom_field::{CustomField, CustomKind, Noun},
+        event::Event,
     },
+    ports::store::{Batch, Store, Update, Write},
     scope::Role,
     services::{
         contacts::{ListContacts, NewContact, UpdateContact},
@@ -26,6 +28,8 @@ cases![
     lists_filter_and_sort_by_custom_fields,
     what_has_values_is_not_removed,
     a_deleted_contact_is_found_by_no_value,
+    what_comes_back_fits_the_fields_of_today,
+    a_text_is_never_taken_for_a_number,
     another_organisation_has_fields_of_its_own,
 ];
 
@@ -218,6 +222,58 @@ async fn a_deleted_contact_is_found_by_no_value(world: World) {
     assert_eq!(names(&world, json!({"custom": {"size": "1"}, "sort": "custom.size"})).await, ["Ada"]);
     let delete = DeleteField { id: size.id, if_version: None };
     refused(world.me.fields().delete(delete).await, 409, "field_in_use");
+}
+
+async fn what_comes_back_fits_the_fields_of_today(world: World) {
+    let size = define(&world, "size", CustomKind::Text, &[]).await;
+    let tier = define(&world, "tier", CustomKind::Choice, &["gold", "tin"]).await;
+    let topics = define(&world, "topics", CustomKind::MultiChoice, &["price", "terms"]).await;
+    define(&world, "motto", CustomKind::Text, &[]).await;
+    let custom = json!({"size": "abc", "tier": "tin", "topics": ["price", "terms"], "motto": "Never late"});
+    let ada = contact(&world, "Ada", custom).await.unwrap();
+    contact(&world, "Bob", json!({})).await.unwrap();
+    let delete = dealwright::services::contacts::DeleteContact { id: ada.id, if_version: None };
+    world.me.contacts().delete(delete).await.unwrap();
+    world.me.fields().delete(DeleteField { id: size.id, if_version: None }).await.unwrap();
+    define(&world, "size", CustomKind::Number, &[]).await;
+    for (id, options) in [(tier.id, ["gold"]), (topics.id, ["terms"])] {
+        let options = options.map(str::to_owned).to_vec();
+        let patch = FieldPatch { options: options.into(), ..Default::default() };
+        world.me.fields().update(UpdateField { id, patch, if_version: None }).await.unwrap();
+    }
+    let back = world.me.contacts().restore(ada.id).await.unwrap();
+    let left = json!({"topics": ["terms"], "motto": "Never late"});
+    assert_eq!(json!(back.custom), left);
+    let event = world.events(ada.id).await.pop().unwrap();
+    assert_eq!((event.kind.as_str(), &event.changes["custom"].after), ("contact.restored", &left));
+    assert_eq!(event.changes["custom"].before["size"], "abc");
+    let other = world.me.call("contacts.search", json!({"filter": {"custom.size": {"ne": 5}}})).await.unwrap();
+    assert_eq!(other["data"], json!([]));
+    assert_eq!(names(&world, json!({"custom": {"topics": "terms"}})).await, ["Ada"]);
+}
+
+async fn a_text_is_never_taken_for_a_number(world: World) {
+    define(&world, "size", CustomKind::Number, &[]).await;
+    let ada = contact(&world, "Ada", json!({"size": 7})).await.unwrap();
+    contact(&world, "Bob", json!({"size": 5})).await.unwrap();
+    // What no release of ours writes: the lists of everybody must stand it.
+    let mut batch = Batch::default();
+    let custom = json!({"size": "abc"}).as_object().unwrap().clone();
+    let event = world.events(ada.id).await.pop().unwrap();
+    let event = Event { id: world.env.id().unwrap(), subject_seq: 0, ..event };
+    batch.fact([Write::Update(Update::of(&ada).set("custom", &custom))], event);
+    world.store.commit(world.organization, batch).await.unwrap();
+    for (test, found) in [
+        (json!({"ne": 5}), vec![]),
+        (json!({"ne": 6}), vec!["Bob"]),
+        (json!({"gte": -1}), vec!["Bob"]),
+        (json!({"exists": false}), vec![]),
+    ] {
+        let tree = json!({"filter": {"any": [{"custom.size": test}, {"name": {"starts_with": "zz"}}]}});
+        let page = world.me.call("contacts.search", tree).await.unwrap();
+        let data = page["data"].as_array().unwrap();
+        assert_eq!(data.iter().map(|it| it["name"].as_str().unwrap()).collect::<Vec<_>>(), found, "{test}");
+    }
 }
 
 async fn another_organisation_has_fields_of_its_own(world: World) {

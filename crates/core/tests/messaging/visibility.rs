@@ -2,13 +2,16 @@
 
 use bytes::Bytes;
 use dealwright::{
+    Handle,
     domain::{account::Visibility, media::Attachment},
-    id::ChatId,
+    id::{ChatId, TeamId, UserId},
     ports::connector::Incoming,
     scope::Role,
     services::{
-        accounts::{AccountPatch, UpdateAccount},
+        accounts::{AccountPatch, ConnectAccount, UpdateAccount},
+        activities::ContactTimeline,
         messaging::{ListChats, ListMessages, SendMessage},
+        team::{AddTeamMember, NewTeam, RemoveMember, RemoveTeamMember},
     },
 };
 
@@ -19,6 +22,8 @@ use crate::{
 
 cases![
     others_see_that_a_private_conversation_exists,
+    an_owners_teams_read_what_is_for_teams,
+    an_account_goes_to_whoever_takes_over,
     others_read_no_private_message_away,
     others_open_no_private_file,
     nobody_writes_from_somebody_elses_private_account,
@@ -38,8 +43,10 @@ async fn chat(world: &World) -> ChatId {
 
 async fn others_see_that_a_private_conversation_exists(world: World) {
     let chat_id = chat(&world).await;
-    // An admin too: privacy is not a matter of rank.
-    let (_, max) = world.member("max", Role::Admin).await;
+    // An admin in another team too: privacy is not a matter of rank.
+    let (id, max) = world.member("max", Role::Admin).await;
+    team(&world, "Openers", &[id]).await;
+    team(&world, "Closers", &[world.una]).await;
     for visibility in [Visibility::Owner, Visibility::Team] {
         show_to(&world, visibility).await;
         let listed = max.chats().list(ListChats::default()).await.unwrap().data.remove(0);
@@ -55,6 +62,62 @@ async fn others_see_that_a_private_conversation_exists(world: World) {
     show_to(&world, Visibility::Organization).await;
     let messages = max.messages().list(ListMessages { chat_id, limit: None, cursor: None }).await.unwrap().data;
     assert_eq!(messages[0].content.as_ref().unwrap().text, "Hello");
+}
+
+async fn team(world: &World, name: &str, members: &[UserId]) -> TeamId {
+    let id = world.me.teams().create(NewTeam { name: name.into() }).await.unwrap().id;
+    for user_id in members {
+        world.me.teams().add_member(AddTeamMember { id, user_id: *user_id }).await.unwrap();
+    }
+    id
+}
+
+async fn an_owners_teams_read_what_is_for_teams(world: World) {
+    let chat_id = chat(&world).await;
+    show_to(&world, Visibility::Team).await;
+    let (max_id, max) = world.member("max", Role::Member).await;
+    let (_, eve) = world.member("eve", Role::Admin).await;
+    let closers = team(&world, "Closers", &[world.una, max_id]).await;
+    let contact_id = world.chat(chat_id).await.contact.unwrap().id;
+    let seen = async |who: &Handle| {
+        let inbox = who.chats().list(ListChats::default()).await.unwrap().data.remove(0);
+        let one = who.chats().get(chat_id).await.unwrap();
+        let input = ListMessages { chat_id, limit: None, cursor: None };
+        let listed = who.messages().list(input).await.unwrap().data.remove(0);
+        let message = who.messages().get(listed.id).await.unwrap();
+        let input = ContactTimeline { contact_id, limit: None, cursor: None };
+        let timeline = who.timelines().of_contact(input).await.unwrap().data;
+        let on_timeline = timeline.into_iter().find_map(|it| it.message).unwrap();
+        let file = world.messages(chat_id).await.remove(0).content.unwrap().media.remove(0).id;
+        [
+            inbox.last_message.unwrap().text.is_some(),
+            one.last_message.unwrap().text.is_some(),
+            listed.content.is_some(),
+            message.content.is_some(),
+            on_timeline.content.is_some(),
+            who.media().download(file).await.is_ok(),
+        ]
+    };
+    assert_eq!((seen(&world.me).await, seen(&max).await, seen(&eve).await), ([true; 6], [true; 6], [false; 6]));
+    max.messages().read(world.messages(chat_id).await.remove(0).id).await.unwrap();
+    // Who leaves the team reads no more.
+    world.me.teams().remove_member(RemoveTeamMember { id: closers, user_id: max_id }).await.unwrap();
+    assert_eq!(seen(&max).await, [false; 6]);
+}
+
+async fn an_account_goes_to_whoever_takes_over(world: World) {
+    let (max_id, max) = world.member("max", Role::Member).await;
+    let (bo_id, _) = world.member("bo", Role::Member).await;
+    let private = ConnectAccount { visibility: Some(Visibility::Owner), ..world.provider.account("max@acme.example") };
+    let id = max.accounts().connect(private).await.unwrap().account.account.id;
+    let owner = async || world.me.accounts().get(id).await.unwrap().account.owner_id;
+    world.me.members().remove(RemoveMember { id: max_id, reassign_to: Some(bo_id) }).await.unwrap();
+    assert_eq!(owner().await, Some(bo_id));
+    world.me.members().remove(RemoveMember { id: bo_id, reassign_to: None }).await.unwrap();
+    assert_eq!(owner().await, None);
+    // Admins look after what is nobody's.
+    let patch = AccountPatch { visibility: Some(Visibility::Organization), ..Default::default() };
+    world.me.accounts().update(UpdateAccount { id, patch, if_version: None }).await.unwrap();
 }
 
 async fn others_read_no_private_message_away(world: World) {
@@ -86,7 +149,7 @@ async fn nobody_writes_from_somebody_elses_private_account(world: World) {
     let input = SendMessage { chat_id: Some(chat), text: "Hi".into(), ..Default::default() };
     refused(max.messages().send(input.clone()).await, 403, "forbidden");
     refused(max.messages().cancel(mine).await, 403, "forbidden");
-    // What the team may not read it may still answer: that is what `team` is for.
+    // Who may read is one thing, who may answer another: `owner` alone keeps others from it.
     show_to(&world, Visibility::Team).await;
     max.messages().send(input).await.unwrap();
 }

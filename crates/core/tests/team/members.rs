@@ -1,8 +1,10 @@
 //! Who belongs to an organisation, as what, and leaving it.
 
+use chrono::Duration;
 use dealwright::{
     domain::event::EventKind,
-    id::UserId,
+    id::{DealId, UserId},
+    ports::store::{ActivityReads, Batch, JobReads, Store, Update, Write},
     scope::Role,
     services::identity::{NewUser, SignIn},
     services::team::{RemoveMember, SetRole},
@@ -24,6 +26,11 @@ cases![
     who_is_removed_is_out_at_once_and_leaves_nothing_behind,
     what_is_left_behind_goes_to_another_member,
     more_than_is_given_on_at_once_is_given_on_by_a_job,
+    everything_that_somebody_looked_after_goes_with_it,
+    what_is_left_to_nobody_is_cleared,
+    deals_are_given_on_by_the_job_too,
+    who_has_left_is_told_nothing,
+    what_comes_back_comes_back_to_members,
     what_was_given_meanwhile_is_found_later,
     strangers_are_no_members,
     the_roles_tell_what_they_may_do,
@@ -174,6 +181,19 @@ async fn what_is_left_behind_goes_to_another_member(world: World) {
     assert!(told(&cys).await.iter().any(|it| it.title.contains("bo")), "the heir is told");
 }
 
+/// How many of a list are somebody's.
+async fn count(world: &World, list: &str, user: UserId) -> usize {
+    let (mut count, mut cursor) = (0, Value::Null);
+    loop {
+        let page = world.ask(list, json!({ "assigned_to": user, "limit": 200, "cursor": cursor })).await;
+        count += page["data"].as_array().unwrap().len();
+        cursor = page["next_cursor"].clone();
+        if cursor.is_null() {
+            return count;
+        }
+    }
+}
+
 async fn more_than_is_given_on_at_once_is_given_on_by_a_job(world: World) {
     let (bo, _) = world.member("bo", Role::Member).await;
     let (cy, _) = world.member("cy", Role::Member).await;
@@ -185,22 +205,117 @@ async fn more_than_is_given_on_at_once_is_given_on_by_a_job(world: World) {
         world.ask("contacts.assign", json!({ "contact_ids": ids, "user_id": bo })).await;
     }
     world.me.members().remove(leave(bo, Some(cy))).await.unwrap();
-    let count = async |user: UserId| {
-        let mut count = 0;
-        let mut cursor = Value::Null;
-        loop {
-            let list = json!({ "assigned_to": user, "limit": 200, "cursor": cursor });
-            let page = world.ask("contacts.list", list).await;
-            count += page["data"].as_array().unwrap().len();
-            cursor = page["next_cursor"].clone();
-            if cursor.is_null() {
-                return count;
-            }
-        }
-    };
+    let count = async |user| count(&world, "contacts.list", user).await;
     assert_eq!((count(bo).await, count(cy).await), (1_200, 0));
     world.settle().await;
     assert_eq!((count(bo).await, count(cy).await), (0, 1_200));
+}
+
+/// Something of each kind that bo looks after: the ids of a contact, a company, a deal, an open task and a done one.
+async fn belongings(world: &World, bo: UserId) -> [Value; 5] {
+    for object in ["contact", "company", "deal"] {
+        world.ask("fields.create", json!({ "object": object, "key": "coach", "type": "user" })).await;
+    }
+    let custom = json!({ "coach": bo });
+    let ada = world.ask("contacts.create", json!({ "name": "Ada", "custom": custom })).await["id"].clone();
+    let globex = world.ask("companies.create", json!({ "name": "Globex", "custom": custom })).await["id"].clone();
+    let deal = json!({ "name": "Licence", "assigned_to": bo, "custom": custom });
+    let deal = world.ask("deals.create", deal).await["id"].clone();
+    let task = |title: &str, done: bool| json!({ "contact_id": ada, "title": title, "assigned_to": bo, "done": done });
+    let open = world.ask("tasks.create_for_contact", task("Call", false)).await["id"].clone();
+    let done = world.ask("tasks.create_for_contact", task("Written", true)).await["id"].clone();
+    [ada, globex, deal, open, done]
+}
+
+async fn left_with(world: &World, [ada, globex, deal, open, done]: &[Value; 5]) -> [Value; 6] {
+    let coach = async |operation: &str, id: &Value| world.ask(operation, id.clone()).await["custom"]["coach"].clone();
+    let assignee = async |operation: &str, id: &Value| world.ask(operation, id.clone()).await["assigned_to"].clone();
+    [
+        coach("contacts.get", ada).await,
+        coach("companies.get", globex).await,
+        coach("deals.get", deal).await,
+        assignee("deals.get", deal).await,
+        assignee("tasks.get", open).await,
+        assignee("tasks.get", done).await,
+    ]
+}
+
+async fn everything_that_somebody_looked_after_goes_with_it(world: World) {
+    let (bo, _) = world.member("bo", Role::Member).await;
+    let (cy, cys) = world.member("cy", Role::Member).await;
+    let all = belongings(&world, bo).await;
+    assert_eq!(left_with(&world, &all).await, [json!(bo), json!(bo), json!(bo), json!(bo), json!(bo), json!(bo)]);
+    world.me.members().remove(leave(bo, Some(cy))).await.unwrap();
+    // Who has done something has done it.
+    assert_eq!(left_with(&world, &all).await, [json!(cy), json!(cy), json!(cy), json!(cy), json!(cy), json!(bo)]);
+    let found = world.ask("deals.list", json!({ "assigned_to": cy, "custom": { "coach": cy } })).await;
+    assert_eq!(found["data"][0]["id"], all[2]);
+    assert_eq!(told(&cys).await.len(), 1, "the heir is told once");
+    // Somebody who is here does again what is to be done again.
+    let again = json!({ "id": all[4], "patch": { "done": false } });
+    assert_eq!(world.ask("tasks.update", again).await["assigned_to"], Value::Null);
+}
+
+async fn what_is_left_to_nobody_is_cleared(world: World) {
+    let (bo, _) = world.member("bo", Role::Member).await;
+    let all = belongings(&world, bo).await;
+    world.me.members().remove(leave(bo, None)).await.unwrap();
+    let nobody = || Value::Null;
+    assert_eq!(left_with(&world, &all).await, [nobody(), nobody(), nobody(), nobody(), nobody(), json!(bo)]);
+    assert_eq!(world.ask("contacts.list", json!({ "custom": { "coach": bo } })).await["data"], json!([]));
+}
+
+async fn deals_are_given_on_by_the_job_too(world: World) {
+    let (bo, _) = world.member("bo", Role::Member).await;
+    let (cy, _) = world.member("cy", Role::Member).await;
+    for _ in 0..3 {
+        let items: Vec<_> = (0..350).map(|n| json!({ "name": format!("Deal {n}"), "assigned_to": bo })).collect();
+        world.ask("deals.batch", json!({ "items": items })).await;
+    }
+    world.me.members().remove(leave(bo, Some(cy))).await.unwrap();
+    let count = async |user| count(&world, "deals.list", user).await;
+    assert_eq!((count(bo).await, count(cy).await), (1_050, 0));
+    world.settle().await;
+    assert_eq!((count(bo).await, count(cy).await), (0, 1_050));
+}
+
+async fn who_has_left_is_told_nothing(world: World) {
+    let (bo, bos) = world.member("bo", Role::Member).await;
+    let mails = json!({ "in_app": true, "email": true });
+    let wants = json!({ "name": "Bo", "preferences": { "notifications": { "task.due": mails } } });
+    bos.call("profile.replace", wants).await.unwrap();
+    let ada = world.contact("Ada").await;
+    let task = json!({ "contact_id": ada.id, "title": "Secret", "due_at": world.env.now() + Duration::hours(1) });
+    let task = world.ask("tasks.create_for_contact", task).await["id"].clone();
+    world.me.members().remove(leave(bo, None)).await.unwrap();
+    world.later(120);
+    world.settle().await;
+    // What still names somebody who has left, for whatever reason.
+    let task = world.store.task(world.organization, task.as_str().unwrap().parse().unwrap()).await.unwrap().unwrap();
+    let mut batch = Batch::default();
+    batch.note(Write::Update(Update::of(&task).set("assigned_to", &Some(bo)))).unwrap();
+    world.store.commit(world.organization, batch).await.unwrap();
+    world.later(3_600);
+    world.settle().await;
+    assert!(world.events(ada.id).await.iter().any(|it| it.kind == EventKind::TaskDue));
+    assert!(world.outbox.to("bo@people.example").is_empty());
+    let told = world.store.notifications(world.organization, bo, &Default::default()).await.unwrap().data;
+    assert!(told.iter().all(|it| it.kind != "task.due"), "{told:?}");
+}
+
+async fn what_comes_back_comes_back_to_members(world: World) {
+    let (bo, _) = world.member("bo", Role::Member).await;
+    let team = world.team("Closers", &[bo]).await;
+    world.ask("fields.create", json!({ "object": "deal", "key": "coach", "type": "user" })).await;
+    let new = json!({ "name": "Licence", "assigned_to": bo, "team_id": team, "custom": { "coach": bo } });
+    let deal = world.ask("deals.create", new).await["id"].clone();
+    world.ask("deals.delete", json!({ "id": deal })).await;
+    world.me.members().remove(leave(bo, None)).await.unwrap();
+    world.ask("teams.delete", json!({ "id": team })).await;
+    let back = world.ask("deals.restore", deal.clone()).await;
+    assert_eq!((&back["assigned_to"], &back["team_id"], &back["custom"]), (&Value::Null, &Value::Null, &json!({})));
+    let event = world.events(deal.as_str().unwrap().parse::<DealId>().unwrap()).await.pop().unwrap();
+    assert_eq!((event.kind, &event.changes["custom"].after), (EventKind::DealRestored, &json!({})));
 }
 
 async fn what_was_given_meanwhile_is_found_later(world: World) {

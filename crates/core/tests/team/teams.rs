@@ -19,6 +19,7 @@ cases![
     versions_are_checked,
     members_come_and_go,
     a_removed_team_leaves_its_contacts,
+    a_removed_team_leaves_its_deals,
     another_organisations_teams_do_not_exist,
     contacts_name_teams_that_exist,
     those_who_may_not_make_teams,
@@ -115,6 +116,24 @@ async fn a_removed_team_leaves_its_contacts(world: World) {
     let now = world.ask("contacts.get", json!(ada.id)).await;
     assert_eq!((&now["team_id"], &now["version"]), (&Value::Null, &json!(3)));
     assert_eq!(world.ask("members.get", json!(bo)).await["team_ids"], json!([]));
+}
+
+async fn a_removed_team_leaves_its_deals(world: World) {
+    let (bo, _) = world.member("bo", Role::Member).await;
+    let team = world.team("Closers", &[bo]).await;
+    let deal = world.ask("deals.create", json!({ "name": "Licence", "team_id": team })).await["id"].clone();
+    let rule = json!({ "name": "turns", "trigger": "stage.changed", "subject": "deal",
+                       "action": { "assign_to": "round_robin" } });
+    world.ask("rules.create", rule).await;
+    world.ask("teams.delete", json!({ "id": team })).await;
+    assert_eq!(world.ask("deals.get", deal.clone()).await["team_id"], Value::Null);
+    // Of no team, it is somebody's turn of all.
+    let stage = world.stage("qualified").id;
+    world.ask("deals.move", json!({ "id": deal, "patch": { "stage_id": stage } })).await;
+    world.settle().await;
+    let runs = world.ask("runs.list", json!({})).await;
+    let outcomes: Vec<_> = runs["data"].as_array().unwrap().iter().map(|it| it["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["applied"], "{runs}");
 }
 
 async fn another_organisations_teams_do_not_exist(world: World) {

@@ -69,7 +69,7 @@ impl RuleEngine for Declarative {
         }
         let condition = program::Node::all(conditions);
         let actions = actions::Reader { names, subject: when.subject }.read(definition)?;
-        let plan = plan::plan(&condition, when, noted.fields.take())?;
+        let plan = plan::plan(&condition, when, noted.named.take())?;
         let program = Program { v: program::VERSION, condition, actions };
         let compiled = serde_json::to_value(&program)
             .map_err(|error| Error::internal("a compiled rule cannot be written as JSON").with_source(error))?;

@@ -18,6 +18,15 @@ use uuid::Uuid;
 
 use super::complaint::{expected, invalid, quoted, unknown, unknown_in};
 
+/// What of the organisation's own a rule names, and must stay as long as the rule does.
+#[derive(Default)]
+pub(super) struct Named {
+    /// Custom fields.
+    pub(super) fields: BTreeSet<FieldId>,
+    /// Options of custom fields.
+    pub(super) options: BTreeSet<(FieldId, String)>,
+}
+
 #[derive(Clone, Copy)]
 pub(super) struct Names<'a> {
     directory: &'a Directory,
@@ -27,8 +36,8 @@ pub(super) struct Names<'a> {
 /// What a rule was found to name.
 #[derive(Default)]
 pub(super) struct Noted {
-    /// The custom fields that were asked for.
-    pub fields: RefCell<BTreeSet<FieldId>>,
+    /// What must stay as long as the rule does.
+    pub named: RefCell<Named>,
     /// The contacts and companies, which no directory lists.
     pub references: RefCell<Vec<Reference>>,
 }
@@ -53,16 +62,26 @@ impl<'a> Names<'a> {
             let known = of_noun().map(|field| field.key.as_str());
             return Err(unknown(at, &format!("custom field of a {noun}"), key, known));
         };
-        self.noted.fields.borrow_mut().insert(field.id);
+        self.noted.named.borrow_mut().fields.insert(field.id);
         Ok(field)
+    }
+
+    /// The custom field of a fact that [`Names::fact`] has found.
+    fn found(self, fact: &FactPath) -> Option<&'a CustomField> {
+        let (noun, key) = fact.field()?;
+        self.directory.fields.iter().find(|field| field.object == noun && field.key == key)
     }
 
     /// The options of a custom field.
     pub(super) fn options(self, fact: &FactPath) -> &'a [String] {
-        let field = fact.field().and_then(|(noun, key)| {
-            self.directory.fields.iter().find(|field| field.object == noun && field.key == key)
-        });
-        field.map_or(&[], |field| &field.options)
+        self.found(fact).map_or(&[], |field| &field.options)
+    }
+
+    /// Notes which options of a custom field are meant.
+    pub(super) fn note_options(self, fact: &FactPath, options: &[String]) {
+        if let Some(field) = self.found(fact) {
+            self.noted.named.borrow_mut().options.extend(options.iter().map(|option| (field.id, option.clone())));
+        }
     }
 
     /// The value of a custom field in the form in which it is kept; `null` clears it.
@@ -71,7 +90,13 @@ impl<'a> Names<'a> {
         match (field.kind, value) {
             (_, Value::Null) => Ok(Value::Null),
             (CustomKind::User, Value::String(user)) => Ok(Value::from(self.user(user, at)?.to_string())),
-            _ => field.check(value).map_err(|flaw| Error::invalid(at, flaw.code, flaw.detail)),
+            _ => {
+                let value = field.check(value).map_err(|flaw| Error::invalid(at, flaw.code, flaw.detail))?;
+                let chosen = value.as_array().map_or(std::slice::from_ref(&value), Vec::as_slice);
+                let options = chosen.iter().filter(|one| field.has_option(one)).filter_map(Value::as_str);
+                self.noted.named.borrow_mut().options.extend(options.map(|option| (field.id, option.to_owned())));
+                Ok(value)
+            }
         }
     }
 

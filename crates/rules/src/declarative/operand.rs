@@ -43,7 +43,9 @@ pub(super) fn equals(fact: &FactPath, value: &Value, at: &str, names: Names<'_>)
         FactKind::Text | FactKind::Texts => Operands::Texts(collect(&values, |v, at| text(v, at, limits::OPERAND))?),
         FactKind::Word(words) => Operands::Texts(collect(&values, |value, at| word(fact, words, value, at))?),
         FactKind::Choice | FactKind::Choices => {
-            Operands::Texts(collect(&values, |value, at| option(fact, names.options(fact), value, at))?)
+            let options = collect(&values, |value, at| option(fact, names.options(fact), value, at))?;
+            names.note_options(fact, &options);
+            Operands::Texts(options)
         }
         FactKind::Custom => return Err(unknown(at, "custom field", fact.as_str(), [])),
         FactKind::Time => Operands::Times(collect(&values, time)?),

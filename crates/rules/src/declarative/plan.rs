@@ -9,17 +9,18 @@ use dealwright::{
         fact_path::FactPath,
         rule::{Elapsed, RulePlan},
     },
-    id::{FieldId, Id, StageId},
+    id::{Id, StageId},
 };
 use uuid::Uuid;
 
 use super::{
     complaint::{invalid, required},
+    names::Named,
     program::{Bound, Node, Op, Operands, Test},
     trigger::When,
 };
 
-pub(super) fn plan(condition: &Node, when: When<'_>, fields: BTreeSet<FieldId>) -> Result<RulePlan> {
+pub(super) fn plan(condition: &Node, when: When<'_>, named: Named) -> Result<RulePlan> {
     let stages = stages(condition);
     if stages.as_ref().is_some_and(BTreeSet::is_empty) {
         return Err(invalid("/condition", "it never holds: nobody is in two stages at once"));
@@ -31,7 +32,8 @@ pub(super) fn plan(condition: &Node, when: When<'_>, fields: BTreeSet<FieldId>) 
         stages: stages.map(typed),
         elapsed,
         schedule: when.schedule,
-        fields: fields.into_iter().collect(),
+        fields: named.fields.into_iter().collect(),
+        options: named.options.into_iter().collect(),
         causes: when.causes,
     })
 }

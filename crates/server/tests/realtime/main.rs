@@ -93,11 +93,21 @@ async fn messages_reach_who_listens_to_the_account_and_bodies_who_may_read_them(
     }
 
     live.messenger.deliver(note("ada@acme.example", "Hello!")).await;
-    let unas = hear(&unas, "new-message")["data"].clone();
-    assert_eq!(unas["message"]["content"]["text"], "Hello!");
-    assert_eq!((&unas["unreadCount"], &unas["message"]["chat_id"]), (&json!(1), &unas["chatId"]));
-    let maxs = hear(&maxs, "new-message")["data"].clone();
-    assert_eq!((&maxs["chatId"], &maxs["message"]["content"]), (&unas["chatId"], &Value::Null));
+    let hers = hear(&unas, "new-message")["data"].clone();
+    assert_eq!(hers["message"]["content"]["text"], "Hello!");
+    assert_eq!((&hers["unreadCount"], &hers["message"]["chat_id"]), (&json!(1), &hers["chatId"]));
+    let his = hear(&maxs, "new-message")["data"].clone();
+    assert_eq!((&his["chatId"], &his["message"]["content"]), (&hers["chatId"], &Value::Null));
+
+    // To the owner's team.
+    live.call(&una, "accounts.update", json!({"id": account, "patch": {"visibility": "team"}})).await;
+    let team = live.call(&una, "teams.create", json!({"name": "Closers"})).await["id"].clone();
+    for member in [&una, &max] {
+        live.call(&una, "teams.add_member", json!({"id": team, "user_id": member.user.id})).await;
+    }
+    live.messenger.deliver(note("ada@acme.example", "Hello, all!")).await;
+    let his = hear(&maxs, "new-message")["data"].clone();
+    assert_eq!(his["message"]["content"]["text"], "Hello, all!");
     assert!(!eves.so_far().iter().any(|line| line.contains("new-message")));
 }
 

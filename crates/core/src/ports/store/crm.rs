@@ -78,7 +78,7 @@ pub trait ContactReads {
 pub trait CompanyReads {
     /// One company, deleted or not.
     async fn company(&self, organization: OrganizationId, id: CompanyId) -> Result<Option<Company>>;
-    /// Several, deleted or not, in no order.
+    /// Several companies, in any order; unknown ids are left out.
     async fn companies_by_ids(&self, organization: OrganizationId, ids: &[CompanyId]) -> Result<Vec<Company>>;
     /// A page of the companies that are not deleted.
     async fn companies(
@@ -102,6 +102,14 @@ pub trait FieldReads {
         field: FieldId,
         key: Option<&str>,
     ) -> Result<Option<CustomValue>>;
+    /// The values of these fields with this key, at most `limit`.
+    async fn custom_values(
+        &self,
+        organization: OrganizationId,
+        fields: &[FieldId],
+        key: &str,
+        limit: u32,
+    ) -> Result<Vec<CustomValue>>;
     /// Who has these external ids: those that nobody has are left out.
     async fn external_ids(
         &self,
@@ -116,6 +124,8 @@ pub trait FieldReads {
 pub trait DealReads {
     /// One deal, deleted or not.
     async fn deal(&self, organization: OrganizationId, id: DealId) -> Result<Option<Deal>>;
+    /// Several deals, in any order; unknown ids are left out.
+    async fn deals_by_ids(&self, organization: OrganizationId, ids: &[DealId]) -> Result<Vec<Deal>>;
     /// A page of the deals that are not deleted.
     async fn deals(
         &self,
@@ -155,8 +165,10 @@ pub enum TaskSort {
 /// Which tasks. Absent members do not filter.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct TaskFilter {
-    /// Of this contact or deal.
-    pub on: Option<Subject>,
+    /// Of this contact.
+    pub contact_id: Option<ContactId>,
+    /// Of this deal.
+    pub deal_id: Option<DealId>,
     /// Whose.
     pub assigned_to: Option<UserId>,
     /// Done, or not.
@@ -191,7 +203,7 @@ pub trait ActivityReads {
     async fn notes(&self, organization: OrganizationId, on: Subject, page: &PageRequest) -> Result<Page<Note>>;
     /// One task.
     async fn task(&self, organization: OrganizationId, id: TaskId) -> Result<Option<Task>>;
-    /// A page of tasks.
+    /// A page of the tasks whose contact or deal is not deleted.
     async fn tasks(
         &self,
         organization: OrganizationId,
@@ -200,6 +212,15 @@ pub trait ActivityReads {
         descending: bool,
         page: &PageRequest,
     ) -> Result<Page<Task>>;
+    /// Tasks on a contact or deal that are not done and of which something is still to be told, oldest first, after a
+    /// place in that order.
+    async fn untold_tasks(
+        &self,
+        organization: OrganizationId,
+        on: Subject,
+        after: Option<(DateTime<Utc>, TaskId)>,
+        limit: u32,
+    ) -> Result<Vec<Task>>;
     /// What is on the timeline of a contact or deal before `(microseconds, id)`, or at all: at most `limit` of each kind.
     async fn timeline(
         &self,

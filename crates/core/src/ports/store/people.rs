@@ -6,10 +6,13 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
+        account::Account,
         api_key::ApiKey,
         chat::Chat,
         contact::Contact,
+        deal::Deal,
         organization::{Invitation, InvitationStatus, Member, Membership, Organization, User},
+        task::Task,
         team::{AssignmentTurn, Team, TeamMember},
     },
     error::Result,
@@ -90,6 +93,14 @@ pub trait TeamReads {
     ) -> Result<Vec<Contact>>;
     /// Contacts that are not deleted and belong to a team, at most `limit`.
     async fn contacts_of_team(&self, organization: OrganizationId, team: TeamId, limit: u32) -> Result<Vec<Contact>>;
+    /// Deals that are not deleted and belong to a user, at most `limit`.
+    async fn deals_assigned_to(&self, organization: OrganizationId, user: UserId, limit: u32) -> Result<Vec<Deal>>;
+    /// Deals that are not deleted and belong to a team, at most `limit`.
+    async fn deals_of_team(&self, organization: OrganizationId, team: TeamId, limit: u32) -> Result<Vec<Deal>>;
     /// Chats that belong to a user, at most `limit`.
     async fn chats_assigned_to(&self, organization: OrganizationId, user: UserId, limit: u32) -> Result<Vec<Chat>>;
+    /// Tasks that a user has yet to do, also those of what is deleted, at most `limit`.
+    async fn open_tasks_of(&self, organization: OrganizationId, user: UserId, limit: u32) -> Result<Vec<Task>>;
+    /// Accounts that a user owns, removed or not, at most `limit`.
+    async fn accounts_of(&self, organization: OrganizationId, user: UserId, limit: u32) -> Result<Vec<Account>>;
 }

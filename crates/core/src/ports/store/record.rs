@@ -180,7 +180,7 @@ records! {
     Job = "jobs" key [organization_id, id] {
         id, organization_id, kind, payload, state, progress, attempts, run_at, dedup_key, last_error, created_by, created_at, updated_at,
     }
-    Notification = "notifications" key [organization_id, id] { id, organization_id, user_id, kind, title, body, contact_id, rule_id, data, read, created_at }
+    Notification = "notifications" key [organization_id, id] { id, organization_id, user_id, kind, title, body, contact_id, deal_id, task_id, rule_id, data, read, created_at }
     IdempotencyRecord = "idempotency_keys" key [organization_id, actor, operation, key] { organization_id, actor, operation, key, body_hash, answer, created_at }
     Event
     RuleVersion

@@ -15,7 +15,7 @@ use crate::{
         text::{self, Flaws},
     },
     error::{Error, ErrorKind, Result},
-    id::{AccountId, Id},
+    id::{AccountId, Id, UserId},
     page::{Page, PageRequest},
     patch::Patch,
     ports::store::{Column, Record, Write},
@@ -121,6 +121,14 @@ pub(crate) async fn update(unit: &mut Unit, input: UpdateAccount) -> Result<Acco
     let (_, after) =
         unit.fact(EventKind::AccountUpdated, before.id)?.changes(Some(&before), &after).edit(&before, &after)?;
     Ok(AccountView::of(after, None))
+}
+
+/// Gives an account to somebody, or to nobody: then admins look after it, and nobody reads what was for its owner.
+pub(crate) fn give(unit: &mut Unit, account: Account, to: Option<UserId>) -> Result<()> {
+    let Some(before) = unit.meet(account)? else { return Ok(()) };
+    let after = Account { owner_id: to, updated_at: unit.now(), ..before.clone() };
+    unit.fact(EventKind::AccountUpdated, before.id)?.changes(Some(&before), &after).edit(&before, &after)?;
+    Ok(())
 }
 
 /// Removes an account: its connection ends, its secrets go, its chats stay.

@@ -14,15 +14,17 @@ pub use self::{
 };
 pub(crate) use self::{
     connect::{check, connect},
-    manage::{delete, get, list, reconnect, status, update},
+    manage::{delete, get, give, list, reconnect, status, update},
     secrets::open,
     status::report,
 };
 
+use std::collections::HashSet;
+
 use crate::{
     domain::account::{Account, Visibility},
     error::{Error, Result},
-    id::{AccountId, UserId},
+    id::{AccountId, TeamId, UserId},
     ports::store::Column,
     scope::{Permission, Resource, Scope},
     services::unit::Unit,
@@ -48,22 +50,54 @@ pub(crate) async fn account(unit: &mut Unit, id: AccountId) -> Result<Account> {
     Ok(account)
 }
 
-/// Whether the caller may read the bodies of an account's messages. Until there are teams, `team` is the owner alone:
-/// what cannot be told is not shown.
-pub(crate) fn may_read(scope: &Scope, account: &Account) -> bool {
-    may_read_as(scope, account.owner_id, account.visibility)
+/// Whose messages the caller may read: asked once for all accounts at hand.
+pub(crate) struct Reader {
+    /// Rules, accounts and the engine itself read everything.
+    internal: bool,
+    /// The person who asks. A key of the organisation is nobody: whoever made it may not read what is others' own either.
+    person: Option<UserId>,
+    /// Those of the owners who are in a team with the caller.
+    colleagues: HashSet<UserId>,
 }
 
-/// The same from what an inbox row carries.
-pub(crate) fn may_read_as(scope: &Scope, owner: Option<UserId>, visibility: Visibility) -> bool {
-    match visibility {
-        Visibility::Organization => true,
-        Visibility::Team | Visibility::Owner => scope.is_internal() || is_own(scope, owner),
+impl Reader {
+    /// Whether the bodies of an account's messages are shown to the caller.
+    pub(crate) fn may_read(&self, owner: Option<UserId>, visibility: Visibility) -> bool {
+        let own = owner.is_some() && owner == self.person;
+        match visibility {
+            _ if self.internal => true,
+            Visibility::Organization => true,
+            Visibility::Owner => own,
+            Visibility::Team => own || owner.is_some_and(|owner| self.colleagues.contains(&owner)),
+        }
     }
 }
 
-/// Whether the account belongs to the person who asks. A key of the organisation is nobody: whoever made it may not read
-/// what is others' own either.
+/// The caller as a reader of accounts with these owners and visibilities. Where one is shown to its owner's teams, these
+/// are read: once, however many there are.
+pub(crate) async fn reader(unit: &Unit, accounts: &[(Option<UserId>, Visibility)]) -> Result<Reader> {
+    let scope = unit.scope();
+    let mut reader = Reader { internal: scope.is_internal(), person: scope.person, colleagues: HashSet::new() };
+    let Some(caller) = scope.person else { return Ok(reader) };
+    let for_teams = accounts.iter().filter(|(_, visibility)| *visibility == Visibility::Team);
+    let others: HashSet<UserId> = for_teams.filter_map(|(owner, _)| *owner).filter(|owner| *owner != caller).collect();
+    if others.is_empty() {
+        return Ok(reader);
+    }
+    let asked: Vec<_> = others.into_iter().chain([caller]).collect();
+    let places = unit.store().teams_of(unit.organization_id(), &asked).await?;
+    let own: HashSet<TeamId> = places.iter().filter(|(user, _)| *user == caller).map(|(_, team)| *team).collect();
+    reader.colleagues = places.into_iter().filter(|(_, team)| own.contains(team)).map(|(user, _)| user).collect();
+    Ok(reader)
+}
+
+/// Whether the caller may read the bodies of an account's messages.
+pub(crate) async fn may_read(unit: &Unit, account: &Account) -> Result<bool> {
+    let (owner, visibility) = (account.owner_id, account.visibility);
+    Ok(reader(unit, &[(owner, visibility)]).await?.may_read(owner, visibility))
+}
+
+/// Whether the account belongs to the person who asks.
 fn is_own(scope: &Scope, owner: Option<UserId>) -> bool {
     owner.is_some() && owner == scope.person
 }

@@ -53,6 +53,19 @@ pub(crate) async fn come_due(unit: &mut Unit, claim: Claim) -> Result<()> {
 /// Tells the task's assignee, if it has one.
 async fn notify(unit: &mut Unit, task: &Task, kind: NotificationKind, title: String) -> Result<()> {
     let Some(user_id) = task.assigned_to else { return Ok(()) };
-    let contact_id = task.contact_id;
-    notifications::notify(unit, NewNotification { user_id, kind, title, body: None, contact_id, rule_id: None }).await
+    let new = NewNotification {
+        contact_id: task.contact_id,
+        deal_id: task.deal_id,
+        task_id: Some(task.id),
+        ..NewNotification::new(user_id, kind, title)
+    };
+    notifications::notify(unit, new).await
+}
+
+/// Tells the task's assignee that it is theirs, unless it is done or they gave it to themselves.
+pub(super) async fn tell_assignee(unit: &mut Unit, task: &Task) -> Result<()> {
+    if task.done || task.assigned_to == unit.scope().user_id() {
+        return Ok(());
+    }
+    notify(unit, task, NotificationKind::Assigned, format!("{} was assigned to you", task.title)).await
 }

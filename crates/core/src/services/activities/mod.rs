@@ -5,7 +5,7 @@ pub(crate) mod notes;
 pub(crate) mod tasks;
 pub(crate) mod timeline;
 
-pub(crate) use self::due::come_due;
+pub(crate) use self::{due::come_due, tasks::give as give_task};
 pub use self::{
     notes::{ContactNote, DealNote, DeleteNote, ListContactNotes, ListDealNotes, NotePatch, UpdateNote},
     tasks::{ContactTask, DealTask, DeleteTask, ListContactTasks, ListDealTasks, ListTasks, TaskPatch, UpdateTask},

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::On;
+use super::{On, due::tell_assignee};
 use crate::{
     domain::{
         event::EventKind,
@@ -38,6 +38,9 @@ pub struct ContactTask {
     /// Who is to do it: a member; the caller if left out, nobody if `null`.
     #[serde(default, skip_serializing_if = "Patch::is_absent")]
     pub assigned_to: Patch<UserId>,
+    /// Whether it is done already: then nobody is reminded of it, and it never falls due.
+    #[serde(default)]
+    pub done: bool,
 }
 
 /// A task to be made for a deal.
@@ -57,12 +60,19 @@ pub struct DealTask {
     /// Who is to do it: a member; the caller if left out, nobody if `null`.
     #[serde(default, skip_serializing_if = "Patch::is_absent")]
     pub assigned_to: Patch<UserId>,
+    /// Whether it is done already: then nobody is reminded of it, and it never falls due.
+    #[serde(default)]
+    pub done: bool,
 }
 
 /// Which tasks.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListTasks {
+    /// On this contact.
+    pub contact_id: Option<ContactId>,
+    /// On this deal.
+    pub deal_id: Option<DealId>,
     /// Whose: a member's id, or `me`.
     pub assigned_to: Option<String>,
     /// Done ones, or those that are not.
@@ -72,7 +82,7 @@ pub struct ListTasks {
     /// Due at this instant or later.
     pub due_after: Option<DateTime<Utc>>,
     /// `created_at` or `due_at`, with a leading `-` for largest first; newest first if left out. Those without `due_at` come
-    /// as if they were due last. By `due_at` the list has tasks that are not done, unless `done` says otherwise.
+    /// as if they were due last.
     pub sort: Option<String>,
     /// Items a page, 1…200.
     pub limit: Option<u32>,
@@ -180,6 +190,7 @@ pub(crate) struct Draft {
     pub(crate) due_at: Option<DateTime<Utc>>,
     pub(crate) remind_at: Option<DateTime<Utc>>,
     pub(crate) assigned_to: Option<UserId>,
+    pub(crate) done: bool,
 }
 
 fn assignee(unit: &Unit, given: Patch<UserId>) -> Option<UserId> {
@@ -192,13 +203,15 @@ fn assignee(unit: &Unit, given: Patch<UserId>) -> Option<UserId> {
 
 pub(crate) async fn for_contact(unit: &mut Unit, input: ContactTask) -> Result<Task> {
     let assigned_to = assignee(unit, input.assigned_to);
-    let draft = Draft { title: input.title, due_at: input.due_at, remind_at: input.remind_at, assigned_to };
+    let (title, due_at, remind_at) = (input.title, input.due_at, input.remind_at);
+    let draft = Draft { title, due_at, remind_at, assigned_to, done: input.done };
     create(unit, On::Contact(input.contact_id), draft).await
 }
 
 pub(crate) async fn for_deal(unit: &mut Unit, input: DealTask) -> Result<Task> {
     let assigned_to = assignee(unit, input.assigned_to);
-    let draft = Draft { title: input.title, due_at: input.due_at, remind_at: input.remind_at, assigned_to };
+    let (title, due_at, remind_at) = (input.title, input.due_at, input.remind_at);
+    let draft = Draft { title, due_at, remind_at, assigned_to, done: input.done };
     create(unit, On::Deal(input.deal_id), draft).await
 }
 
@@ -213,8 +226,8 @@ pub(crate) async fn create(unit: &mut Unit, on: On, draft: Draft) -> Result<Task
         due_at: draft.due_at,
         remind_at: draft.remind_at,
         assigned_to: draft.assigned_to,
-        done: false,
-        done_at: None,
+        done: draft.done,
+        done_at: draft.done.then(|| unit.now()),
         due_told: false,
         reminded: false,
         created_by: unit.scope().user_id(),
@@ -225,6 +238,7 @@ pub(crate) async fn create(unit: &mut Unit, on: On, draft: Draft) -> Result<Task
     let task = checked(unit, None, task).await?;
     unit.fact(EventKind::TaskCreated, on)?.changes(None, &task).data("task_id", task.id).insert(&task);
     plant(unit, &task);
+    tell_assignee(unit, &task).await?;
     Ok(task)
 }
 
@@ -261,11 +275,11 @@ pub(crate) async fn list(unit: &mut Unit, input: ListTasks) -> Result<Page<Task>
         })?),
     };
     let (sort, descending) = sort(input.sort.as_deref())?;
-    let by_due = sort == TaskSort::DueAt;
     let filter = TaskFilter {
-        on: None,
+        contact_id: input.contact_id,
+        deal_id: input.deal_id,
         assigned_to,
-        done: input.done.or_else(|| by_due.then_some(false)),
+        done: input.done,
         due_before: input.due_before,
         due_after: input.due_after,
     };
@@ -297,7 +311,7 @@ pub(crate) async fn of_deal(unit: &mut Unit, input: ListDealTasks) -> Result<Pag
 }
 
 async fn list_on(unit: &Unit, on: On, page: PageRequest) -> Result<Page<Task>> {
-    let filter = TaskFilter { on: Some(on.into()), ..TaskFilter::default() };
+    let filter = TaskFilter { contact_id: on.contact(), deal_id: on.deal(), ..TaskFilter::default() };
     unit.store().tasks(unit.organization_id(), &filter, TaskSort::CreatedAt, true, &page).await
 }
 
@@ -312,6 +326,10 @@ pub(crate) async fn update(unit: &mut Unit, input: UpdateTask) -> Result<Task> {
     patch.remind_at.apply(&mut after.remind_at);
     patch.assigned_to.apply(&mut after.assigned_to);
     patch.done.replace(&mut after.done);
+    if before.done && !after.done {
+        // What was done is left with whoever did it, also when they leave.
+        unit.drop_gone(&mut after.assigned_to, &mut None).await?;
+    }
     let mut after = checked(unit, Some(&before), after).await?;
     if after == before {
         return Ok(before);
@@ -328,7 +346,20 @@ pub(crate) async fn update(unit: &mut Unit, input: UpdateTask) -> Result<Task> {
     let (fact, after) = unit.fact(EventKind::TaskUpdated, on)?.edit(&before, &after)?;
     fact.changes(Some(&before), &after).data("task_id", after.id);
     plant(unit, &after);
+    if after.assigned_to != before.assigned_to {
+        tell_assignee(unit, &after).await?;
+    }
     Ok(after)
+}
+
+/// Gives a task to somebody, or to nobody.
+pub(crate) fn give(unit: &mut Unit, task: Task, to: Option<UserId>) -> Result<()> {
+    let Some(before) = unit.meet(task)? else { return Ok(()) };
+    let after = Task { assigned_to: to, updated_at: unit.now(), ..before.clone() };
+    let on = On::of(before.contact_id, before.deal_id)?;
+    let (fact, after) = unit.fact(EventKind::TaskUpdated, on)?.edit(&before, &after)?;
+    fact.changes(Some(&before), &after).data("task_id", after.id);
+    Ok(())
 }
 
 pub(crate) async fn delete(unit: &mut Unit, input: DeleteTask) -> Result<()> {

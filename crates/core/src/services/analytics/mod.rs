@@ -17,7 +17,8 @@ use crate::{
     services::unit::Unit,
 };
 
-/// Fails unless the user and the team that are asked for are of this organisation.
+/// Fails unless the user and the team that are asked for are of this organisation. Who has left looks after nothing any
+/// more: what was theirs is counted with whoever took it over, or with nobody.
 async fn check_people(unit: &mut Unit, user: Option<UserId>, team: Option<TeamId>) -> Result<()> {
     if let Some(user) = user
         && !unit.is_member(user).await?

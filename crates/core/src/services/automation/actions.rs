@@ -105,7 +105,8 @@ pub(crate) async fn apply(
                     }
                 };
                 let (due_at, remind_at) = (after(due_in_hours), after(remind_in_hours));
-                let draft = Draft { title, due_at, remind_at, assigned_to: assigned_to.or(assignee) };
+                let assigned_to = assigned_to.or(assignee);
+                let draft = Draft { title, due_at, remind_at, assigned_to, done: false };
                 tasks::create(unit, on, draft).await?;
             }
             Action::CreateDeal { name, value, stage, stages, pipeline_id } => {
@@ -256,12 +257,10 @@ async fn notify_team(
     notifications::meet_users(unit, &told).await?;
     for user_id in told {
         let new = notifications::NewNotification {
-            user_id,
-            kind: NotificationKind::RuleNotifyTeam,
-            title: title.clone(),
-            body: None,
             contact_id: contact.map(|contact| contact.id),
+            deal_id: deal.map(|deal| deal.id),
             rule_id: Some(rule.0),
+            ..notifications::NewNotification::new(user_id, NotificationKind::RuleNotifyTeam, title.clone())
         };
         notifications::notify(unit, new).await?;
     }

@@ -10,6 +10,7 @@ use crate::{
         event::{EventKind, Subject},
         job::{JobKind, Lane},
         notification::NotificationKind,
+        organization::Member,
         rule::{Rule, Trigger},
         text::Flaws,
     },
@@ -24,7 +25,7 @@ use crate::{
     scope::Role,
     services::{
         automation::timers,
-        notifications,
+        notifications::{self, NewNotification},
         unit::{Unit, Versioned, check_version},
     },
 };
@@ -508,21 +509,21 @@ pub(crate) async fn pause(unit: &mut Unit, id: RuleId, reason: String) -> Result
     }
     let after = Rule { enabled: false, paused_reason: Some(reason.clone()), updated_at: unit.now(), ..before.clone() };
     let after = save(unit, &before, after).await?;
-    for member in unit.store().members(unit.organization_id()).await? {
-        if after.updated_by.map_or(member.role == Role::Owner, |user| user == member.user_id) {
-            notifications::notify(
-                unit,
-                notifications::NewNotification {
-                    user_id: member.user_id,
-                    kind: NotificationKind::RulePaused,
-                    title: format!("Rule {} was paused", after.name),
-                    body: Some(reason.clone()),
-                    contact_id: None,
-                    rule_id: Some(id),
-                },
-            )
-            .await?;
-        }
+    let members = unit.store().members(unit.organization_id()).await?;
+    let saved_by = |it: &Member| after.updated_by == Some(it.user_id);
+    // Of a rule whose author has left, or that nobody in particular has saved, those hear who can mend it.
+    let orphaned = !members.iter().any(saved_by);
+    let concerned = |it: &Member| saved_by(it) || orphaned && matches!(it.role, Role::Owner | Role::Admin);
+    let told: Vec<_> = members.iter().filter(|it| concerned(it)).map(|it| it.user_id).collect();
+    notifications::meet_users(unit, &told).await?;
+    for user_id in told {
+        let title = format!("Rule {} was paused", after.name);
+        let new = NewNotification {
+            body: Some(reason.clone()),
+            rule_id: Some(id),
+            ..NewNotification::new(user_id, NotificationKind::RulePaused, title)
+        };
+        notifications::notify(unit, new).await?;
     }
     Ok(())
 }

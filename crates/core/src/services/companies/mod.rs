@@ -172,7 +172,8 @@ pub(crate) async fn restore(unit: &mut Unit, input: Versioned<CompanyId>) -> Res
     if before.deleted_at.is_none() {
         return Ok(before);
     }
-    let after = Company { deleted_at: None, ..before.clone() };
+    let mut after = Company { deleted_at: None, ..before.clone() };
+    fields::drop_misfits(unit, Noun::Company, &mut after.custom).await?;
     replace(unit, EventKind::CompanyRestored, &before, after).await
 }
 
@@ -200,6 +201,19 @@ async fn change(unit: &mut Unit, before: Company, after: Company) -> Result<Comp
         return Ok(before);
     }
     replace(unit, EventKind::CompanyUpdated, &before, after).await
+}
+
+/// Changes what companies say of members. Those for which nothing changes are not written.
+pub(crate) async fn give(unit: &mut Unit, companies: Vec<Company>, change: impl Fn(&mut Company)) -> Result<()> {
+    for company in companies {
+        let Some(before) = unit.meet(company)? else { continue };
+        let mut after = before.clone();
+        change(&mut after);
+        if after != before {
+            replace(unit, EventKind::CompanyUpdated, &before, after).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn replace(unit: &mut Unit, kind: EventKind, before: &Company, mut after: Company) -> Result<Company> {

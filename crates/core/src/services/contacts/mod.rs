@@ -287,7 +287,9 @@ pub(crate) async fn restore(unit: &mut Unit, input: Versioned<ContactId>) -> Res
         return Ok(before);
     }
     let mut after = Contact { deleted_at: None, ..before.clone() };
-    write::drop_gone(unit, &mut after).await?;
+    unit.drop_gone(&mut after.assigned_to, &mut after.team_id).await?;
+    fields::drop_misfits(unit, Noun::Contact, &mut after.custom).await?;
+    unit.plant_tasks(id.into()).await?;
     write::replace(unit, EventKind::ContactRestored, &before, after).await
 }
 

@@ -123,24 +123,8 @@ pub(crate) async fn tell_assignee(unit: &mut Unit, user: Option<UserId>, contact
         [one] => (format!("{} was assigned to you", one.name), Some(one.id)),
         several => (format!("{} contacts were assigned to you", several.len()), None),
     };
-    let kind = NotificationKind::Assigned;
-    notifications::notify(unit, NewNotification { user_id, kind, title, body: None, contact_id, rule_id: None }).await
-}
-
-/// Takes away a member and a team that are gone, of a contact that nobody saw meanwhile.
-pub(super) async fn drop_gone(unit: &Unit, contact: &mut Contact) -> Result<()> {
-    let organization = unit.organization_id();
-    if let Some(user) = contact.assigned_to
-        && unit.store().membership(organization, user).await?.is_none()
-    {
-        contact.assigned_to = None;
-    }
-    if let Some(team) = contact.team_id
-        && unit.store().team(organization, team).await?.is_none()
-    {
-        contact.team_id = None;
-    }
-    Ok(())
+    let new = NewNotification::new(user_id, NotificationKind::Assigned, title);
+    notifications::notify(unit, NewNotification { contact_id, ..new }).await
 }
 
 /// Sets what rules think of a contact. Activity: changes no version.

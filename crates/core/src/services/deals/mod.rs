@@ -16,17 +16,19 @@ use crate::{
         custom_field::Noun,
         deal::Deal,
         event::EventKind,
+        notification::NotificationKind,
         pipeline::{Stage, StageKind, StageMove, Staged},
         text::Flaws,
     },
     error::{Error, Result},
-    id::{DealId, EventId, Id, PipelineId, StageId},
+    id::{DealId, EventId, Id, PipelineId, StageId, UserId},
     page::{Page, PageRequest},
     services::{
         batch::{self, BatchOutcome, Outcomes},
         companies, contacts,
         fields::{self, Rows, Side, external_key},
         listing::Search,
+        notifications::{self, NewNotification},
         pipeline,
         unit::{Unit, Versioned, check_version, keyed, require_none},
     },
@@ -43,6 +45,13 @@ pub(crate) async fn deal(unit: &mut Unit, id: DealId) -> Result<Deal> {
 }
 
 pub(crate) async fn create(unit: &mut Unit, input: NewDeal) -> Result<Deal> {
+    let deal = make(unit, input).await?;
+    tell_assignee(unit, deal.assigned_to, std::slice::from_ref(&deal)).await?;
+    Ok(deal)
+}
+
+/// Makes a deal; that it was assigned to somebody is still to be told.
+async fn make(unit: &mut Unit, input: NewDeal) -> Result<Deal> {
     let mut flaws = Flaws::default();
     let stage = start(unit, input.stage_id, input.pipeline_id, &mut flaws).await?;
     let value = input.value.and_then(|value| value.checked(&mut flaws, "/value"));
@@ -154,12 +163,21 @@ pub(crate) async fn create_batch(unit: &mut Unit, input: DealBatch) -> Result<Ba
     let mut outcome = Outcomes::new(input.items.len())?;
     let items = batch::read::<NewDeal>(input.items);
     look_up(unit, items.iter().filter_map(|(_, new)| new.as_ref().ok())).await?;
+    let mut assigned: BTreeMap<UserId, Vec<Deal>> = BTreeMap::new();
     for (reference, new) in items {
         let made = match new {
-            Ok(new) => create(unit, new).await.map(|deal| deal.id.uuid()),
+            Ok(new) => make(unit, new).await,
             Err(error) => Err(error),
         };
-        outcome.add(reference, made)?;
+        if let Ok(deal) = &made
+            && let Some(user) = deal.assigned_to
+        {
+            assigned.entry(user).or_default().push(deal.clone());
+        }
+        outcome.add(reference, made.map(|deal| deal.id.uuid()))?;
+    }
+    for (user, deals) in assigned {
+        tell_assignee(unit, Some(user), &deals).await?;
     }
     Ok(outcome.end())
 }
@@ -197,7 +215,9 @@ pub(crate) async fn upsert(unit: &mut Unit, input: UpsertDeal) -> Result<Deal> {
     let mut draft = blank(unit, stage.as_ref())?;
     patch.apply(&mut draft, &mut flaws);
     draft.external_ids.insert(system.clone(), id);
-    insert(unit, draft, flaws).await.map_err(|error| fields::raced(error, &system))
+    let deal = insert(unit, draft, flaws).await.map_err(|error| fields::raced(error, &system))?;
+    tell_assignee(unit, deal.assigned_to, std::slice::from_ref(&deal)).await?;
+    Ok(deal)
 }
 
 /// What was found, or nothing with its flaws noted, so that they are told together with all others.
@@ -276,7 +296,36 @@ pub(crate) async fn change(unit: &mut Unit, id: DealId, change: impl FnOnce(&mut
     if after == before {
         return Ok(before);
     }
-    replace(unit, EventKind::DealUpdated, &before, after).await
+    let after = replace(unit, EventKind::DealUpdated, &before, after).await?;
+    if after.assigned_to != before.assigned_to {
+        tell_assignee(unit, after.assigned_to, std::slice::from_ref(&after)).await?;
+    }
+    Ok(after)
+}
+
+/// Tells somebody that deals were assigned to them, unless they did it themselves: once, however many there are.
+async fn tell_assignee(unit: &mut Unit, user: Option<UserId>, deals: &[Deal]) -> Result<()> {
+    let Some(user_id) = user.filter(|user| unit.scope().user_id() != Some(*user)) else { return Ok(()) };
+    let (title, deal_id) = match deals {
+        [] => return Ok(()),
+        [one] => (format!("{} was assigned to you", one.name), Some(one.id)),
+        several => (format!("{} deals were assigned to you", several.len()), None),
+    };
+    let new = NewNotification::new(user_id, NotificationKind::Assigned, title);
+    notifications::notify(unit, NewNotification { deal_id, ..new }).await
+}
+
+/// Changes who looks after deals. Those for which nothing changes are not written.
+pub(crate) async fn give(unit: &mut Unit, deals: Vec<Deal>, change: impl Fn(&mut Deal)) -> Result<()> {
+    for deal in deals {
+        let Some(before) = unit.meet(deal)? else { continue };
+        let mut after = before.clone();
+        change(&mut after);
+        if after != before {
+            replace(unit, EventKind::DealUpdated, &before, after).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a deal's next state.
@@ -313,6 +362,9 @@ pub(crate) async fn restore(unit: &mut Unit, input: Versioned<DealId>) -> Result
         return Ok(before);
     }
     let mut after = Deal { deleted_at: None, ..before.clone() };
+    unit.drop_gone(&mut after.assigned_to, &mut after.team_id).await?;
+    fields::drop_misfits(unit, Noun::Deal, &mut after.custom).await?;
+    unit.plant_tasks(id.into()).await?;
     // Its stage may have become another kind of stage meanwhile.
     let stage = pipeline::referred_stage(unit, "/stage_id", after.stage_id).await?;
     after.follow(stage.kind, unit.now());

@@ -43,7 +43,8 @@ pub struct FieldPatch {
     /// What people call it.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub label: Patch<String>,
-    /// What may be chosen: the whole list. One that is chosen somewhere cannot be left out.
+    /// What may be chosen: the whole list. One that is chosen somewhere, or that a rule
+    /// names, cannot be left out.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub options: Patch<Vec<String>>,
 }
@@ -91,7 +92,7 @@ pub(super) async fn of(unit: &mut Unit, object: Noun) -> Result<Vec<CustomField>
     Ok(fields)
 }
 
-async fn all(unit: &mut Unit) -> Result<Vec<CustomField>> {
+pub(super) async fn all(unit: &mut Unit) -> Result<Vec<CustomField>> {
     let stored = match unit.kept.custom_fields.clone() {
         Some(kept) => kept,
         None => unit.store().custom_fields(unit.organization_id()).await?,
@@ -210,7 +211,11 @@ pub(crate) async fn update(unit: &mut Unit, input: UpdateField) -> Result<Custom
     if after == before {
         return Ok(before);
     }
-    for option in before.options.iter().filter(|option| !after.options.contains(option)) {
+    let gone: Vec<_> = before.options.iter().filter(|option| !after.options.contains(option)).collect();
+    if !gone.is_empty() {
+        refuse_named_options(unit, &before, &gone).await?;
+    }
+    for option in gone {
         refuse_in_use(unit, &before, Some(option)).await?;
     }
     after.updated_at = unit.now();
@@ -245,6 +250,22 @@ async fn refuse_named(unit: &Unit, field: &CustomField) -> Result<()> {
         rule.slug, field.key, field.object
     );
     Err(Error::conflict("field_in_use", message))
+}
+
+/// Fails if a rule, enabled or not, names one of these options of the field.
+async fn refuse_named_options(unit: &Unit, field: &CustomField, options: &[&String]) -> Result<()> {
+    let rules = unit.store().rules(unit.organization_id()).await?;
+    for rule in &rules {
+        let named = |(id, option): &&(FieldId, String)| *id == field.id && options.contains(&option);
+        if let Some((_, option)) = rule.plan.options.iter().find(named) {
+            let message = format!(
+                "the rule {:?} names the option {option:?} of {}: change or remove the rule first",
+                rule.slug, field.key
+            );
+            return Err(Error::conflict("option_in_use", message));
+        }
+    }
+    Ok(())
 }
 
 pub(crate) async fn delete(unit: &mut Unit, input: DeleteField) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::{
         text::{self, Flaws},
     },
     error::{Error, Result},
-    id::UserId,
+    id::{FieldId, Id, UserId},
     patch::Patch,
     ports::store::Column,
     services::unit::{Fact, Unit},
@@ -94,6 +94,78 @@ pub(crate) async fn check_custom(
     // An empty list of options is no value.
     custom.retain(|_, value| value.as_array().is_none_or(|chosen| !chosen.is_empty()));
     Ok(())
+}
+
+/// Takes away the values that the definitions of today have no place for: of one who comes back after they have changed,
+/// or after a member whom it names has left.
+pub(crate) async fn drop_misfits(unit: &mut Unit, noun: Noun, custom: &mut Map<String, Value>) -> Result<()> {
+    if custom.is_empty() {
+        return Ok(());
+    }
+    let fields = definitions::of(unit, noun).await?;
+    let mut fitting = Map::new();
+    for (key, value) in std::mem::take(custom) {
+        let Some(field) = fields.iter().find(|field| field.key == key) else { continue };
+        let value = match value {
+            // Of several options those stay that there are.
+            Value::Array(chosen) => chosen.into_iter().filter(|one| field.has_option(one)).collect(),
+            value => value,
+        };
+        let Ok(value) = field.check(&value) else { continue };
+        let user = value.as_str().filter(|_| field.kind == CustomKind::User).and_then(|id| id.parse::<UserId>().ok());
+        let gone = match user {
+            Some(user) => !unit.is_member(user).await?,
+            None => value.as_array().is_some_and(Vec::is_empty),
+        };
+        if !gone {
+            fitting.insert(key, value);
+        }
+    }
+    *custom = fitting;
+    Ok(())
+}
+
+/// Where custom fields name a user.
+pub(crate) struct Naming {
+    user: UserId,
+    fields: Vec<CustomField>,
+    values: Vec<CustomValue>,
+}
+
+/// Where custom fields name a user: at most `limit` places, none of them in what is deleted.
+pub(crate) async fn naming(unit: &mut Unit, user: UserId, limit: u32) -> Result<Naming> {
+    let mut fields = definitions::all(unit).await?;
+    fields.retain(|field| field.kind == CustomKind::User);
+    let ids: Vec<_> = fields.iter().map(|field| field.id).collect();
+    let values = unit.store().custom_values(unit.organization_id(), &ids, &user.to_string(), limit).await?;
+    Ok(Naming { user, fields, values })
+}
+
+impl Naming {
+    /// How many places there are.
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// What has such a place.
+    pub(crate) fn records<T: Id>(&self, noun: Noun) -> Vec<T> {
+        let of_noun = |field: FieldId| self.fields.iter().any(|it| it.id == field && it.object == noun);
+        self.values.iter().filter(|it| of_noun(it.field_id)).map(|it| T::from_uuid(it.record_id)).collect()
+    }
+
+    /// Names somebody else, or nobody, in the custom fields of one that has such places.
+    pub(crate) fn put(&self, noun: Noun, custom: &mut Map<String, Value>, to: Option<UserId>) {
+        let user = Value::from(self.user.to_string());
+        for field in self.fields.iter().filter(|field| field.object == noun) {
+            if custom.get(&field.key) != Some(&user) {
+                continue;
+            }
+            match to {
+                Some(to) => custom.insert(field.key.clone(), Value::from(to.to_string())),
+                None => custom.remove(&field.key),
+            };
+        }
+    }
 }
 
 /// One state of an owner of values, unless it is deleted.

@@ -174,7 +174,7 @@ pub(crate) async fn find(unit: &mut Unit, id: MediaId) -> Result<Media> {
     let media = unit.store().media(unit.organization_id(), id).await?.ok_or_else(missing)?;
     if let Some(account) = media.account_id {
         let account = accounts::find(unit, account).await?;
-        if !accounts::may_read(unit.scope(), &account) {
+        if !accounts::may_read(unit, &account).await? {
             return Err(Error::forbidden("the file belongs to a private account's messages"));
         }
     }

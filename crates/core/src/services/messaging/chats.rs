@@ -17,9 +17,8 @@ use crate::{
     page::{Page, PageRequest},
     patch::Patch,
     ports::store::{ChatFilter, InboxRow},
-    scope::Scope,
     services::{
-        accounts,
+        accounts::{self, Reader},
         unit::{Unit, check_version},
     },
 };
@@ -128,7 +127,9 @@ pub(crate) async fn list(unit: &mut Unit, input: ListChats) -> Result<Page<Inbox
     };
     let page = PageRequest { limit: input.limit, cursor: input.cursor };
     let rows = unit.store().inbox(unit.organization_id(), &filter, &page).await?;
-    Ok(rows.map(|row| shown(unit.scope(), row)))
+    let accounts: Vec<_> = rows.data.iter().map(|row| (row.account_owner, row.visibility)).collect();
+    let reader = accounts::reader(unit, &accounts).await?;
+    Ok(rows.map(|row| shown(&reader, row)))
 }
 
 pub(crate) async fn get(unit: &mut Unit, id: ChatId) -> Result<InboxChat> {
@@ -143,12 +144,13 @@ async fn one(unit: &mut Unit, chat: Chat, account: &Account) -> Result<InboxChat
         None => None,
     };
     let row = InboxRow { chat, contact_name, account_owner: account.owner_id, visibility: account.visibility };
-    Ok(shown(unit.scope(), row))
+    let reader = accounts::reader(unit, &[(row.account_owner, row.visibility)]).await?;
+    Ok(shown(&reader, row))
 }
 
-fn shown(scope: &Scope, row: InboxRow) -> InboxChat {
+fn shown(reader: &Reader, row: InboxRow) -> InboxChat {
     let chat = row.chat;
-    let readable = accounts::may_read_as(scope, row.account_owner, row.visibility);
+    let readable = reader.may_read(row.account_owner, row.visibility);
     let contact = chat.contact_id.map(|id| InboxContact { id, name: row.contact_name.unwrap_or_default() });
     let last_message = chat.last_message.map(|last| LastMessage { text: last.text.filter(|_| readable), ..last });
     InboxChat {

@@ -1,6 +1,8 @@
 //! Messages as clients see them: reading them, marking them as read, taking back what has not gone, and asking why one
 //! waits.
 
+use std::collections::{HashMap, hash_map::Entry};
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{chat, delivery, message, send::job_key};
 use crate::{
     domain::{
-        account::{Account, AccountStatus},
+        account::AccountStatus,
         event::{EventKind, Subject},
         job::{JobState, Lane},
         message::{Message, MessageStatus},
@@ -18,7 +20,6 @@ use crate::{
     id::{ChatId, Id, MessageId},
     page::{Page, PageRequest},
     ports::store::{Record, Update, Write},
-    scope::Scope,
     services::{
         accounts,
         unit::{Unit, keyed},
@@ -79,8 +80,9 @@ pub struct MessageExplanation {
     pub last_error: Option<String>,
 }
 
-fn shown(scope: &Scope, account: &Account, message: Message) -> Message {
-    let content = message.content.filter(|_| accounts::may_read(scope, account));
+/// A message with its body, or without.
+fn shown(message: Message, readable: bool) -> Message {
+    let content = message.content.filter(|_| readable);
     Message { content, ..message }
 }
 
@@ -89,36 +91,41 @@ pub(crate) async fn list(unit: &mut Unit, input: ListMessages) -> Result<Page<Me
     let account = accounts::find(unit, chat.account_id).await?;
     let page = PageRequest { limit: input.limit, cursor: input.cursor };
     let messages = unit.store().messages(unit.organization_id(), chat.id, &page).await?;
-    Ok(messages.map(|it| shown(unit.scope(), &account, it)))
+    let readable = accounts::may_read(unit, &account).await?;
+    Ok(messages.map(|it| shown(it, readable)))
 }
 
 /// Messages of any accounts as the caller may see them.
 pub(crate) async fn shown_to(unit: &mut Unit, messages: Vec<Message>) -> Result<Vec<Message>> {
-    let mut accounts_by_id = std::collections::HashMap::new();
-    let mut all = Vec::with_capacity(messages.len());
-    for message in messages {
-        let account = match accounts_by_id.entry(message.account_id) {
-            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(new) => {
-                new.insert(accounts::find(unit, message.account_id).await?)
-            }
-        };
-        all.push(shown(unit.scope(), account, message));
+    let mut known = HashMap::new();
+    for message in &messages {
+        if let Entry::Vacant(new) = known.entry(message.account_id) {
+            let account = accounts::find(unit, message.account_id).await?;
+            new.insert((account.owner_id, account.visibility));
+        }
     }
-    Ok(all)
+    let accounts: Vec<_> = known.values().copied().collect();
+    let reader = accounts::reader(unit, &accounts).await?;
+    let readable = |id| known.get(&id).is_some_and(|(owner, visibility)| reader.may_read(*owner, *visibility));
+    let shown = |message: Message| {
+        let readable = readable(message.account_id);
+        shown(message, readable)
+    };
+    Ok(messages.into_iter().map(shown).collect())
 }
 
 pub(crate) async fn get(unit: &mut Unit, id: MessageId) -> Result<Message> {
     let message = message(unit, id).await?;
     let account = accounts::find(unit, message.account_id).await?;
-    Ok(shown(unit.scope(), &account, message))
+    let readable = accounts::may_read(unit, &account).await?;
+    Ok(shown(message, readable))
 }
 
 /// Marks a message and all before it as read.
 pub(crate) async fn read(unit: &mut Unit, id: MessageId) -> Result<ReadAnswer> {
     let message = message(unit, id).await?;
     let account = accounts::find(unit, message.account_id).await?;
-    if !accounts::may_read(unit.scope(), &account) {
+    if !accounts::may_read(unit, &account).await? {
         return Err(Error::forbidden("the account's messages are private: who may not read them marks none as read"));
     }
     let organization = unit.organization_id();

@@ -19,7 +19,7 @@ use crate::{
     id::{ContactId, StageId, TeamId, UserId},
     patch::Patch,
     scope::{Permission, Resource},
-    services::{contacts, unit::Unit},
+    services::{contacts, notifications, unit::Unit},
 };
 
 /// The most contacts that are given at once.
@@ -249,6 +249,8 @@ pub(crate) async fn assign(unit: &mut Unit, input: AssignContacts) -> Result<Ass
     for (id, user) in given.iter().zip(users) {
         by_user.entry(user).or_default().extend(found.remove(id));
     }
+    let heirs: Vec<UserId> = by_user.keys().copied().flatten().collect();
+    notifications::meet_users(unit, &heirs).await?;
     for (user, contacts) in by_user {
         let new: Vec<Contact> = contacts.iter().filter(|it| it.assigned_to != user).cloned().collect();
         contacts::give(unit, contacts, |contact| contact.assigned_to = user).await?;

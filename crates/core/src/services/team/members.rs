@@ -56,7 +56,8 @@ pub struct SetRole {
 pub struct RemoveMember {
     /// The member.
     pub id: UserId,
-    /// The member who is given their contacts and chats; nobody if left out.
+    /// The member who is given what they looked after: contacts, deals, chats, tasks that are not done, accounts, and their
+    /// places in custom fields; nobody if left out.
     #[serde(default)]
     pub reassign_to: Option<UserId>,
 }
@@ -192,15 +193,8 @@ pub(crate) async fn remove(unit: &mut Unit, input: RemoveMember) -> Result<()> {
         .write(Write::Delete { table: AssignmentTurn::TABLE, filter: of_member() });
     hand_over::begin(unit, HandOver::OfMember { user_id: member.user_id, to: input.reassign_to }).await?;
     if let Some(heir) = input.reassign_to.filter(|heir| unit.scope().user_id() != Some(*heir)) {
-        let new = NewNotification {
-            user_id: heir,
-            kind: NotificationKind::Assigned,
-            title: format!("The contacts and chats of {} were assigned to you", member.name),
-            body: None,
-            contact_id: None,
-            rule_id: None,
-        };
-        notifications::notify(unit, new).await?;
+        let title = format!("What {} looked after was assigned to you", member.name);
+        notifications::notify(unit, NewNotification::new(heir, NotificationKind::Assigned, title)).await?;
     }
     Ok(())
 }

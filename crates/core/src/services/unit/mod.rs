@@ -32,6 +32,9 @@ use crate::{
 
 pub(crate) use self::fact::Fact;
 
+/// As many tasks are read at once where all of a contact or deal are needed.
+const TASKS_AT_ONCE: u32 = 500;
+
 /// A row as this unit knows it.
 struct Slot {
     table: &'static Table,
@@ -259,6 +262,24 @@ impl Unit {
         self.batch.plant(WorkItem { lane, id: id.uuid(), organization_id, due_at });
     }
 
+    /// Plants the work items of a contact's or deal's tasks that are not done: of one that was deleted they may have come
+    /// and gone.
+    pub(crate) async fn plant_tasks(&mut self, on: Subject) -> Result<()> {
+        let mut after = None;
+        loop {
+            let tasks = self.store().untold_tasks(self.organization_id(), on, after, TASKS_AT_ONCE).await?;
+            for task in &tasks {
+                if let Some(at) = task.next_at() {
+                    self.plant(Lane::Task, task.id, at);
+                }
+            }
+            after = tasks.last().map(|task| (task.created_at, task.id));
+            if tasks.len() < TASKS_AT_ONCE as usize {
+                return Ok(());
+            }
+        }
+    }
+
     /// Queues a background job. With a de-duplication key that the organisation has already, nothing happens at commit.
     pub(crate) fn queue_job(
         &mut self,
@@ -342,6 +363,21 @@ impl Unit {
             let found = self.store().all_teams(organization).await?;
             let found: HashSet<_> = found.into_iter().map(|team| team.id).collect();
             self.kept.teams.extend(teams.into_iter().map(|team| (team, found.contains(&team))));
+        }
+        Ok(())
+    }
+
+    /// Takes away a member and a team that are gone, of what nobody saw meanwhile.
+    pub(crate) async fn drop_gone(&mut self, user: &mut Option<UserId>, team: &mut Option<TeamId>) -> Result<()> {
+        if let Some(given) = *user
+            && !self.is_member(given).await?
+        {
+            *user = None;
+        }
+        if let Some(given) = *team
+            && !self.is_team(given).await?
+        {
+            *team = None;
         }
         Ok(())
     }

@@ -75,8 +75,12 @@ impl Db {
         }
     }
 
-    /// A text that holds a number, as a number.
-    pub(crate) fn real(self, text: &str) -> String {
-        format!("CAST({text} AS double precision)")
+    /// The member of a JSON object as a number, null unless it is one: a cast of anything else would fail on PostgreSQL.
+    pub(crate) fn json_number(self, column: &str, key: &str) -> String {
+        let is_number = match self {
+            Self::Sqlite => format!("json_type({column}, '$.{key}') IN ('integer', 'real')"),
+            Self::Postgres => format!("json_typeof({column}::json -> '{key}') = 'number'"),
+        };
+        format!("(CASE WHEN {is_number} THEN CAST({} AS double precision) END)", self.json_text(column, key))
     }
 }

@@ -1,9 +1,10 @@
 //! Notes, tasks and timelines.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::{
-    list::{Conditions, Order, by_number, by_time},
+    list::{Conditions, OPAQUE, OPAQUE_END, Order, and_equal, by_number, by_time},
     select::{portions_of_parts, select, select_by, union},
 };
 use crate::{
@@ -51,8 +52,32 @@ impl ActivityReads for SqlStore {
         page: &PageRequest,
     ) -> Result<Page<Task>> {
         let list = ListKey::of(&("tasks", filter, sort, descending));
-        let (statement, order) = tasks(organization, filter, sort, descending);
+        let order = task_order(sort, descending);
+        let on = filter.contact_id.is_some() || filter.deal_id.is_some();
+        if sort == TaskSort::DueAt && filter.done.is_none() && !on {
+            let (statement, limit) = tasks_by_date(organization, filter, order, list, page)?;
+            let mut data: Vec<Task> = self.records(Some(organization), statement).await?;
+            data.sort_by_key(|task| (due_key(task), task.id));
+            if descending {
+                data.reverse();
+            }
+            let more = data.len() > limit;
+            data.truncate(limit);
+            let next_cursor = data.last().filter(|_| more).map(|last| task_place(sort, last).encode(list));
+            return Ok(Page { data, next_cursor });
+        }
+        let statement = tasks(organization, filter, sort);
         self.page_of(organization, statement, order, list, page, |it: &Task| task_place(sort, it)).await
+    }
+
+    async fn untold_tasks(
+        &self,
+        organization: OrganizationId,
+        on: Subject,
+        after: Option<(DateTime<Utc>, TaskId)>,
+        limit: u32,
+    ) -> Result<Vec<Task>> {
+        self.records(Some(organization), untold_tasks(organization, on, after, limit)).await
     }
 
     async fn timeline(
@@ -102,6 +127,23 @@ pub(super) fn until(mut statement: Statement, key: &str, before: Option<(i64, uu
     statement
 }
 
+/// The tasks on a contact or deal of which something is still to be told, oldest first.
+pub(super) fn untold_tasks(
+    organization: OrganizationId,
+    on: Subject,
+    after: Option<(DateTime<Utc>, TaskId)>,
+    limit: u32,
+) -> Statement {
+    let mut statement = on_subject::<Task>(organization, on);
+    statement.push(" AND NOT t.done AND ((t.due_at IS NOT NULL AND NOT t.due_told)");
+    statement.push(" OR (t.remind_at IS NOT NULL AND NOT t.reminded))");
+    if let Some((at, id)) = after {
+        statement.push(" AND (t.created_at, t.id) > (").bind(&at).push(", ").bind(&id).push(")");
+    }
+    statement.push(" ORDER BY t.created_at, t.id LIMIT ").bind(&i64::from(limit));
+    statement
+}
+
 /// The newest messages of each of these chats before a place: one limited walk a chat.
 pub(super) fn messages(
     organization: OrganizationId,
@@ -116,36 +158,57 @@ pub(super) fn messages(
 }
 
 /// Tasks by the index that begins with the most telling condition and goes on with the sort key.
-pub(super) fn tasks(
+pub(super) fn tasks(organization: OrganizationId, filter: &TaskFilter, sort: TaskSort) -> Statement {
+    let mut statement = select::<Task>(organization);
+    conditions(filter, filter.done, sort, &mut statement);
+    statement
+}
+
+/// Tasks by their date, done or not: one limited walk for each, since the index has that before the date. In no order.
+pub(super) fn tasks_by_date(
     organization: OrganizationId,
     filter: &TaskFilter,
-    sort: TaskSort,
-    descending: bool,
-) -> (Statement, Order) {
+    order: Order,
+    list: ListKey,
+    page: &PageRequest,
+) -> Result<(Statement, usize)> {
+    let mut limit = Ok(0);
+    let statement = union::<Task, _>(organization, &[false, true], |done, part| {
+        conditions(filter, Some(*done), TaskSort::DueAt, part);
+        limit = order.finish(part, list, page);
+    });
+    Ok((statement, limit?))
+}
+
+/// The order of a list of tasks.
+pub(super) const fn task_order(sort: TaskSort, descending: bool) -> Order {
     let key = match sort {
         TaskSort::CreatedAt => "t.created_at",
         TaskSort::DueAt => "t.due_key",
     };
-    let order = Order { key, text: false, descending, unique: false, id: "t.id" };
-    let mut statement = match filter.on {
-        Some(on) => on_subject::<Task>(organization, on),
-        None => select::<Task>(organization),
-    };
-    // By their date, tasks are listed by whether they are done: the index has it before the date.
-    if sort == TaskSort::DueAt {
-        if let Some(user) = &filter.assigned_to {
-            statement.push(" AND t.assigned_to = ").bind(user);
-        }
-        statement.push(" AND t.done = ").bind(&filter.done.unwrap_or_default());
-        bounds(&mut statement, filter, " AND t.due_key");
+    Order { key, text: false, descending, unique: false, id: "t.id" }
+}
+
+/// Whether the contact or deal of a task is there, asked row by row: nothing that a planner could join or hash.
+const LIVING: &str = "(SELECT c.deleted_at FROM contacts c WHERE c.organization_id = t.organization_id AND c.id = t.contact_id) IS NULL \
+                      AND (SELECT d.deleted_at FROM deals d WHERE d.organization_id = t.organization_id AND d.id = t.deal_id) IS NULL";
+
+fn conditions(filter: &TaskFilter, done: Option<bool>, sort: TaskSort, statement: &mut Statement) {
+    let on = filter.contact_id.is_some() || filter.deal_id.is_some();
+    let mut conditions = Conditions::new();
+    conditions.equal("contact_id", filter.contact_id.as_ref());
+    conditions.equal("deal_id", filter.deal_id.as_ref());
+    if sort == TaskSort::DueAt && !on {
+        // The index has whether they are done before the date.
+        and_equal(statement, "assigned_to", filter.assigned_to.as_ref());
+        and_equal(statement, "done", done.as_ref());
     } else {
-        let mut conditions = Conditions::new();
         conditions.equal("assigned_to", filter.assigned_to.as_ref());
-        conditions.equal("done", filter.done.as_ref());
-        conditions.push(&mut statement);
-        bounds(&mut statement, filter, " AND t.due_at");
+        conditions.equal("done", done.as_ref());
     }
-    (statement, order)
+    conditions.push(statement);
+    bounds(statement, filter, if sort == TaskSort::DueAt { " AND t.due_key" } else { " AND t.due_at" });
+    statement.push(OPAQUE).push(LIVING).push(OPAQUE_END);
 }
 
 fn bounds(statement: &mut Statement, filter: &TaskFilter, column: &str) {
@@ -159,9 +222,14 @@ fn bounds(statement: &mut Statement, filter: &TaskFilter, column: &str) {
     }
 }
 
+/// What has no date is due after everything that has one.
+fn due_key(task: &Task) -> i64 {
+    task.due_at.map_or(i64::MAX, |at| at.timestamp_micros())
+}
+
 fn task_place(sort: TaskSort, task: &Task) -> Position {
     match sort {
         TaskSort::CreatedAt => by_time(task.created_at, task.id),
-        TaskSort::DueAt => by_number(task.due_at.map_or(i64::MAX, |at| at.timestamp_micros()), task.id),
+        TaskSort::DueAt => by_number(due_key(task), task.id),
     }
 }

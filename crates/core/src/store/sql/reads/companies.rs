@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::select::{portions, select, select_by};
+use super::select::select_by;
 use crate::{
     domain::company::Company,
     error::Result,
@@ -19,13 +19,7 @@ impl CompanyReads for SqlStore {
     }
 
     async fn companies_by_ids(&self, organization: OrganizationId, ids: &[CompanyId]) -> Result<Vec<Company>> {
-        let mut found = Vec::with_capacity(ids.len());
-        for ids in portions(ids) {
-            let mut statement = select::<Company>(organization);
-            statement.push(" AND t.id IN (").bind_all(&ids).push(")");
-            found.extend(self.records(Some(organization), statement).await?);
-        }
-        Ok(found)
+        self.by_ids(organization, ids).await
     }
 
     async fn companies(

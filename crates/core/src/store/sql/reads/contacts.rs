@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{
     in_stages::deleted_in_stages,
-    select::{cell, portions, select, select_by},
+    select::{cell, portions, select_by},
 };
 use crate::{
     domain::contact::{Contact, IdentityKind},
@@ -22,13 +22,7 @@ impl ContactReads for SqlStore {
     }
 
     async fn contacts_by_ids(&self, organization: OrganizationId, ids: &[ContactId]) -> Result<Vec<Contact>> {
-        let mut found = Vec::with_capacity(ids.len());
-        for ids in portions(ids) {
-            let mut statement = select::<Contact>(organization);
-            statement.push(" AND t.id IN (").bind_all(&ids).push(")");
-            found.extend(self.records(Some(organization), statement).await?);
-        }
-        Ok(found)
+        self.by_ids(organization, ids).await
     }
 
     async fn contacts(

@@ -22,6 +22,10 @@ impl DealReads for SqlStore {
         self.record(Some(organization), select_by::<Deal>(organization, "id", &id)).await
     }
 
+    async fn deals_by_ids(&self, organization: OrganizationId, ids: &[DealId]) -> Result<Vec<Deal>> {
+        self.by_ids(organization, ids).await
+    }
+
     async fn deals(
         &self,
         organization: OrganizationId,

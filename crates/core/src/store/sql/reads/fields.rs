@@ -36,6 +36,19 @@ impl FieldReads for SqlStore {
         self.record(Some(organization), statement).await
     }
 
+    async fn custom_values(
+        &self,
+        organization: OrganizationId,
+        fields: &[FieldId],
+        key: &str,
+        limit: u32,
+    ) -> Result<Vec<CustomValue>> {
+        if fields.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.records(Some(organization), custom_values(organization, fields, key, limit)).await
+    }
+
     async fn external_ids(
         &self,
         organization: OrganizationId,
@@ -48,6 +61,13 @@ impl FieldReads for SqlStore {
         }
         Ok(found)
     }
+}
+
+/// The values of a few fields with one key.
+pub(super) fn custom_values(organization: OrganizationId, fields: &[FieldId], key: &str, limit: u32) -> Statement {
+    let mut statement = select_by::<CustomValue>(organization, "value", &key.to_owned());
+    statement.push(" AND t.field_id IN (").bind_all(fields).push(") LIMIT ").bind(&i64::from(limit));
+    statement
 }
 
 /// Who has any of these external ids.

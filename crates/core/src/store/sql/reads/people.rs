@@ -10,10 +10,13 @@ use super::{
 };
 use crate::{
     domain::{
+        account::Account,
         api_key::ApiKey,
         chat::Chat,
         contact::Contact,
+        deal::Deal,
         organization::{Invitation, InvitationStatus, Member, Membership, Organization, User},
+        task::Task,
         team::{AssignmentTurn, Team, TeamMember},
     },
     error::Result,
@@ -183,15 +186,32 @@ impl TeamReads for SqlStore {
         user: UserId,
         limit: u32,
     ) -> Result<Vec<Contact>> {
-        self.records(Some(organization), contacts_by(organization, "assigned_to", user, limit)).await
+        self.records(Some(organization), looked_after::<Contact>(organization, "assigned_to", user, limit)).await
     }
 
     async fn contacts_of_team(&self, organization: OrganizationId, team: TeamId, limit: u32) -> Result<Vec<Contact>> {
-        self.records(Some(organization), contacts_by(organization, "team_id", team, limit)).await
+        self.records(Some(organization), looked_after::<Contact>(organization, "team_id", team, limit)).await
+    }
+
+    async fn deals_assigned_to(&self, organization: OrganizationId, user: UserId, limit: u32) -> Result<Vec<Deal>> {
+        let statement = looked_after::<Deal>(organization, "assigned_to", user, limit);
+        self.records(Some(organization), statement).await
+    }
+
+    async fn deals_of_team(&self, organization: OrganizationId, team: TeamId, limit: u32) -> Result<Vec<Deal>> {
+        self.records(Some(organization), looked_after::<Deal>(organization, "team_id", team, limit)).await
     }
 
     async fn chats_assigned_to(&self, organization: OrganizationId, user: UserId, limit: u32) -> Result<Vec<Chat>> {
         self.records(Some(organization), chats_assigned_to(organization, user, limit)).await
+    }
+
+    async fn open_tasks_of(&self, organization: OrganizationId, user: UserId, limit: u32) -> Result<Vec<Task>> {
+        self.records(Some(organization), open_tasks_of(organization, user, limit)).await
+    }
+
+    async fn accounts_of(&self, organization: OrganizationId, user: UserId, limit: u32) -> Result<Vec<Account>> {
+        self.records(Some(organization), accounts_of(organization, user, limit)).await
     }
 }
 
@@ -290,14 +310,14 @@ pub(super) fn load(organization: OrganizationId, users: &[UserId]) -> Statement 
     statement
 }
 
-/// Contacts of a user or a team, oldest first.
-pub(super) fn contacts_by(
+/// Contacts or deals of a user or a team, oldest first.
+pub(super) fn looked_after<T: Record>(
     organization: OrganizationId,
     column: &str,
     value: impl crate::ports::store::Column,
     limit: u32,
 ) -> Statement {
-    let mut statement = select_by::<Contact>(organization, column, &value);
+    let mut statement = select_by::<T>(organization, column, &value);
     statement.push(" AND t.deleted_at IS NULL ORDER BY t.created_at, t.id").limit(limit);
     statement
 }
@@ -306,5 +326,19 @@ pub(super) fn contacts_by(
 pub(super) fn chats_assigned_to(organization: OrganizationId, user: UserId, limit: u32) -> Statement {
     let mut statement = select_by::<Chat>(organization, "assigned_to", &user);
     statement.push(" ORDER BY t.last_message_at, t.id").limit(limit);
+    statement
+}
+
+/// What a user has yet to do, what is due first first.
+pub(super) fn open_tasks_of(organization: OrganizationId, user: UserId, limit: u32) -> Statement {
+    let mut statement = select_by::<Task>(organization, "assigned_to", &user);
+    statement.push(" AND t.done = ").bind(&false).push(" ORDER BY t.due_key, t.id").limit(limit);
+    statement
+}
+
+/// The accounts of a user, oldest first.
+pub(super) fn accounts_of(organization: OrganizationId, user: UserId, limit: u32) -> Statement {
+    let mut statement = select_by::<Account>(organization, "owner_id", &user);
+    statement.push(" ORDER BY t.created_at, t.id").limit(limit);
     statement
 }

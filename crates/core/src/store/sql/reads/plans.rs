@@ -106,7 +106,7 @@ INSERT INTO timers SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), 'co
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO jobs SELECT pg_temp.n(i), pg_temp.n(o), 'send_message', '{}', CASE WHEN i % 50 = 0 THEN 'queued' ELSE 'done' END,
     0, 0, i, NULL, NULL, NULL, i, i FROM generate_series(1, 2) o, generate_series(1, 20000) i;
-INSERT INTO notifications SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 5), 'k', 't', NULL, NULL, NULL, '{}', i % 10 <> 0, i
+INSERT INTO notifications SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 5), 'k', 't', NULL, NULL, NULL, NULL, NULL, '{}', i % 10 <> 0, i
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO events SELECT pg_temp.n(i), pg_temp.n(o), 'contact.updated', 'contact', pg_temp.n(i % 200), i / 200, i, '{}', '{}', '{}', '{}'
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
@@ -254,7 +254,22 @@ fn activities_of<T: crate::ports::store::Record>() -> (Statement, Order) {
 
 fn tasks(user: Option<u128>, done: Option<bool>, sort: TaskSort) -> (Statement, Order) {
     let filter = TaskFilter { assigned_to: user.map(n), done, ..TaskFilter::default() };
-    activities::tasks(n(1), &filter, sort, true)
+    (activities::tasks(n(1), &filter, sort), activities::task_order(sort, true))
+}
+
+/// Tasks on a contact or a deal that are done or not, of whoever or of one user.
+fn tasks_on(deal: bool, user: Option<u128>, sort: TaskSort) -> (Statement, Order) {
+    let (contact_id, deal_id) = if deal { (None, Some(n(3))) } else { (Some(n(3)), None) };
+    let filter = TaskFilter { contact_id, deal_id, assigned_to: user.map(n), ..TaskFilter::default() };
+    (activities::tasks(n(1), &filter, sort), activities::task_order(sort, true))
+}
+
+fn tasks_by_date(user: Option<u128>) -> Statement {
+    let filter = TaskFilter { assigned_to: user.map(n), ..TaskFilter::default() };
+    let (list, order) = (ListKey::of(&"plans"), activities::task_order(TaskSort::DueAt, true));
+    let cursor = Position { value: SortValue::Int(15_000), id: Uuid::from_u128(15_000) }.encode(list);
+    let page = PageRequest { limit: None, cursor: Some(cursor) };
+    activities::tasks_by_date(n(1), &filter, order, list, &page).unwrap().0
 }
 
 #[tokio::test]
@@ -276,6 +291,10 @@ async fn lists_walk_an_index() {
         ("tasks of contact", activities_of::<Task>(), "tasks_contact"),
         ("tasks", tasks(None, None, TaskSort::CreatedAt), "tasks_created"),
         ("tasks of user", tasks(Some(3), None, TaskSort::CreatedAt), "tasks_assigned_created"),
+        ("tasks on contact", tasks_on(false, Some(3), TaskSort::CreatedAt), "tasks_contact"),
+        ("tasks on contact by date", tasks_on(false, Some(3), TaskSort::DueAt), "tasks_contact_due"),
+        ("tasks on deal", tasks_on(true, None, TaskSort::CreatedAt), "tasks_deal"),
+        ("tasks on deal by date", tasks_on(true, None, TaskSort::DueAt), "tasks_deal_due"),
         ("tasks by date", tasks(None, Some(false), TaskSort::DueAt), "tasks_due"),
         ("done ones of user by date", tasks(Some(3), Some(true), TaskSort::DueAt), "tasks_assigned_due"),
         ("runs of deal", automation::runs(n(1), &RunFilter { deal_id: Some(n(3)), ..runs() }), "runs_deal"),
@@ -312,7 +331,22 @@ async fn lists_walk_an_index() {
         ("pending events", automation::pending(n(1), &[Uuid::from_u128(3), Uuid::from_u128(4)], 10), "events_subject"),
         ("unread messages", messages::unread(n(1), n(3), at(20_000)), "messages_unread"),
         ("references", messages::references(n(1), n(3), 20), "messages_chat"),
-        ("contacts of user", people::contacts_by(n(1), "assigned_to", n::<UserId>(6), 200), "contacts_assigned"),
+        (
+            "contacts of user",
+            people::looked_after::<Contact>(n(1), "assigned_to", n::<UserId>(6), 200),
+            "contacts_assigned",
+        ),
+        ("deals of user", people::looked_after::<Deal>(n(1), "assigned_to", n::<UserId>(6), 200), "deals_assigned"),
+        ("deals of team", people::looked_after::<Deal>(n(1), "team_id", n::<TeamId>(6), 200), "deals_team"),
+        ("tasks to do", people::open_tasks_of(n(1), n(3), 200), "tasks_assigned_due"),
+        ("all tasks by date", tasks_by_date(None), "tasks_due"),
+        ("all tasks of user by date", tasks_by_date(Some(3)), "tasks_assigned_due"),
+        (
+            "untold tasks",
+            activities::untold_tasks(n(1), Subject::from(n::<ContactId>(3)), Some((at(5), n(5))), 100),
+            "tasks_contact",
+        ),
+        ("accounts of user", people::accounts_of(n(1), n(3), 200), "accounts_owner"),
         ("chats of user", people::chats_assigned_to(n(1), n(3), 200), "chats_assigned"),
         ("open invitation", people::open_invitation(n(1), "20@example.org"), "invitations_pending"),
         ("API key", identity::api_key_by_hash(&[1]), "api_keys_secret"),
@@ -566,6 +600,11 @@ async fn boards_conversion_and_lookups_by_many_keys_use_their_indexes() {
             "external ids",
             fields::external_ids(n(1), Noun::Contact, &[("erp".into(), "7".into()), ("erp".into(), "8".into())]),
             &["external_ids_pkey", "SEARCH t USING PRIMARY KEY"],
+        ),
+        (
+            "custom values",
+            fields::custom_values(n(1), &[n(2), n(3)], "v1", 200),
+            &["custom_values_pkey", "SEARCH t USING PRIMARY KEY"],
         ),
         ("holders", contacts::holders(n(1), &identities), &["contact_identities", "SEARCH i USING PRIMARY KEY"]),
         ("references", messages::by_references(n(1), n(3), &texts("r")), &["messages_reference"]),

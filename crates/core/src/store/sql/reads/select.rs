@@ -43,6 +43,13 @@ pub(super) fn select_by<T: Record>(organization: OrganizationId, column: &str, v
     statement
 }
 
+/// The organisation's rows of `T` with one of these ids.
+pub(super) fn select_by_ids<T: Record>(organization: OrganizationId, ids: &[impl Column]) -> Statement {
+    let mut statement = select::<T>(organization);
+    statement.push(" AND t.id IN (").bind_all(ids).push(")");
+    statement
+}
+
 /// The inputs without repeats, in portions that one statement takes.
 pub(super) fn portions<T: Ord + Clone>(inputs: &[T]) -> Vec<Vec<T>> {
     let mut inputs = inputs.to_vec();
@@ -64,7 +71,7 @@ pub(super) fn portions_of_parts<T: Ord + Clone>(inputs: &[T]) -> Vec<Vec<T>> {
 pub(super) fn union<T: Record, P>(
     organization: OrganizationId,
     parts: &[P],
-    end: impl Fn(&P, &mut Statement),
+    mut end: impl FnMut(&P, &mut Statement),
 ) -> Statement {
     let mut statement = Statement::default();
     for (place, part) in parts.iter().enumerate() {
@@ -100,6 +107,19 @@ impl SqlStore {
         statement: Statement,
     ) -> Result<Vec<T>> {
         self.rows(organization, statement).await?.into_iter().map(T::from_row).collect()
+    }
+
+    /// Several rows of `T` by their ids, in any order.
+    pub(super) async fn by_ids<T: Record, I: Column + Ord + Clone>(
+        &self,
+        organization: OrganizationId,
+        ids: &[I],
+    ) -> Result<Vec<T>> {
+        let mut found = Vec::with_capacity(ids.len());
+        for ids in portions(ids) {
+            found.extend(self.records(Some(organization), select_by_ids::<T>(organization, &ids)).await?);
+        }
+        Ok(found)
     }
 
     /// The first record of a statement that selects exactly `T`'s columns.

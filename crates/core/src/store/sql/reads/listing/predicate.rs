@@ -156,7 +156,7 @@ fn of_custom(db: Db, key: &str, kind: CustomKind, is: &Is, statement: &mut State
             }
             statement.push(")");
         }
-        (CustomKind::Number, is) => scalar(&db.real(&text), is, statement),
+        (CustomKind::Number, is) => scalar(&db.json_number("t.custom", key), is, statement),
         (CustomKind::Boolean, Is::AnyOf(values) | Is::NoneOf(values)) => {
             // As JSON writes it: SQLite reads a truth value as a number.
             let json = db.json_raw("t.custom", key);
