@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
+        currency::Currency,
         custom_field::{CustomField, Noun},
         rule::{Action, Facts, RulePlan},
     },
@@ -28,6 +29,8 @@ pub struct Directory {
     pub users: Vec<(UserId, String, String)>,
     /// Every custom field.
     pub fields: Vec<CustomField>,
+    /// What amounts are in unless they say otherwise.
+    pub currency: Currency,
 }
 
 /// What an engine makes of a definition when a rule is saved.

@@ -9,7 +9,12 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
-        custom_field::Noun, deal::Deal, external_id::ExternalIds, money::NewMoney, pipeline::StageKind, text::Flaws,
+        custom_field::Noun,
+        deal::Deal,
+        external_id::ExternalIds,
+        money::{Money, NewMoney},
+        pipeline::StageKind,
+        text::Flaws,
     },
     error::Result,
     id::{CompanyId, ContactId, DealId, PipelineId, StageId, TeamId, UserId},
@@ -119,12 +124,23 @@ pub struct MoneyPatch {
     /// A decimal number, with at most the digits of the currency's minor unit behind the point.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amount: Option<String>,
-    /// ISO 4217.
+    /// ISO 4217. Left out, it is the deal's own, or the organisation's for a deal without a value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
 }
 
 impl DealPatch {
+    /// The patch of a deal that is worth `before`: an amount without currency is in the organisation's, unless the deal
+    /// has one.
+    pub(super) async fn in_own_currency(mut self, unit: &mut Unit, before: Option<Money>) -> Result<Self> {
+        if let (Patch::Value(value), None) = (&mut self.value, before)
+            && value.currency.is_none()
+        {
+            value.currency = Some(unit.organization().await?.currency.to_string());
+        }
+        Ok(self)
+    }
+
     /// Applies the patch; what it makes is still to be checked.
     pub(super) fn apply(self, deal: &mut Deal, flaws: &mut Flaws) {
         const MOVE: &str = "a deal is moved by PATCH /api/crm/deals/{id}/stage, not edited into another stage";
@@ -143,18 +159,15 @@ impl DealPatch {
             Patch::Value(patch) => {
                 let known = deal.value.map(NewMoney::from);
                 let amount = patch.amount.or_else(|| known.as_ref().map(|it| it.amount.clone()));
-                let currency = patch.currency.or_else(|| known.map(|it| it.currency));
-                match (amount, currency) {
-                    (Some(amount), Some(currency)) => {
+                let currency = patch.currency.or_else(|| known.and_then(|it| it.currency));
+                match amount {
+                    Some(amount) => {
                         if let Some(value) = (NewMoney { amount, currency }).checked(flaws, "/value") {
                             deal.value = Some(value);
                         }
                     }
-                    (None, _) => {
+                    None => {
                         flaws.add("/value/amount", "required", "the deal has no value yet: say how much");
-                    }
-                    (_, None) => {
-                        flaws.add("/value/currency", "required", "the deal has no value yet: say in which currency");
                     }
                 }
             }

@@ -16,6 +16,7 @@ use crate::{
         custom_field::Noun,
         deal::Deal,
         event::EventKind,
+        money::NewMoney,
         pipeline::{Stage, StageKind, StageMove, Staged},
         text::Flaws,
     },
@@ -54,7 +55,10 @@ pub(crate) async fn create(unit: &mut Unit, input: NewDeal) -> Result<Deal> {
         let detail = format!("the stage {:?} is not in the pipeline {wanted}: leave one of the two out", stage.name);
         flaws.add("/stage_id", "invalid", detail);
     }
-    let value = input.value.and_then(|value| value.checked(&mut flaws, "/value"));
+    let value = match input.value {
+        Some(value) => in_own_currency(unit, value).await?.checked(&mut flaws, "/value"),
+        None => None,
+    };
     let blank = blank(unit, stage.as_ref())?;
     if input.lost_reason.is_some() && stage.is_some() && blank.status != StageKind::Lost {
         flaws.add("/lost_reason", "invalid", format!("the deal is {}: only a lost one has this", blank.status));
@@ -74,6 +78,14 @@ pub(crate) async fn create(unit: &mut Unit, input: NewDeal) -> Result<Deal> {
         ..blank
     };
     insert(unit, draft, flaws).await
+}
+
+/// Money in the organisation's currency, unless it says in which it is.
+async fn in_own_currency(unit: &mut Unit, mut money: NewMoney) -> Result<NewMoney> {
+    if money.currency.is_none() {
+        money.currency = Some(unit.organization().await?.currency.to_string());
+    }
+    Ok(money)
 }
 
 /// A nameless deal in a stage.
@@ -170,15 +182,17 @@ async fn look_up(unit: &mut Unit, all: impl Iterator<Item = &NewDeal> + Clone) -
 pub(crate) async fn upsert(unit: &mut Unit, input: UpsertDeal) -> Result<Deal> {
     let (system, id) = external_key(&input.system, &input.external_id)?;
     if let Some(found) = fields::holder(unit, Noun::Deal, &system, &id).await? {
+        let before = deal(unit, DealId::from_uuid(found)).await?;
+        let patch = input.patch.in_own_currency(unit, before.value).await?;
         let apply = |deal: &mut Deal, flaws: &mut Flaws| {
-            input.patch.apply(deal, flaws);
+            patch.apply(deal, flaws);
             deal.external_ids.insert(system, id);
         };
         return change(unit, DealId::from_uuid(found), apply).await;
     }
     let stage = pipeline::first_stage(unit, None).await?;
     let (mut draft, mut flaws) = (blank(unit, Some(&stage))?, Flaws::default());
-    input.patch.apply(&mut draft, &mut flaws);
+    input.patch.in_own_currency(unit, None).await?.apply(&mut draft, &mut flaws);
     draft.external_ids.insert(system.clone(), id);
     insert(unit, draft, flaws).await.map_err(|error| fields::raced(error, &system))
 }
@@ -247,7 +261,8 @@ pub(crate) async fn search(unit: &mut Unit, input: Search) -> Result<Page<Deal>>
 pub(crate) async fn update(unit: &mut Unit, input: UpdateDeal) -> Result<Deal> {
     let before = deal(unit, input.id).await?;
     check_version("deal", input.if_version, before.version)?;
-    change(unit, input.id, |deal, flaws| input.patch.apply(deal, flaws)).await
+    let patch = input.patch.in_own_currency(unit, before.value).await?;
+    change(unit, input.id, |deal, flaws| patch.apply(deal, flaws)).await
 }
 
 /// Changes a deal. What changes nothing writes nothing.
