@@ -60,9 +60,8 @@ fn directory() -> Directory {
     Directory {
         pipelines: serde_json::from_value(json!([[SALES, "Sales"]])).unwrap(),
         stages: serde_json::from_value(json!([[LEAD, SALES, "lead"], [WON, SALES, "won"]])).unwrap(),
-        teams: Vec::new(),
         users: serde_json::from_value(json!([[UNA, "una@acme.example", "Una"]])).unwrap(),
-        fields: Vec::new(),
+        ..Directory::default()
     }
 }
 

@@ -30,9 +30,7 @@ pub fn measure(report: &mut Report) -> Result<()> {
             [id("qualified"), id("sales"), "qualified"],
             [id("won"), id("sales"), "won"]
         ]))?,
-        teams: Vec::new(),
-        users: Vec::new(),
-        fields: Vec::new(),
+        ..Directory::default()
     };
     let mut facts = world["facts"].clone();
     facts["stage"]["id"] = id("lead");

@@ -70,7 +70,7 @@ pub(crate) struct Engine {
     pub(crate) public_url: Option<String>,
     pub(crate) rules: RuleCache,
     pub(crate) identity: IdentityState,
-    /// Events in the order of their subjects, as the dispatcher comes to them.
+    /// Events in the order of their subjects, once the dispatcher is done with them.
     pub(crate) bus: broadcast::Sender<Arc<Event>>,
     /// Rung after each commit that leaves work to do.
     pub(crate) bell: Bell,

@@ -26,7 +26,7 @@ fn what_is_missing_unknown_or_of_the_wrong_type_is_named() {
         (json!({ "name": 7 }), "/name", "invalid"),
         (json!({ "name": "Deal", "custom": null }), "/custom", "invalid"),
         (json!({ "name": "Deal", "custom": [] }), "/custom", "invalid"),
-        (json!({ "name": "Deal", "value": { "amount": "1.00" } }), "/value/currency", "required"),
+        (json!({ "name": "Deal", "value": { "currency": "EUR" } }), "/value/amount", "required"),
     ] {
         let error = read_input::<NewDeal>(deal).unwrap_err();
         assert_eq!((error.fields()[0].pointer.as_str(), &*error.fields()[0].code), (pointer, code));

@@ -1,5 +1,7 @@
-// A Socket.IO client that says what it hears, one JSON object a line; ends when its input does.
+// A Socket.IO client that says what it hears, one JSON object a line; ends when its input does. Each line of its input,
+// {"emit": NAME, "data": …}, is sent, and what is acknowledged said as {"event": "acknowledged", "of": NAME, "ack": …}.
 // usage: socketio.mjs URL TOKEN [room…] [--transport polling|websocket]
+import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { io } from "socket.io-client";
 
@@ -31,8 +33,16 @@ socket.on("connect_error", (error) => say({ event: "connect_error", data: error.
 socket.on("disconnect", (reason) => say({ event: "disconnect", data: reason }));
 socket.onAny((event, data) => say({ event, data }));
 
-process.stdin.resume();
-process.stdin.on("end", () => {
+const input = createInterface({ input: process.stdin });
+input.on("line", async (line) => {
+  const { emit, data } = JSON.parse(line);
+  try {
+    say({ event: "acknowledged", of: emit, ack: await socket.timeout(10_000).emitWithAck(emit, data) });
+  } catch (error) {
+    say({ event: "emit_error", of: emit, data: error.message });
+  }
+});
+input.on("close", () => {
   socket.disconnect();
   process.exit(0);
 });

@@ -1,4 +1,5 @@
-"""A Socket.IO client that says what it hears, one JSON object a line; ends when its input does.
+"""A Socket.IO client that says what it hears, one JSON object a line; ends when its input does. Each line of its input,
+{"emit": NAME, "data": ...}, is sent, and what is acknowledged said as {"event": "acknowledged", "of": NAME, "ack": ...}.
 
 usage: socketio.py URL TOKEN [room...] [--transport polling|websocket]
 """
@@ -70,7 +71,13 @@ def open_connection():
 
 
 threading.Thread(target=open_connection, daemon=True).start()
-sys.stdin.read()
+for line in sys.stdin:
+    wanted = json.loads(line)
+    try:
+        ack = client.call(wanted["emit"], wanted["data"], timeout=10)
+        say(event="acknowledged", of=wanted["emit"], ack=ack)
+    except socketio.exceptions.SocketIOError as error:
+        say(event="emit_error", of=wanted["emit"], data=str(error))
 client.disconnect()
 # The library's threads may still wait for the network.
 os._exit(0)

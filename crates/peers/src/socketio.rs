@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
@@ -103,6 +103,15 @@ impl Heard {
                 Err(RecvTimeoutError::Disconnected) => bail!("the client has ended after {passed:#?}"),
             }
         }
+    }
+
+    /// Sends an event with a JSON text as its data; the answer is heard as `{"event": "acknowledged", "of": …, "ack": …}`.
+    ///
+    /// # Errors
+    /// When the client has ended.
+    pub fn say(&self, event: &str, data: &str) -> Result<()> {
+        let mut input = self.client.stdin.as_ref().context("the client has no input")?;
+        writeln!(input, "{{\"emit\": \"{event}\", \"data\": {data}}}").context("tell the client what to send")
     }
 
     /// The lines that have come since, without waiting.

@@ -168,6 +168,7 @@ fn directory(world: &World) -> Directory {
         teams: rows(&world.teams, &world.ids),
         users: rows(&world.users, &world.ids),
         fields: rows(&world.fields, &world.ids).into_iter().map(field).collect(),
+        currency: "CHF".parse().unwrap(),
     }
 }
 

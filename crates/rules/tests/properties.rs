@@ -19,9 +19,8 @@ fn directory() -> Directory {
     Directory {
         pipelines: serde_json::from_value(of(json!([[SALES, "Sales"]]))).unwrap(),
         stages: serde_json::from_value(of(json!([[LEAD, SALES, "lead"], [WON, SALES, "won"]]))).unwrap(),
-        teams: Vec::new(),
         users: serde_json::from_value(of(json!([[UNA, "una@acme.example", "Una"]]))).unwrap(),
-        fields: Vec::new(),
+        ..Directory::default()
     }
 }
 

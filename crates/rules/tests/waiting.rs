@@ -16,9 +16,7 @@ fn rule(rest: Value) -> Box<dyn CompiledRule> {
     let directory = Directory {
         pipelines: serde_json::from_value(json!([[SALES, "Sales"]])).unwrap(),
         stages: serde_json::from_value(json!([[LEAD, SALES, "lead"]])).unwrap(),
-        teams: Vec::new(),
-        users: Vec::new(),
-        fields: Vec::new(),
+        ..Directory::default()
     };
     let trigger = json!({ "on": "time_elapsed", "stage": "lead", "elapsed_hours": 24 });
     let rule = json!({ "trigger": trigger, "condition": rest, "action": { "stop": true } });

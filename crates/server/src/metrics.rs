@@ -20,6 +20,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_counter!("http_requests_total", "Answered requests by method, route and status");
     describe_histogram!("http_request_duration_seconds", "Time to the answer's head by method and route");
     describe_counter!("dealwright_events_total", "Events that the dispatcher has reached, by kind");
+    describe_counter!("dealwright_live_events_missed_total", "Events that live views missed because they fell behind");
     describe_gauge!("dealwright_sockets", "Connected Socket.IO clients");
     describe_gauge!("process_resident_memory_bytes", "Resident memory");
     describe_gauge!("tokio_alive_tasks", "Tasks of the asynchronous runtime");
@@ -43,6 +44,11 @@ pub async fn keep_small(handle: PrometheusHandle) {
 /// Counts an event.
 pub(crate) fn event(kind: &'static str) {
     counter!("dealwright_events_total", "kind" => kind).increment(1);
+}
+
+/// Counts events that live views missed.
+pub(crate) fn missed(count: u64) {
+    counter!("dealwright_live_events_missed_total").increment(count);
 }
 
 /// Tells how many sockets are connected.

@@ -34,16 +34,23 @@ pub struct NewMoney {
     /// A decimal number, with at most the digits of the currency's minor unit behind the point.
     #[schemars(example = &"1250.00")]
     pub amount: String,
-    /// ISO 4217.
+    /// ISO 4217; the organisation's own currency if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"EUR")]
-    pub currency: String,
+    pub currency: Option<String>,
 }
 
 impl NewMoney {
-    /// The money that it is, unless something is wrong with it, which is noted under `pointer`.
+    /// The money that it is, unless something is wrong with it, which is noted under `pointer`. Whoever knows the
+    /// organisation's currency has put it where none was given.
     pub fn checked(&self, flaws: &mut Flaws, pointer: &str) -> Option<Money> {
-        let unknown = |_| Flaw::new("unknown", format!("{:?} is no currency: ISO 4217 has EUR", self.currency));
-        let currency = flaws.take(format!("{pointer}/currency"), self.currency.parse::<Currency>().map_err(unknown));
+        let currency = match &self.currency {
+            None => Err(Flaw::new("required", "say in which currency: ISO 4217 has EUR")),
+            Some(given) => given
+                .parse::<Currency>()
+                .map_err(|_| Flaw::new("unknown", format!("{given:?} is no currency: ISO 4217 has EUR"))),
+        };
+        let currency = flaws.take(format!("{pointer}/currency"), currency);
         // Without a currency, what is no number in any is still told.
         let digits = currency.map_or(MOST_DIGITS, Currency::digits);
         let amount = flaws.take(format!("{pointer}/amount"), parse(&self.amount, digits));
@@ -53,7 +60,7 @@ impl NewMoney {
 
 impl From<Money> for NewMoney {
     fn from(money: Money) -> Self {
-        Self { amount: money.to_decimal(), currency: money.currency.to_string() }
+        Self { amount: money.to_decimal(), currency: Some(money.currency.to_string()) }
     }
 }
 
@@ -155,7 +162,8 @@ mod tests {
 
     fn read(amount: &str, currency: &str) -> Result<Money, Vec<(String, String)>> {
         let mut flaws = Flaws::default();
-        let money = NewMoney { amount: amount.to_owned(), currency: currency.to_owned() }.checked(&mut flaws, "/value");
+        let money =
+            NewMoney { amount: amount.to_owned(), currency: Some(currency.to_owned()) }.checked(&mut flaws, "/value");
         match flaws.end() {
             Ok(()) => Ok(money.unwrap()),
             Err(error) => Err(error.fields().iter().map(|it| (it.pointer.clone(), it.code.to_string())).collect()),

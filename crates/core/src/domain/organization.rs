@@ -19,9 +19,10 @@ pub struct Organization {
     pub name: String,
     /// IANA time zone; a fact of rules.
     pub time_zone: String,
-    /// BCP 47 tag of the language that people are written to in, for example `en` or `de-AT`.
+    /// BCP 47 tag, for example `en` or `de-AT`: a fact for applications, which write to people in this language. The
+    /// engine's own mails are in English.
     pub locale: String,
-    /// ISO 4217 code of the currency that amounts are in unless they say otherwise.
+    /// ISO 4217 code of the currency that amounts are in unless they say otherwise when they are given.
     pub currency: Currency,
     /// When it was made.
     pub created_at: DateTime<Utc>,

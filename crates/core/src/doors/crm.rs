@@ -213,8 +213,10 @@ impl Crm {
         Runtime::new(self.engine.clone())
     }
 
-    /// Every event, in the order of its subject, as the dispatcher comes to it: for live views. A listener that falls
-    /// behind is told how many it missed; what must not be missed belongs into rules and jobs.
+    /// Every event, in the order of its subject, once the dispatcher of this process is done with it: for live views. An
+    /// event may be told twice, where several processes share a database and one took the other for dead: `subject_seq`
+    /// tells. It is not told where a process ends before it, or the answer to a commit is lost; and a listener that falls
+    /// behind is told how many it missed. What must not be missed belongs into rules and jobs.
     pub fn events(&self) -> tokio::sync::broadcast::Receiver<Arc<Event>> {
         self.engine.bus.subscribe()
     }

@@ -23,6 +23,7 @@ use crate::{
         NoteId, NotificationId, PipelineId, RuleId, TaskId, TeamId, UserId,
     },
     page::{Page, PageRequest},
+    scope::Scope,
     services::{
         accounts::{
             self, AccountStatusView, AccountView, ConnectAccount, ConnectedAccount, ListAccounts, UpdateAccount,
@@ -49,7 +50,8 @@ use crate::{
         listing::Search,
         media::{self, MediaContent, MediaFile, MediaView, NewMedia},
         messaging::{
-            self, InboxChat, ListChats, ListMessages, MessageExplanation, ReadAnswer, SendMessage, UpdateChat,
+            self, InboxChat, ListChats, ListMessages, LiveMessage, MessageExplanation, ReadAnswer, SendMessage,
+            UpdateChat,
         },
         notifications::{self, UpdateNotification},
         organization::{self, Belonging, UpdateOrganization},
@@ -552,6 +554,24 @@ room! {
     Query explain(MessageId) -> MessageExplanation [read Messages] messaging::explain;
     /// Marks a message and all before it as read.
     Command read(MessageId) -> ReadAnswer [write Messages] messaging::read;
+}
+
+impl Messages<'_> {
+    /// A message for those who listen to its account, read once for all of them, with what each may see of it; `None` if
+    /// it is gone. For live views, which ask as the system.
+    ///
+    /// # Errors
+    /// Whatever the store says.
+    pub async fn live(&self, id: MessageId, listeners: &[Scope]) -> crate::error::Result<Option<LiveMessage>> {
+        let permission = crate::scope::Permission::read(crate::scope::Resource::Messages);
+        let listeners = std::sync::Arc::new(listeners.to_vec());
+        self.0
+            .run("messages.live", permission, move |unit| {
+                let listeners = listeners.clone();
+                Box::pin(async move { messaging::live(unit, id, &listeners).await })
+            })
+            .await
+    }
 }
 
 room! {

@@ -1,17 +1,19 @@
 //! The port to rule engines. An engine turns a source into a [`CompiledRule`], a pure function from facts to actions: it
 //! fetches nothing, stores nothing and sends nothing.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
     domain::{
+        currency::Currency,
         custom_field::{CustomField, Noun},
         rule::{Action, Facts, RulePlan},
     },
     error::Result,
     id::{PipelineId, StageId, TeamId, UserId},
+    ports::store::Filter,
 };
 
 /// The names a rule may use, as they stand when it is saved.
@@ -27,6 +29,8 @@ pub struct Directory {
     pub users: Vec<(UserId, String, String)>,
     /// Every custom field.
     pub fields: Vec<CustomField>,
+    /// What amounts are in unless they say otherwise.
+    pub currency: Currency,
 }
 
 /// What an engine makes of a definition when a rule is saved.
@@ -63,6 +67,14 @@ pub trait CompiledRule: Send + Sync {
     /// the day. `None`: nothing but an event can. An engine that cannot look into its rules says `None`.
     fn ask_again(&self, facts: &Facts) -> Option<TimeDelta> {
         let _ = facts;
+        None
+    }
+
+    /// What the store can search by when the rule looks for contacts or deals: everything passes for which its condition may
+    /// hold at `now`; more may, for each hit is still evaluated. `fields` are the organisation's custom fields. `None`: an
+    /// engine that cannot look into its rules goes by the plan's stages alone.
+    fn search(&self, noun: Noun, fields: &[CustomField], now: DateTime<Utc>) -> Option<Filter> {
+        let _ = (noun, fields, now);
         None
     }
 }

@@ -1,5 +1,5 @@
-//! Events to rules: takes the events of one subject in their order, tells them to whoever listens, and asks the rules that
-//! could hold. Subjects whose events no rule is for are many at once.
+//! Events to rules: takes the events of one subject in their order, asks the rules that could hold, and tells whoever
+//! listens once that is done. Subjects whose events no rule is for are many at once.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -69,11 +69,11 @@ async fn sift(engine: &Engine, organization: OrganizationId, claims: &[Claim]) -
         batch.end(end_after(engine, claim, &events));
         told.extend(events);
     }
-    for event in told {
-        tell(engine, event);
-    }
     if !batch.is_empty() {
         engine.store.commit(organization, batch).await?;
+    }
+    for event in told {
+        tell(engine, event);
     }
     Ok(kept)
 }
@@ -100,14 +100,17 @@ pub(super) async fn dispatch(engine: &Arc<Engine>, claim: &Claim, events: Option
         None => engine.store.pending_events(organization, &[claim.id], EVENTS_AT_ONCE).await?,
     };
     let mut rules = engine.rules.of(engine, organization).await?;
-    let mut consumed = None;
+    // What is told is consumed: a dispatch that is tried again tells nothing twice.
+    let mut consumed: Option<i64> = None;
+    let mut untold = Vec::new();
     let last = events.last().map(|event| event.subject_seq);
     let end = end_after(engine, claim, &events);
     for event in &events {
-        tell(engine, event.clone());
         let is_last = Some(event.subject_seq) == last;
         let asked = ask(engine, &rules, claim, event, is_last.then_some(&end)).await?;
+        untold.push(event.clone());
         if asked.ended {
+            untold.drain(..).for_each(|event| tell(engine, event));
             return Ok(());
         }
         consumed = Some(event.subject_seq);
@@ -117,6 +120,7 @@ pub(super) async fn dispatch(engine: &Arc<Engine>, claim: &Claim, events: Option
             batch.consume(claim.id, event.subject_seq);
             batch.end(WorkEnd::Held(claim.clone()));
             engine.store.commit(organization, batch).await?;
+            untold.drain(..).for_each(|event| tell(engine, event));
             // A run may have ended a row of failures, begun one, or paused its rule.
             rules = engine.rules.of(engine, organization).await?;
         }
@@ -126,7 +130,9 @@ pub(super) async fn dispatch(engine: &Arc<Engine>, claim: &Claim, events: Option
         batch.consume(claim.id, seq);
     }
     batch.end(end);
-    engine.store.commit(organization, batch).await
+    engine.store.commit(organization, batch).await?;
+    untold.drain(..).for_each(|event| tell(engine, event));
+    Ok(())
 }
 
 /// What asking the rules about an event came to.

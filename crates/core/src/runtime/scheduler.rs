@@ -3,19 +3,22 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use serde_json::json;
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use crate::{
     domain::{
+        custom_field::Noun,
         event::{EventKind, Subject},
         job::{Claim, Job, JobKind, JobState},
         pipeline::{Staged, Standing},
         rule::RuleSubject,
     },
     engine::Engine,
-    error::Result,
+    error::{Error, Result},
     id::{ContactId, DealId, Id, RuleId, TimerId},
-    ports::store::{Record, Update, WorkEnd, Write},
+    ports::store::{Bounds, Column, Filter, Is, Place, Record, Update, WorkEnd, Write, field_named},
     runtime::{commit, dispatcher},
     scope::Scope,
     services::{
@@ -85,59 +88,110 @@ pub(super) async fn schedule(engine: &Arc<Engine>, claim: &Claim) -> Result<()> 
     .await
 }
 
-/// What a job over contacts or deals has to know: the rule, whom to look at, and how far it came.
+/// The contacts or deals that a step of a job looks at.
+#[derive(Default)]
 struct Step {
-    rules: Arc<RuleSet>,
-    rule: Arc<LoadedRule>,
     subjects: Vec<Standing>,
-    last: bool,
+    /// After whom the next step goes on; `None` if this was the last one.
+    next: Option<Value>,
 }
 
-async fn step(engine: &Arc<Engine>, unit: &mut Unit, job: &Job) -> Result<Option<Step>> {
+impl Step {
+    /// Remembers what was read, so that its facts need no second reading; `place` tells where in its order a row stands.
+    fn over<T: Staged + Record>(unit: &mut Unit, rows: Vec<T>, place: impl Fn(&T) -> Value) -> Result<Self> {
+        let subjects: Vec<_> = rows.iter().map(Staged::standing).collect();
+        let next = rows.last().filter(|_| subjects.len() == SUBJECTS_AT_ONCE as usize).map(place);
+        for row in rows {
+            unit.meet(row)?;
+        }
+        Ok(Self { subjects, next })
+    }
+}
+
+/// The rule that a job is for, if it still runs.
+async fn rule_of(engine: &Arc<Engine>, job: &Job) -> Result<Option<(Arc<RuleSet>, Arc<LoadedRule>)>> {
     let rule_id = job.payload.get("rule_id").and_then(|id| id.as_str()).and_then(|id| id.parse::<RuleId>().ok());
     let rules = engine.rules.of(engine, job.organization_id).await?;
-    let Some(rule) = rule_id.and_then(|id| rules.get(id)).cloned() else { return Ok(None) };
-    let after = job.payload.get("after").and_then(|id| id.as_str()).and_then(|id| id.parse::<uuid::Uuid>().ok());
-    let plan = &rule.rule.plan;
-    let stages =
-        plan.elapsed.as_ref().map(|elapsed| &elapsed.stages).or(plan.stages.as_ref()).cloned().unwrap_or_default();
-    let organization = job.organization_id;
-    let subjects = if plan.subject == RuleSubject::Deal {
-        let after = after.map(DealId::from_uuid);
-        let deals = unit.store().deals_in_stages(organization, &stages, after, SUBJECTS_AT_ONCE).await?;
-        met(unit, deals)?
-    } else {
-        let after = after.map(ContactId::from_uuid);
-        let contacts = unit.store().contacts_in_stages(organization, &stages, after, SUBJECTS_AT_ONCE).await?;
-        met(unit, contacts)?
-    };
-    let last = subjects.len() < SUBJECTS_AT_ONCE as usize;
-    Ok(Some(Step { rules, rule, subjects, last }))
+    let rule = rule_id.and_then(|id| rules.get(id)).cloned();
+    Ok(rule.map(|rule| (rules, rule)))
 }
 
-/// Remembers what was read, so that its facts need no second reading; tells where each stands.
-fn met<T: Staged + Record>(unit: &mut Unit, rows: Vec<T>) -> Result<Vec<Standing>> {
-    let standings = rows.iter().map(Staged::standing).collect();
-    for row in rows {
-        unit.meet(row)?;
+/// After whom a job goes on.
+fn after<T: DeserializeOwned>(job: &Job) -> Result<Option<T>> {
+    let after = job.payload.get("after").cloned().map(serde_json::from_value).transpose();
+    after.map_err(|error| Error::internal("a job's payload does not say how far it came").with_source(error))
+}
+
+/// Those who stand in the stages of a time rule.
+async fn standing_there(unit: &mut Unit, rule: &LoadedRule, job: &Job) -> Result<Step> {
+    let plan = &rule.rule.plan;
+    let stages = plan.elapsed.as_ref().map(|elapsed| elapsed.stages.clone()).unwrap_or_default();
+    let organization = job.organization_id;
+    if plan.subject == RuleSubject::Deal {
+        let deals = unit.store().deals_in_stages(organization, &stages, after(job)?, SUBJECTS_AT_ONCE).await?;
+        Step::over(unit, deals, |deal| json!(deal.id))
+    } else {
+        let contacts = unit.store().contacts_in_stages(organization, &stages, after(job)?, SUBJECTS_AT_ONCE).await?;
+        Step::over(unit, contacts, |contact| json!(contact.id))
     }
-    Ok(standings)
+}
+
+/// Those for whom the condition of a schedule rule may hold, with all that its facts need of them: what is read does not
+/// grow with those whom the condition leaves out.
+async fn found(unit: &mut Unit, rule: &LoadedRule, job: &Job) -> Result<Step> {
+    let organization = job.organization_id;
+    match rule.rule.plan.subject {
+        RuleSubject::Organization => Ok(Step::default()),
+        RuleSubject::Contact => {
+            let after = after::<(DateTime<Utc>, ContactId)>(job)?;
+            let filter = filter(unit, rule, Noun::Contact, job).await?;
+            let contacts = unit.store().contacts_found(organization, &filter, after, SUBJECTS_AT_ONCE).await?;
+            Step::over(unit, contacts, |contact| json!((contact.created_at, contact.id)))
+        }
+        RuleSubject::Deal => {
+            let after = after::<(DateTime<Utc>, DealId)>(job)?;
+            let filter = filter(unit, rule, Noun::Deal, job).await?;
+            let deals = unit.store().deals_found(organization, &filter, after, SUBJECTS_AT_ONCE).await?;
+            let contacts: Vec<_> = deals.iter().filter_map(|deal| deal.contact_id).collect();
+            for contact in unit.store().contacts_by_ids(organization, &contacts).await? {
+                unit.meet(contact)?;
+            }
+            Step::over(unit, deals, |deal| json!((deal.created_at, deal.id)))
+        }
+    }
+}
+
+/// What a schedule rule searches by. What came after the schedule was due waits for its next time: a rule that makes deals
+/// does not find its own without end.
+async fn filter(unit: &Unit, rule: &LoadedRule, noun: Noun, job: &Job) -> Result<Filter> {
+    let plan = &rule.rule.plan;
+    let fields = match plan.fields.is_empty() {
+        true => Vec::new(),
+        false => unit.store().custom_fields(job.organization_id).await?,
+    };
+    let test = |name: &str, is: Is| field_named(noun, name).map(|field| Filter::Test(Place::Field(field), is));
+    let due = Bounds { lt: Some(job.created_at.to_value()), ..Bounds::default() };
+    let condition = rule.compiled.search(noun, &fields, unit.now()).or_else(|| {
+        let stages = plan.stages.as_ref()?.iter().map(Column::to_value).collect();
+        test("stage_id", Is::AnyOf(stages))
+    });
+    Ok(Filter::All(test("created_at", Is::Within(due)).into_iter().chain(condition).collect()))
 }
 
 /// Writes how far a job came, or that it is done.
 fn progress(unit: &mut Unit, claim: &Claim, job: &Job, step: Option<&Step>) -> Result<()> {
     let now = unit.now();
     let mut update = Update::of(job).set("updated_at", &now).expect("state", &JobState::Queued);
-    match step {
-        Some(step) if !step.last => {
+    match step.and_then(|step| step.next.as_ref()) {
+        Some(next) => {
             let mut payload = job.payload.clone();
-            if let (Some(members), Some(standing)) = (payload.as_object_mut(), step.subjects.last()) {
-                members.insert("after".to_owned(), json!(standing.subject.id));
+            if let Some(members) = payload.as_object_mut() {
+                members.insert("after".to_owned(), next.clone());
             }
             update = update.set("payload", &payload);
             unit.batch.end(WorkEnd::Later(claim.clone(), now));
         }
-        _ => {
+        None => {
             update = update.set("state", &JobState::Done);
             unit.batch.end(WorkEnd::Done(claim.clone()));
         }
@@ -154,18 +208,17 @@ pub(super) async fn plant_timers(engine: &Arc<Engine>, claim: &Claim, job: &Job)
     commit(engine, &Scope::system(claim.organization_id), move |unit| {
         let (claim, job, engine) = (claim.clone(), job.clone(), shared.clone());
         Box::pin(async move {
-            let step = step(&engine, unit, &job).await?;
-            if let Some(step) = &step {
-                // A rule that was saved again has a job of its own; planting twice writes nothing.
-                let entries: Vec<_> = step.subjects.iter().map(|standing| standing.stage_entry_id).collect();
-                let ran = unit.store().runs_of_events(unit.organization_id(), &entries).await?;
-                let ran: HashSet<_> =
-                    ran.iter().filter(|run| run.rule_id == step.rule.rule.id).map(|run| run.event_id).collect();
-                for standing in step.subjects.iter().filter(|standing| !ran.contains(&standing.stage_entry_id)) {
-                    automation::plant(unit, &step.rule, *standing)?;
-                }
+            let Some((_, rule)) = rule_of(&engine, &job).await? else { return progress(unit, &claim, &job, None) };
+            let step = standing_there(unit, &rule, &job).await?;
+            // A rule that was saved again has a job of its own; planting twice writes nothing.
+            let entries: Vec<_> = step.subjects.iter().map(|standing| standing.stage_entry_id).collect();
+            let ran = unit.store().runs_of_events(unit.organization_id(), &entries).await?;
+            let ran: HashSet<_> =
+                ran.iter().filter(|run| run.rule_id == rule.rule.id).map(|run| run.event_id).collect();
+            for standing in step.subjects.iter().filter(|standing| !ran.contains(&standing.stage_entry_id)) {
+                automation::plant(unit, &rule, *standing)?;
             }
-            progress(unit, &claim, &job, step.as_ref())
+            progress(unit, &claim, &job, Some(&step))
         })
     })
     .await
@@ -177,17 +230,16 @@ pub(super) async fn run_schedule(engine: &Arc<Engine>, claim: &Claim, job: &Job)
     commit(engine, &Scope::system(claim.organization_id), move |unit| {
         let (claim, job, engine) = (claim.clone(), job.clone(), shared.clone());
         Box::pin(async move {
-            let Some(mut step) = step(&engine, unit, &job).await? else { return progress(unit, &claim, &job, None) };
-            let rule_id = step.rule.rule.id;
-            if step.rule.rule.plan.subject == RuleSubject::Organization {
+            let Some((rules, rule)) = rule_of(&engine, &job).await? else { return progress(unit, &claim, &job, None) };
+            let rule_id = rule.rule.id;
+            if rule.rule.plan.subject == RuleSubject::Organization {
                 let organization = Subject::from(unit.organization_id());
                 unit.fact(EventKind::ScheduleDue, organization)?.data("rule_id", rule_id);
-                (step.subjects, step.last) = (Vec::new(), true);
             }
-            let surroundings = step.rules.surroundings().clone();
+            let step = found(unit, &rule, &job).await?;
+            let surroundings = rules.surroundings().clone();
             for Standing { subject, .. } in step.subjects.iter().copied() {
-                if automation::would_hold(unit, subject, &surroundings, |facts| dispatcher::holds(&step.rule, facts))
-                    .await?
+                if automation::would_hold(unit, subject, &surroundings, |facts| dispatcher::holds(&rule, facts)).await?
                 {
                     unit.fact(EventKind::ScheduleDue, subject)?.data("rule_id", rule_id);
                 }

@@ -29,10 +29,10 @@ pub struct OrganizationPatch {
     /// IANA time zone, for example `Europe/Berlin`: a fact of rules; schedules that name none go by it.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub time_zone: Patch<String>,
-    /// BCP 47 tag, for example `en` or `de-AT`.
+    /// BCP 47 tag, for example `en` or `de-AT`: a fact for applications; the engine's own mails are in English.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub locale: Patch<String>,
-    /// ISO 4217 code, for example `EUR`.
+    /// ISO 4217 code, for example `EUR`: what amounts are in that are given without a currency from then on.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub currency: Patch<String>,
 }

@@ -164,7 +164,7 @@ async fn a_rule_makes_a_deal(world: World) {
     world
         .rule(json!({ "name": "deal", "trigger": "stage.changed", "condition": { "stage": "qualified" },
                       "actions": [{ "create_deal": { "name": "Offer to {{contact.name}}", "stage": "proposal",
-                                                     "value": { "amount": "500", "currency": "EUR" } } },
+                                                     "value": { "amount": "500" } } },
                                   { "create_deal": true }] }))
         .await;
     let ada = world.settled("Ada").await;
@@ -172,8 +172,10 @@ async fn a_rule_makes_a_deal(world: World) {
     world.settle().await;
     let mut deals = deals_of(&world, ada.id).await;
     deals.sort_by_key(|deal| deal.name.clone());
-    let told: Vec<_> = deals.iter().map(|it| (it.name.as_str(), it.stage_id, it.value.is_some())).collect();
-    assert_eq!(told, [("Ada", world.stage("lead").id, false), ("Offer to Ada", world.stage("proposal").id, true)]);
+    let told: Vec<_> = deals.iter().map(|it| (it.name.as_str(), it.stage_id, json!(it)["value"].clone())).collect();
+    let worth = json!({ "amount": "500.00", "currency": "EUR" });
+    let expected = [("Ada", world.stage("lead").id, Value::Null), ("Offer to Ada", world.stage("proposal").id, worth)];
+    assert_eq!(told, expected);
 }
 
 fn waiting() -> Value {

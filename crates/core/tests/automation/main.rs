@@ -7,6 +7,7 @@ mod clocks;
 mod custom_fields;
 mod deals;
 mod explaining;
+mod facts;
 mod failing;
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         ("custom_fields", custom_fields::CASES),
         ("deals", deals::CASES),
         ("tasks", tasks::CASES),
+        ("facts", facts::CASES),
         ("failing", failing::CASES),
         ("people_win", people_win::CASES),
         ("messages", messages::CASES),

@@ -25,6 +25,7 @@ cases![
     a_deal_starts_in_the_first_stage,
     a_deal_starts_where_it_is_told_to,
     all_that_is_wrong_is_told_at_once,
+    an_amount_without_currency_is_in_the_organisations,
     a_deal_is_edited_but_not_moved_by_a_patch,
     a_move_changes_the_status_and_leaves_the_contact,
     a_lost_deal_keeps_its_reason_while_it_is_lost,
@@ -113,6 +114,31 @@ async fn all_that_is_wrong_is_told_at_once(world: World) {
     assert_eq!(found, expected);
     let lost = json!({ "name": "D", "lost_reason": "too dear" });
     assert_eq!(pointers(world.me.deals().create(new(lost)).await), [("/lost_reason".into(), "invalid".into())]);
+}
+
+async fn an_amount_without_currency_is_in_the_organisations(world: World) {
+    let value = |deal: &Deal| json!(deal)["value"].clone();
+    let money = |amount: &str, currency: &str| json!({ "amount": amount, "currency": currency });
+    let before = made(&world, json!({ "name": "D", "value": { "amount": "5" } })).await;
+    assert_eq!(value(&before), money("5.00", "EUR"));
+    let settings = json!({ "patch": { "currency": "JPY" } });
+    world.me.call("organizations.update", settings).await.unwrap();
+    let after = made(&world, json!({ "name": "D", "value": { "amount": "5" } })).await;
+    assert_eq!(value(&after), money("5", "JPY"));
+    let precise = json!({ "name": "D", "value": { "amount": "5.5" } });
+    assert_eq!(pointers(world.me.deals().create(new(precise)).await), [("/value/amount".into(), "too_precise".into())]);
+    // What a deal is worth stays in its own currency, whatever the organisation counts in.
+    let amount = json!({ "value": { "amount": "7" } });
+    assert_eq!(value(&patched(&world, before.id, amount.clone()).await.unwrap()), money("7.00", "EUR"));
+    let empty = made(&world, json!({ "name": "D" })).await;
+    assert_eq!(value(&patched(&world, empty.id, amount.clone()).await.unwrap()), money("7", "JPY"));
+    let upsert = json!({ "system": "erp", "external_id": "7", "patch": { "name": "D", "value": { "amount": "7" } } });
+    for _ in 0..2 {
+        assert_eq!(world.me.call("deals.upsert", upsert.clone()).await.unwrap()["value"], money("7", "JPY"));
+    }
+    let batch = json!({ "items": [{ "name": "D", "value": { "amount": "7" } }] });
+    let made = world.me.call("deals.batch", batch).await.unwrap()["items"][0]["id"].clone();
+    assert_eq!(world.me.call("deals.get", made).await.unwrap()["value"], money("7", "JPY"));
 }
 
 async fn a_deal_is_edited_but_not_moved_by_a_patch(world: World) {

@@ -69,7 +69,11 @@ fn main() {
         opposite_orders_of_rows_do_not_deadlock_for_good,
         the_claims_of_other_replicas_stay_theirs,
     ))
-    .chain(checks!(trips: a_commit_is_two_trips_and_a_read_is_one, a_contact_takes_four_trips_to_make_and_one_to_read))
+    .chain(checks!(trips:
+        a_commit_is_two_trips_and_a_read_is_one,
+        a_contact_takes_four_trips_to_make_and_one_to_read,
+        a_schedule_reads_the_contacts_of_deals_at_once,
+    ))
     .chain(checks!(encrypted: a_certificate_is_checked_against_authorities_and_name));
     trials.extend(own.map(|(name, check)| {
         Trial::test(name, move || {

@@ -5,9 +5,11 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
+use chrono::{DateTime, TimeDelta};
 use dealwright::{
-    Crm,
+    Crm, Registry,
     domain::{event::EventKind, pipeline::StageKind},
+    env::{Env, ManualClock},
     ports::store::{Batch, ContactReads, Store, Write},
     services::{
         batch::BatchItem,
@@ -135,6 +137,42 @@ pub async fn a_contact_takes_four_trips_to_make_and_one_to_read() {
     // However many there are; large questions and answers come in pieces, of which each may count.
     assert!(batch.iter().min() < Some(&20), "{batch:?}");
     assert!(refused.iter().min() < Some(&10), "{refused:?}");
+}
+
+/// A schedule rule about deals asks for their contacts' facts: each page's contacts are read together.
+pub async fn a_schedule_reads_the_contacts_of_deals_at_once() {
+    let urls = database("schedule_trips").await;
+    let (before, rest) = urls.app.rsplit_once('@').unwrap();
+    let (address, name) = rest.split_once('/').unwrap();
+    let proxy = Proxy::to(address.to_owned()).await;
+    let url = format!("{before}@127.0.0.1:{}/{name}", proxy.port);
+    let store = SqlStore::open(&url, StoreOptions::default().connections(1)).await.unwrap();
+    let clock = ManualClock::at(DateTime::UNIX_EPOCH);
+    let mut registry = Registry::new();
+    registry.rule_engine(dealwright_rules::declarative::Declarative);
+    let env = Env::system().with_clock(clock.clone());
+    let crm = Crm::builder().store(Arc::new(store)).env(env).registry(registry).build().await.unwrap();
+    let owner = NewUser { email: "una@acme.example".into(), name: "Una".into(), password: None };
+    let acme = crm.organizations().create(NewOrganization { name: "Acme".into(), owner }).await.unwrap();
+    let me = crm.as_user(acme.organization.id, acme.owner.id).await.unwrap();
+    let rule = json!({ "name": "daily", "subject": "deal", "trigger": { "on": "schedule", "cron": "0 9 * * *" },
+                       "condition": { "contact.source": "fair" }, "action": { "notify_team": true } });
+    me.call("rules.create", rule).await.unwrap();
+    let mut trips = Vec::new();
+    for count in [1, 1, 100] {
+        for number in 0..count {
+            let contact = me.call("contacts.create", json!({ "name": format!("{number}") })).await.unwrap();
+            let deal = json!({ "name": format!("{number}"), "contact_id": contact["id"] });
+            me.call("deals.create", deal).await.unwrap();
+        }
+        crm.runtime().drain().await.unwrap();
+        clock.advance(TimeDelta::days(1));
+        let start = proxy.turns.load(Ordering::SeqCst);
+        crm.runtime().drain().await.unwrap();
+        trips.push(proxy.since(start));
+    }
+    // The first has statements to prepare. A large answer comes in pieces, of which each may count.
+    assert!(trips[2] < trips[1] + 50, "{trips:?}");
 }
 
 pub async fn a_commit_is_two_trips_and_a_read_is_one() {

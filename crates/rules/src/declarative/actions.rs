@@ -255,7 +255,7 @@ impl Reader<'_> {
         let member = |name: &str| members.get(name).filter(|value| !value.is_null());
         let name_at = child(at, "name");
         let name = member("name").map(|name| self.template(name, &name_at, limits::NAME)).transpose()?;
-        let value = member("value").map(|value| deals::money(value, &child(at, "value"))).transpose()?;
+        let value = member("value").map(|value| deals::money(self.names, value, &child(at, "value"))).transpose()?;
         let text = |name: &str| match member(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str())),

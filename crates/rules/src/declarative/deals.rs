@@ -30,9 +30,12 @@ pub(super) const FIELDS: &[&str] = &[
     "company_id",
 ];
 
-/// An amount of money, of the form that it has in REST.
-pub(super) fn money(value: &Value, at: &str) -> Result<Money> {
+/// An amount of money, of the form that it has in REST. Without a currency it is in the one that the organisation has when
+/// the rule is saved.
+pub(super) fn money(names: Names<'_>, value: &Value, at: &str) -> Result<Money> {
     let read = serde_json::from_value::<NewMoney>(value.clone());
+    let own = || Some(names.currency().to_string());
+    let read = read.map(|money| NewMoney { currency: money.currency.or_else(own), ..money });
     let form = || expected(at, "money such as {\"amount\": \"1250.00\", \"currency\": \"EUR\"}", value);
     let mut flaws = Flaws::default();
     let money = read.map_err(|_| form())?.checked(&mut flaws, at);
@@ -45,7 +48,7 @@ pub(super) fn field(names: Names<'_>, field: &str, value: &Value, at: &str) -> R
     match field {
         "name" => name(value, at, "the name").map(Value::from),
         field if FIELDS.contains(&field) && value.is_null() => Ok(Value::Null),
-        "value" => money(value, at).map(|money| json!(money)),
+        "value" => money(names, value, at).map(|money| json!(money)),
         "probability" => match value.as_f64() {
             Some(probability) if (0.0..=1.0).contains(&probability) => Ok(json!(probability)),
             _ => Err(expected(at, "a probability from 0 to 1", value)),

@@ -24,6 +24,7 @@ mod pattern;
 mod plan;
 mod program;
 mod ready;
+mod search;
 mod trigger;
 mod waiting;
 

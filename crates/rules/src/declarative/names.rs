@@ -6,6 +6,7 @@ use std::{cell::RefCell, collections::BTreeSet};
 use dealwright::{
     Error, Result,
     domain::{
+        currency::Currency,
         custom_field::{CustomField, CustomKind, Noun},
         fact_path::FactPath,
         rule::RuleSubject,
@@ -46,6 +47,11 @@ impl<'a> Names<'a> {
     /// The names of a directory; notes which custom fields are asked for, and what it does not list.
     pub(super) const fn new(directory: &'a Directory, noted: &'a Noted) -> Self {
         Self { directory, noted }
+    }
+
+    /// The organisation's currency.
+    pub(super) const fn currency(self) -> Currency {
+        self.directory.currency
     }
 
     /// A fact that exists, with what it holds if it is a custom field.

@@ -5,10 +5,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use dealwright::{
     Error, Result,
     domain::{
+        custom_field::{CustomField, Noun},
         fact_path::{FactKind, FactPath, FactValue},
         rule::{Action, Facts},
     },
-    ports::rule_engine::CompiledRule,
+    ports::{rule_engine::CompiledRule, store::Filter},
 };
 use regex::Regex;
 use serde_json::Value;
@@ -18,7 +19,7 @@ use super::{
     operand,
     pattern::{self, Search, Texts},
     program::{Bound, Node, Op, Operands, Order, Program, Test},
-    waiting,
+    search, waiting,
 };
 
 /// The store counts microseconds: hours made of them may miss a bound by that much.
@@ -69,8 +70,8 @@ pub(super) enum Comparison {
 
 /// An id, also as JSON writes it.
 pub(super) struct Name {
-    id: Uuid,
-    text: String,
+    pub id: Uuid,
+    pub text: String,
 }
 
 impl Ready {
@@ -86,6 +87,10 @@ impl CompiledRule for Ready {
 
     fn ask_again(&self, facts: &Facts) -> Option<TimeDelta> {
         waiting::ask_again(&self.condition, facts)
+    }
+
+    fn search(&self, noun: Noun, fields: &[CustomField], now: DateTime<Utc>) -> Option<Filter> {
+        Some(search::Search { noun, fields, now }.filter(&self.condition))
     }
 }
 

@@ -1,18 +1,19 @@
 //! What is said: events of the engine become events of Socket.IO. Outer names are camelCase, a message inside is as in
-//! REST; `seq` ascends per subject. Each listener of an account reads the message as themselves, so bodies are shown to
-//! whom they are shown elsewhere.
+//! REST; `seq` ascends per subject, and an event that is told twice has the same. A message is read once for all who listen
+//! to its account, and its body is shown to whom it is shown elsewhere.
 
 use std::{collections::HashMap, sync::Arc};
 
 use dealwright::{
     Crm, ErrorKind, Handle,
     domain::event::{Event, EventKind},
-    id::{AccountId, Id, TeamId, UserId},
-    scope::{Actor, Resource},
+    id::{AccountId, Id, MessageId, TeamId, UserId},
+    scope::Resource,
+    services::messaging::Sees,
 };
 use serde_json::{Map, Value, json};
 use socketioxide::{SocketIo, extract::SocketRef};
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -21,7 +22,11 @@ use crate::metrics;
 
 /// Says what happens until told to stop.
 pub async fn run(crm: Crm, io: SocketIo, stop: CancellationToken) {
-    let mut events = crm.events();
+    let events = crm.events();
+    relay(crm, io, events, stop).await;
+}
+
+async fn relay(crm: Crm, io: SocketIo, mut events: Receiver<Arc<Event>>, stop: CancellationToken) {
     loop {
         let received = tokio::select! {
             _ = stop.cancelled() => return,
@@ -33,7 +38,10 @@ pub async fn run(crm: Crm, io: SocketIo, stop: CancellationToken) {
                 say(&crm, &io, &event).await;
             }
             Err(RecvError::Lagged(missed)) => {
-                warn!(missed, "live views fell behind and missed events; clients see them when they read again");
+                warn!(missed, "live views fell behind and missed events; clients are told to read again");
+                metrics::missed(missed);
+                // Nobody knows whose they were. A server that hangs up is not called again by itself; so they are told.
+                emit(&io, &[], "events-missed", &json!({"missed": missed})).await;
             }
             Err(RecvError::Closed) => return,
         }
@@ -45,9 +53,20 @@ async fn say(crm: &Crm, io: &SocketIo, event: &Arc<Event>) {
     match event.kind {
         EventKind::StageChanged => {
             let about = if event.subject.deal().is_some() { Resource::Deals } else { Resource::Contacts };
-            emit(io, &with_teams(organization, event), about, "stage-changed", &stage_changed(event)).await;
+            let rooms = with_teams(organization, event);
+            emit(io, &rooms, about, "stage-changed", &stage_changed(event)).await;
+            // That one is won or lost has an event of its own.
+            if event.subject.deal().is_some() && event.changes.get("status").is_some_and(|it| it.after == "open") {
+                let payload = json!({
+                    "dealId": event.subject.id, "changes": {"status": "open"}, "seq": event.subject_seq,
+                });
+                emit(io, &rooms, Resource::Deals, "deal-updated", &payload).await;
+            }
         }
-        EventKind::ContactUpdated => {
+        EventKind::ContactCreated
+        | EventKind::ContactUpdated
+        | EventKind::ContactDeleted
+        | EventKind::ContactRestored => {
             let payload = json!({"clientId": event.subject.id, "changes": changes(event), "seq": event.subject_seq});
             emit(io, &with_teams(organization, event), Resource::Contacts, "client-updated", &payload).await;
         }
@@ -71,7 +90,7 @@ async fn say(crm: &Crm, io: &SocketIo, event: &Arc<Event>) {
     }
 }
 
-/// Says it in rooms, to those who may read what it is about.
+/// Says it in rooms, to those who may read what it is about; to all of them, if no room is named.
 async fn emit(io: &SocketIo, rooms: &[String], about: Resource, name: &'static str, payload: &Value) {
     let to: Vec<String> = rooms.iter().map(|room| rooms::hearers(room, about)).collect();
     // A socket in two of the rooms hears it once.
@@ -80,10 +99,11 @@ async fn emit(io: &SocketIo, rooms: &[String], about: Resource, name: &'static s
     }
 }
 
-/// The organisation's room and those of the contact's team, and of the team that it has just left.
+/// The organisation's room and those of the contact's or deal's team, and of the team that it has just left.
 fn with_teams(organization: String, event: &Event) -> Vec<String> {
-    let left = event.changes.get("team_id").map(|change| &change.before);
-    let teams = [event.data.get("team_id"), left].into_iter().flatten();
+    let changed = event.changes.get("team_id");
+    let teams = [event.data.get("team_id"), changed.map(|it| &it.before), changed.map(|it| &it.after)];
+    let teams = teams.into_iter().flatten();
     let room = |id: &Value| id.as_str()?.parse::<TeamId>().ok().map(rooms::team);
     std::iter::once(organization).chain(teams.filter_map(room)).collect()
 }
@@ -92,19 +112,23 @@ fn datum(event: &Event, name: &str) -> Value {
     event.data.get(name).cloned().unwrap_or(Value::Null)
 }
 
-/// The new value of each changed field.
+/// The new value of each changed field; that a contact or deal is deleted is a change too.
 fn changes(event: &Event) -> Map<String, Value> {
-    event.changes.iter().map(|(name, change)| (name.clone(), change.after.clone())).collect()
+    let deleted = match event.kind {
+        EventKind::ContactDeleted | EventKind::DealDeleted => Some(true),
+        EventKind::ContactRestored | EventKind::DealRestored => Some(false),
+        _ => None,
+    };
+    let changed = event.changes.iter().map(|(name, change)| (name.clone(), change.after.clone()));
+    changed.chain(deleted.map(|deleted| ("deleted".to_owned(), json!(deleted)))).collect()
 }
 
-/// A deal that was won or lost has its new status as its change; that it is deleted is one too.
+/// A deal that was won or lost has its new status as its change.
 fn deal_updated(event: &Event) -> Value {
     let mut changes = changes(event);
     match event.kind {
         EventKind::DealWon => drop(changes.insert("status".to_owned(), json!("won"))),
         EventKind::DealLost => drop(changes.insert("status".to_owned(), json!("lost"))),
-        EventKind::DealDeleted => drop(changes.insert("deleted".to_owned(), json!(true))),
-        EventKind::DealRestored => drop(changes.insert("deleted".to_owned(), json!(false))),
         _ => {}
     }
     json!({"dealId": event.subject.id, "changes": changes, "seq": event.subject_seq})
@@ -152,27 +176,39 @@ async fn read(handle: &Handle, operation: &str, id: Value) -> Option<Value> {
 async fn message(crm: &Crm, io: &SocketIo, event: &Event, name: &'static str) {
     let text = |name: &str| event.data.get(name).and_then(Value::as_str);
     let Some(account) = text("account_id").and_then(|id| id.parse::<AccountId>().ok()) else { return };
-    let mut listeners: HashMap<Actor, Vec<SocketRef>> = HashMap::new();
-    for socket in io.within(rooms::account(account)).sockets() {
-        if let Some(client) = socket.extensions.get::<Client>() {
-            listeners.entry(client.scope().actor).or_default().push(socket);
-        }
+    let Some(message) = text("message_id").and_then(|id| id.parse::<MessageId>().ok()) else { return };
+    let sockets: Vec<SocketRef> = io.within(rooms::account(account)).sockets();
+    let listeners = sockets.into_iter().filter_map(|socket| {
+        let scope = socket.extensions.get::<Client>()?.scope();
+        Some((socket, scope))
+    });
+    let (sockets, scopes): (Vec<_>, Vec<_>) = listeners.unzip();
+    if sockets.is_empty() {
+        return;
     }
-    for sockets in listeners.into_values() {
-        let Some(client) = sockets.first().and_then(|socket| socket.extensions.get::<Client>()) else { continue };
-        let handle = crm.with_scope(client.scope());
-        let Some(shown) = read(&handle, "messages.get", datum(event, "message_id")).await else { continue };
-        let Some(chat) = read(&handle, "chats.get", datum(event, "chat_id")).await else { continue };
-        let payload = json!({
-            "chatId": datum(event, "chat_id"),
-            "message": shown,
-            "unreadCount": chat.get("unread_count"),
-            "seq": event.subject_seq,
-        });
-        for socket in sockets {
-            if let Err(error) = socket.emit(name, &payload) {
-                debug!(%error, name, "a client did not hear it");
-            }
+    let live = match crm.as_system(event.organization_id).messages().live(message, &scopes).await {
+        Ok(Some(live)) => live,
+        Ok(None) => return,
+        Err(error) => {
+            warn!(%error, name, "a live view cannot be read");
+            return;
+        }
+    };
+    let payload = |sees: Sees| {
+        live.shown(sees).map(|message| {
+            json!({
+                "chatId": datum(event, "chat_id"),
+                "message": message,
+                "unreadCount": live.unread_count,
+                "seq": event.subject_seq,
+            })
+        })
+    };
+    let mut payloads: HashMap<Sees, Option<Value>> = HashMap::new();
+    for (socket, sees) in sockets.into_iter().zip(&live.sees) {
+        let Some(payload) = payloads.entry(*sees).or_insert_with(|| payload(*sees)) else { continue };
+        if let Err(error) = socket.emit(name, payload) {
+            debug!(%error, name, "a client did not hear it");
         }
     }
 }
@@ -195,4 +231,64 @@ async fn notification(crm: &Crm, io: &SocketIo, event: &Event) {
     let Some(shown) = read(&handle, "notifications.get", datum(event, "notification_id")).await else { return };
     let payload = json!({"notification": shown, "seq": event.subject_seq});
     emit(io, &[rooms::user(user)], Resource::Notifications, "notification", &payload).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use axum::Router;
+    use dealwright::{
+        domain::event::Subject,
+        id::{ContactId, EventId, OrganizationId},
+        scope::Scope,
+    };
+    use dealwright_peers::SocketIoClient;
+    use tokio::{net::TcpListener, sync::broadcast};
+
+    use super::*;
+
+    fn event(seq: i64) -> Arc<Event> {
+        let organization_id = OrganizationId::from_uuid(uuid::Uuid::nil());
+        let scope = Scope::system(organization_id);
+        Arc::new(Event {
+            id: EventId::from_uuid(uuid::Uuid::nil()),
+            organization_id,
+            kind: EventKind::ContactUpdated,
+            subject: Subject::from(ContactId::from_uuid(uuid::Uuid::nil())),
+            subject_seq: seq,
+            occurred_at: chrono::DateTime::UNIX_EPOCH,
+            actor: scope.actor,
+            cause: scope.cause,
+            changes: BTreeMap::new(),
+            data: Map::new(),
+        })
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_listens_is_told_that_events_were_missed() {
+        let (layer, io) = SocketIo::builder().req_path("/socket.io").build_layer();
+        let enter = |socket: SocketRef| socket.join(rooms::organization(OrganizationId::from_uuid(uuid::Uuid::nil())));
+        io.ns("/", async move |socket: SocketRef| enter(socket));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, Router::new().layer(layer)).await });
+        let heard = SocketIoClient::node().unwrap().listen(&url, "any", &[], None).unwrap();
+        heard.await_line(|line| line.contains("connect")).unwrap();
+
+        let (say, events) = broadcast::channel(2);
+        for seq in 1..=5 {
+            say.send(event(seq)).unwrap();
+        }
+        let crm = Crm::builder().database("sqlite::memory:").build().await.unwrap();
+        let stop = CancellationToken::new();
+        let bridge = tokio::spawn(relay(crm, io, events, stop.clone()));
+        let missed = heard.await_line(|_| true).unwrap();
+        assert!(missed.contains(r#"{"event":"events-missed","data":{"missed":3}}"#), "{missed}");
+        // What was not missed is told after it.
+        let next = heard.await_line(|_| true).unwrap();
+        assert!(next.contains("client-updated") && next.contains(r#""seq":4"#), "{next}");
+        stop.cancel();
+        bridge.await.unwrap();
+    }
 }

@@ -6,6 +6,7 @@ mod messenger;
 
 use std::time::Duration;
 
+use dealwright::services::identity::SignIn;
 use dealwright_peers::{Heard, SocketIoClient, Transport};
 use serde_json::{Value, json};
 
@@ -50,6 +51,8 @@ async fn moves_and_edits_reach_ones_own_organisation_alone() {
         hear(&eves, "connect");
 
         let ada = live.contact(&una, "Ada").await;
+        let made = hear(&unas, "client-updated")["data"].clone();
+        assert_eq!((&made["clientId"], &made["changes"]["name"]), (&ada, &json!("Ada")));
         let stages = live.call(&una, "stages.list", json!({})).await;
         let (lead, qualified) = (stages["data"][0]["id"].clone(), stages["data"][1]["id"].clone());
         live.call(&una, "contacts.move", json!({"contact_id": ada, "stage_id": qualified})).await;
@@ -138,7 +141,7 @@ async fn a_teams_room_is_its_members_and_admins_and_is_heard_once() {
     live.call(&una, "contacts.update", json!({"id": ada, "patch": {"source": "last"}})).await;
     for heard in [&unas, &maxs] {
         // In the organisation's room and in the team's, each socket hears each event once.
-        for expected in ["stage-changed", "team_id", "last"] {
+        for expected in ["Ada", "stage-changed", "team_id", "last"] {
             let line = heard.await_line(|line| line.contains("stage-") || line.contains("client-")).unwrap();
             assert!(line.contains(expected), "{expected} is expected: {line}");
         }
@@ -157,6 +160,9 @@ async fn deals_are_heard_by_all_and_a_due_task_by_its_assignee() {
     hear(&maxs, "connect");
 
     let ada = live.contact(&una, "Ada").await;
+    for heard in [&unas, &maxs] {
+        assert_eq!(hear(heard, "client-updated")["data"]["clientId"], ada);
+    }
     let deal = live.call(&una, "deals.create", json!({"name": "Licence", "contact_id": ada})).await["id"].clone();
     let stages = live.call(&una, "stages.list", json!({})).await;
     let patch = json!({"stage_id": stages["data"][1]["id"]});
@@ -177,6 +183,114 @@ async fn deals_are_heard_by_all_and_a_due_task_by_its_assignee() {
     live.call(&una, "contacts.update", json!({"id": ada, "patch": {"source": "last"}})).await;
     let line = unas.await_line(|line| line.contains("client-") || line.contains("task-due")).unwrap();
     assert!(line.contains("last"), "una is told of nobody else's task: {line}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_and_goes_is_heard_and_what_is_open_again() {
+    let live = Live::start().await;
+    let una = live.sign_up("una").await;
+    let heard = SocketIoClient::python().unwrap().listen(&live.url, &una.access_token, &[], None).unwrap();
+    hear(&heard, "connect");
+    let ada = live.contact(&una, "Ada").await;
+    live.call(&una, "contacts.delete", json!({"id": ada})).await;
+    live.call(&una, "contacts.restore", ada.clone()).await;
+    let mut seq = 0;
+    for (member, value) in [("name", json!("Ada")), ("deleted", json!(true)), ("deleted", json!(false))] {
+        let told = hear(&heard, "client-updated")["data"].clone();
+        assert_eq!((&told["clientId"], &told["changes"][member]), (&ada, &value), "{told}");
+        assert!(told["seq"].as_i64().unwrap() > seq, "{told}");
+        seq = told["seq"].as_i64().unwrap();
+    }
+
+    let stages = live.call(&una, "stages.list", json!({})).await;
+    let stage = |name: &str| {
+        stages["data"].as_array().unwrap().iter().find(|stage| stage["name"] == name).unwrap()["id"].clone()
+    };
+    let deal = live.call(&una, "deals.create", json!({"name": "Licence"})).await["id"].clone();
+    hear(&heard, "deal-updated");
+    for (name, status) in [("won", "won"), ("lead", "open"), ("qualified", ""), ("lost", "lost")] {
+        live.call(&una, "deals.move", json!({"id": deal, "patch": {"stage_id": stage(name)}})).await;
+        let moved = hear(&heard, "stage-changed")["data"].clone();
+        assert_eq!((&moved["dealId"], &moved["toStage"]), (&deal, &stage(name)));
+        if !status.is_empty() {
+            let line = heard.await_line(|_| true).unwrap();
+            let told = serde_json::from_str::<Value>(&line).unwrap();
+            assert_eq!((&told["event"], &told["data"]["changes"]["status"]), (&json!("deal-updated"), &json!(status)));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_that_was_left_is_heard_no_more() {
+    let live = Live::start().await;
+    let una = live.sign_up("una").await;
+    let account = live.connect_account(&una, "organization").await;
+    let room = format!("bd-account-{}", account.as_str().unwrap());
+    let own = format!("org-{}", una.organization.id);
+    for (place, client) in [SocketIoClient::node().unwrap(), SocketIoClient::python().unwrap()].iter().enumerate() {
+        let leaves = client.listen(&live.url, &una.access_token, &[&room], None).unwrap();
+        let stays = client.listen(&live.url, &una.access_token, &[&room], None).unwrap();
+        hear(&leaves, "subscribed");
+        hear(&stays, "subscribed");
+        live.messenger.deliver(note("ada@acme.example", &format!("Hello {place}"))).await;
+        hear(&leaves, "new-message");
+        hear(&stays, "new-message");
+
+        leaves.say("unsubscribe", &json!({"room": room}).to_string()).unwrap();
+        assert_eq!(hear(&leaves, "acknowledged")["ack"], json!({"ok": true}));
+        // One's own rooms are not left, and what is no room says so.
+        for odd in [json!({"room": own}), json!({"chat": 1})] {
+            leaves.say("unsubscribe", &odd.to_string()).unwrap();
+            assert!(hear(&leaves, "acknowledged")["ack"]["error"]["code"].is_string(), "{odd}");
+        }
+        live.messenger.deliver(note("ada@acme.example", &format!("Again {place}"))).await;
+        hear(&stays, "new-message");
+        live.contact(&una, "Last").await;
+        let told = |line: &str| line.contains("new-message") || line.contains("Last");
+        let line = leaves.await_line(told).unwrap();
+        assert!(line.contains("Last"), "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_token_keeps_the_connection() {
+    let live = Live::start().await;
+    for (place, client) in [SocketIoClient::node().unwrap(), SocketIoClient::python().unwrap()].iter().enumerate() {
+        let una = live.sign_up(&format!("una{place}")).await;
+        let eve = live.sign_up(&format!("eve{place}")).await;
+        let heard = client.listen(&live.url, &una.access_token, &[], None).unwrap();
+        hear(&heard, "connect");
+        for (token, code) in [(eve.access_token.as_str(), "forbidden"), ("nonsense", "invalid_token")] {
+            heard.say("authenticate", &json!({"token": token}).to_string()).unwrap();
+            assert_eq!(hear(&heard, "acknowledged")["ack"]["error"]["code"], code);
+        }
+        heard.say("authenticate", "{}").unwrap();
+        assert!(hear(&heard, "acknowledged")["ack"]["error"]["code"].is_string());
+
+        let sign_in = async || {
+            let again = SignIn { email: format!("una{place}@acme.example"), password: "correct horse".to_owned() };
+            live.crm.identity().sign_in(again).await.unwrap()
+        };
+        let again = sign_in().await;
+        heard.say("authenticate", &json!({"token": again.access_token}).to_string()).unwrap();
+        assert_eq!(hear(&heard, "acknowledged")["ack"], json!({"ok": true}));
+        let end = async |token: &str| {
+            let scope = live.crm.identity().authenticate(token).await.unwrap();
+            live.crm.identity().sign_out(scope.session_id.unwrap()).await.unwrap();
+        };
+        end(&una.access_token).await;
+        // Another session that ends later is hung up on: sessions were looked at since.
+        let other = sign_in().await;
+        let others = client.listen(&live.url, &other.access_token, &[], None).unwrap();
+        hear(&others, "connect");
+        end(&other.access_token).await;
+        hear(&others, "disconnect");
+        live.contact(&una, "Ada").await;
+        let line = heard.await_line(|line| line.contains("disconnect") || line.contains("Ada")).unwrap();
+        assert!(line.contains("Ada"), "{line}");
+        end(&again.access_token).await;
+        hear(&heard, "disconnect");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -231,6 +345,7 @@ async fn statuses_and_notifications_reach_whom_they_concern() {
     let ada = live.contact(&una, "Ada").await;
     let told = hear(&unas, "notification")["data"].clone();
     assert_eq!(told["notification"]["contact_id"], ada);
+    hear(&maxs, "client-updated");
     live.call(&una, "contacts.update", json!({"id": ada, "patch": {"source": "fair"}})).await;
     let edited = maxs.await_line(|line| line.contains("notification") || line.contains("client-updated")).unwrap();
     assert!(edited.contains("client-updated"), "{edited}");

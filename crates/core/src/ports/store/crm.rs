@@ -53,6 +53,14 @@ pub trait ContactReads {
         sort: &SortBy,
         page: &PageRequest,
     ) -> Result<Page<Contact>>;
+    /// The first contacts, oldest first, that pass a filter, are not deleted and come after `after` by (creation, id).
+    async fn contacts_found(
+        &self,
+        organization: OrganizationId,
+        filter: &Filter,
+        after: Option<(DateTime<Utc>, ContactId)>,
+        limit: u32,
+    ) -> Result<Vec<Contact>>;
     /// Who, among the contacts that are not deleted, holds any of these identities.
     async fn holders(&self, organization: OrganizationId, identities: &[(IdentityKind, String)])
     -> Result<Vec<Holder>>;
@@ -134,6 +142,14 @@ pub trait DealReads {
         sort: &SortBy,
         page: &PageRequest,
     ) -> Result<Page<Deal>>;
+    /// The first deals, oldest first, that pass a filter, are not deleted and come after `after` by (creation, id).
+    async fn deals_found(
+        &self,
+        organization: OrganizationId,
+        filter: &Filter,
+        after: Option<(DateTime<Utc>, DealId)>,
+        limit: u32,
+    ) -> Result<Vec<Deal>>;
     /// The deleted deals that stand in one of `stages`, at most `limit`.
     async fn deleted_deals_in_stages(
         &self,

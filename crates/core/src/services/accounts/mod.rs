@@ -102,6 +102,24 @@ fn is_own(scope: &Scope, owner: Option<UserId>) -> bool {
     owner.is_some() && owner == scope.person
 }
 
+/// Which of several listeners may read the bodies of an account's messages: what their teams are is read once for all.
+pub(crate) async fn shown_to(unit: &Unit, account: &Account, listeners: &[Scope]) -> Result<Vec<bool>> {
+    let mut colleagues = HashSet::new();
+    if let (Some(owner), Visibility::Team) = (account.owner_id, account.visibility) {
+        let asked: HashSet<UserId> = listeners.iter().filter_map(|it| it.person).chain([owner]).collect();
+        let places = unit.store().teams_of(unit.organization_id(), &asked.into_iter().collect::<Vec<_>>()).await?;
+        let teams: HashSet<TeamId> = places.iter().filter(|(user, _)| *user == owner).map(|(_, team)| *team).collect();
+        colleagues.extend(places.into_iter().filter(|(_, team)| teams.contains(team)).map(|(user, _)| user));
+    }
+    let shown = |listener: &Scope| {
+        listener.is_internal()
+            || account.visibility == Visibility::Organization
+            || is_own(listener, account.owner_id)
+            || listener.person.is_some_and(|person| colleagues.contains(&person))
+    };
+    Ok(listeners.iter().map(shown).collect())
+}
+
 /// Fails unless the caller may speak through the account: nobody speaks through somebody else's private one.
 pub(crate) fn require_use(scope: &Scope, account: &Account) -> Result<()> {
     if account.visibility != Visibility::Owner || scope.is_internal() || is_own(scope, account.owner_id) {

@@ -242,6 +242,7 @@ async fn directory(unit: &Unit) -> Result<Directory> {
         teams: store.all_teams(organization).await?.into_iter().map(|it| (it.id, it.name)).collect(),
         users: store.members(organization).await?.into_iter().map(|it| (it.user_id, it.email, it.name)).collect(),
         fields: store.custom_fields(organization).await?,
+        currency: store.organization(organization).await?.map(|it| it.currency).unwrap_or_default(),
     })
 }
 

@@ -9,7 +9,12 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::{
-        custom_field::Noun, deal::Deal, external_id::ExternalIds, money::NewMoney, pipeline::StageKind, text::Flaws,
+        custom_field::Noun,
+        deal::Deal,
+        external_id::ExternalIds,
+        money::{Money, NewMoney},
+        pipeline::StageKind,
+        text::Flaws,
     },
     error::Result,
     id::{CompanyId, ContactId, DealId, PipelineId, StageId, TeamId, UserId},
@@ -120,12 +125,23 @@ pub struct MoneyPatch {
     /// A decimal number, with at most the digits of the currency's minor unit behind the point.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub amount: Patch<String>,
-    /// ISO 4217.
+    /// ISO 4217. Left out, it is the deal's own, or the organisation's for a deal without a value.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub currency: Patch<String>,
 }
 
 impl DealPatch {
+    /// The patch of a deal that is worth `before`: an amount without currency is in the organisation's, unless the deal
+    /// has one.
+    pub(super) async fn in_own_currency(mut self, unit: &mut Unit, before: Option<Money>) -> Result<Self> {
+        if let (Patch::Value(value), None) = (&mut self.value, before)
+            && value.currency.is_none()
+        {
+            value.currency = Some(unit.organization().await?.currency.to_string());
+        }
+        Ok(self)
+    }
+
     /// Applies the patch; what it makes is still to be checked.
     pub(super) fn apply(self, deal: &mut Deal, flaws: &mut Flaws) {
         const MOVE: &str = "a deal is moved by PATCH /api/crm/deals/{id}/stage, not edited into another stage";
@@ -148,19 +164,16 @@ impl DealPatch {
                 let amount = flaws.given("/value/amount", patch.amount);
                 let currency = flaws.given("/value/currency", patch.currency);
                 let amount = amount.or_else(|| known.as_ref().map(|it| it.amount.clone()));
-                let currency = currency.or_else(|| known.map(|it| it.currency));
-                match (amount, currency) {
+                let currency = currency.or_else(|| known.and_then(|it| it.currency));
+                match amount {
                     _ if cleared => {}
-                    (Some(amount), Some(currency)) => {
+                    Some(amount) => {
                         if let Some(value) = (NewMoney { amount, currency }).checked(flaws, "/value") {
                             deal.value = Some(value);
                         }
                     }
-                    (None, _) => {
+                    None => {
                         flaws.add("/value/amount", "required", "the deal has no value yet: say how much");
-                    }
-                    (_, None) => {
-                        flaws.add("/value/currency", "required", "the deal has no value yet: say in which currency");
                     }
                 }
             }

@@ -16,6 +16,7 @@ use crate::{
         custom_field::Noun,
         deal::Deal,
         event::EventKind,
+        money::NewMoney,
         notification::NotificationKind,
         pipeline::{Stage, StageKind, StageMove, Staged},
         text::Flaws,
@@ -54,7 +55,10 @@ pub(crate) async fn create(unit: &mut Unit, input: NewDeal) -> Result<Deal> {
 async fn make(unit: &mut Unit, input: NewDeal) -> Result<Deal> {
     let mut flaws = Flaws::default();
     let stage = start(unit, input.stage_id, input.pipeline_id, &mut flaws).await?;
-    let value = input.value.and_then(|value| value.checked(&mut flaws, "/value"));
+    let value = match input.value {
+        Some(value) => in_own_currency(unit, value).await?.checked(&mut flaws, "/value"),
+        None => None,
+    };
     let blank = blank(unit, stage.as_ref())?;
     if input.lost_reason.is_some() && stage.is_some() && blank.status != StageKind::Lost {
         flaws.add("/lost_reason", "invalid", format!("the deal is {}: only a lost one has this", blank.status));
@@ -94,6 +98,14 @@ async fn start(
         flaws.add("/stage_id", "invalid", detail);
     }
     Ok(stage)
+}
+
+/// Money in the organisation's currency, unless it says in which it is.
+async fn in_own_currency(unit: &mut Unit, mut money: NewMoney) -> Result<NewMoney> {
+    if money.currency.is_none() {
+        money.currency = Some(unit.organization().await?.currency.to_string());
+    }
+    Ok(money)
 }
 
 /// A nameless deal in a stage.
@@ -201,15 +213,17 @@ pub(crate) async fn upsert(unit: &mut Unit, input: UpsertDeal) -> Result<Deal> {
     let (system, id) = external_key(&input.system, &input.external_id)?;
     if let Some(found) = fields::holder(unit, Noun::Deal, &system, &id).await? {
         let found = DealId::from_uuid(found);
-        check_version("deal", input.if_version, deal(unit, found).await?.version)?;
+        let before = deal(unit, found).await?;
+        check_version("deal", input.if_version, before.version)?;
+        let patch = input.patch.in_own_currency(unit, before.value).await?;
         let apply = |deal: &mut Deal, flaws: &mut Flaws| {
-            input.patch.apply(deal, flaws);
+            patch.apply(deal, flaws);
             deal.external_ids.insert(system, id);
         };
         return change(unit, found, apply).await;
     }
     require_none("deal", input.if_version)?;
-    let (mut patch, mut flaws) = (input.patch, Flaws::default());
+    let (mut patch, mut flaws) = (input.patch.in_own_currency(unit, None).await?, Flaws::default());
     let (stage, pipeline) = (std::mem::take(&mut patch.stage_id), std::mem::take(&mut patch.pipeline_id));
     let stage = start(unit, stage.value(), pipeline.value(), &mut flaws).await?;
     let mut draft = blank(unit, stage.as_ref())?;
@@ -284,7 +298,8 @@ pub(crate) async fn search(unit: &mut Unit, input: Search) -> Result<Page<Deal>>
 pub(crate) async fn update(unit: &mut Unit, input: UpdateDeal) -> Result<Deal> {
     let before = deal(unit, input.id).await?;
     check_version("deal", input.if_version, before.version)?;
-    change(unit, input.id, |deal, flaws| input.patch.apply(deal, flaws)).await
+    let patch = input.patch.in_own_currency(unit, before.value).await?;
+    change(unit, input.id, |deal, flaws| patch.apply(deal, flaws)).await
 }
 
 /// Changes a deal. What changes nothing writes nothing.

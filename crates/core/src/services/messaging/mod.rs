@@ -6,12 +6,14 @@ mod clean;
 mod credits;
 mod delivery;
 mod ingest;
+mod live;
 mod messages;
 mod outgoing;
 mod send;
 
 pub use self::{
     chats::{ChatPatch, InboxChat, InboxContact, ListChats, UpdateChat},
+    live::{LiveMessage, Sees},
     messages::{ListMessages, MessageExplanation, ReadAnswer, WaitsFor},
     send::{MediaRef, SendMessage},
 };
@@ -20,6 +22,7 @@ pub(crate) use self::{
     clean::clean,
     delivery::{Begun, begin, doubtful, fail, postpone, sent, unsettled},
     ingest::{Arrival, ingest, is_quiet},
+    live::live,
     messages::{cancel, explain, get, list, read, shown_to},
     outgoing::{Prepared, prepare},
     send::{send, send_to_contact},

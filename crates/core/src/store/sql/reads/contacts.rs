@@ -1,6 +1,7 @@
 //! Contacts and who holds which identity. Lists are in `listing`.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::{
     in_stages::deleted_in_stages,
@@ -33,6 +34,16 @@ impl ContactReads for SqlStore {
         page: &PageRequest,
     ) -> Result<Page<Contact>> {
         self.listing(organization, filter, sort, page).await
+    }
+
+    async fn contacts_found(
+        &self,
+        organization: OrganizationId,
+        filter: &Filter,
+        after: Option<(DateTime<Utc>, ContactId)>,
+        limit: u32,
+    ) -> Result<Vec<Contact>> {
+        self.found(organization, filter, after, limit).await
     }
 
     async fn holders(

@@ -1,6 +1,7 @@
 //! Deals. Lists are in `listing`, what deals are worth in `analytics`.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::{
     in_stages::deleted_in_stages,
@@ -34,6 +35,16 @@ impl DealReads for SqlStore {
         page: &PageRequest,
     ) -> Result<Page<Deal>> {
         self.listing(organization, filter, sort, page).await
+    }
+
+    async fn deals_found(
+        &self,
+        organization: OrganizationId,
+        filter: &Filter,
+        after: Option<(DateTime<Utc>, DealId)>,
+        limit: u32,
+    ) -> Result<Vec<Deal>> {
+        self.found(organization, filter, after, limit).await
     }
 
     async fn deleted_deals_in_stages(

@@ -7,6 +7,8 @@
 mod lead;
 mod predicate;
 
+use chrono::{DateTime, Utc};
+
 use super::{
     list::{self, OPAQUE, OPAQUE_END, Order},
     select::{cell, columns},
@@ -18,7 +20,7 @@ use crate::{
         custom_field::{CustomKind, Noun},
         deal::Deal,
     },
-    error::Result,
+    error::{Error, Result},
     id::*,
     page::{ListKey, Page, PageRequest, Position, SortValue},
     ports::store::{FieldKind, Filter, Is, Place, Record, Row, SortBy, Value},
@@ -306,6 +308,25 @@ impl SqlStore {
         let (statement, limit) = listing.statement::<T>(path.collected(), list, page)?;
         let rows = self.rows(Some(organization), statement).await?;
         list::page(rows, limit, list, T::from_row, |record: &T| listing.position(record))
+    }
+}
+
+impl SqlStore {
+    /// The first that pass a filter, oldest first, after a place in that order: a walk whose filter may change on the way,
+    /// as cursors may not.
+    pub(super) async fn found<T: Listed>(
+        &self,
+        organization: OrganizationId,
+        filter: &Filter,
+        after: Option<(DateTime<Utc>, impl Id)>,
+        limit: u32,
+    ) -> Result<Vec<T>> {
+        let newest = SortBy::newest(T::NOUN).ok_or_else(|| Error::internal("a noun has no order of creation"))?;
+        let sort = SortBy { descending: false, ..newest };
+        let list = list_key::<T>(filter, &sort);
+        let cursor = after.map(|(at, id)| list::by_time(at, id).encode(list));
+        let page = PageRequest { limit: Some(limit), cursor };
+        Ok(self.listing(organization, filter, &sort, &page).await?.data)
     }
 }
 
