@@ -344,8 +344,8 @@ async fn tasks_fall_due_after_a_restore(world: World) {
     world.later(120);
     world.crm.runtime().drain().await.unwrap();
     assert_eq!(told(&world).await, Vec::<String>::new());
-    world.me.contacts().restore(ada).await.unwrap();
-    world.me.deals().restore(big).await.unwrap();
+    world.me.contacts().restore(ada.into()).await.unwrap();
+    world.me.deals().restore(big.into()).await.unwrap();
     world.crm.runtime().drain().await.unwrap();
     let mut titles = told(&world).await;
     titles.sort();
@@ -376,7 +376,7 @@ async fn tasks_of_what_is_deleted_are_not_listed(world: World) {
     }
     let of_ben = ListTasks { contact_id: Some(ben), ..Default::default() };
     assert_eq!(world.me.tasks().list(of_ben.clone()).await.unwrap().data, []);
-    world.me.contacts().restore(ben).await.unwrap();
+    world.me.contacts().restore(ben.into()).await.unwrap();
     assert_eq!(world.me.tasks().list(of_ben).await.unwrap().data.len(), 3);
 }
 

@@ -241,7 +241,7 @@ async fn what_comes_back_fits_the_fields_of_today(world: World) {
         let patch = FieldPatch { options: options.into(), ..Default::default() };
         world.me.fields().update(UpdateField { id, patch, if_version: None }).await.unwrap();
     }
-    let back = world.me.contacts().restore(ada.id).await.unwrap();
+    let back = world.me.contacts().restore(ada.id.into()).await.unwrap();
     let left = json!({"topics": ["terms"], "motto": "Never late"});
     assert_eq!(json!(back.custom), left);
     let event = world.events(ada.id).await.pop().unwrap();

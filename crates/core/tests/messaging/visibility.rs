@@ -116,7 +116,8 @@ async fn an_account_goes_to_whoever_takes_over(world: World) {
     world.me.members().remove(RemoveMember { id: bo_id, reassign_to: None }).await.unwrap();
     assert_eq!(owner().await, None);
     // Admins look after what is nobody's.
-    let patch = AccountPatch { visibility: Some(Visibility::Organization), ..Default::default() };
+    let patch =
+        AccountPatch { visibility: dealwright::patch::Patch::Value(Visibility::Organization), ..Default::default() };
     world.me.accounts().update(UpdateAccount { id, patch, if_version: None }).await.unwrap();
 }
 

@@ -41,7 +41,9 @@ async fn relay(crm: Crm, io: SocketIo, mut events: Receiver<Arc<Event>>, stop: C
                 warn!(missed, "live views fell behind and missed events; clients are told to read again");
                 metrics::missed(missed);
                 // Nobody knows whose they were. A server that hangs up is not called again by itself; so they are told.
-                emit(&io, &[], "events-missed", &json!({"missed": missed})).await;
+                if let Err(error) = io.emit("events-missed", &json!({"missed": missed})).await {
+                    debug!(%error, "some clients did not hear that they missed something");
+                }
             }
             Err(RecvError::Closed) => return,
         }
@@ -90,7 +92,7 @@ async fn say(crm: &Crm, io: &SocketIo, event: &Arc<Event>) {
     }
 }
 
-/// Says it in rooms, to those who may read what it is about; to all of them, if no room is named.
+/// Says it in rooms, to those who may read what it is about.
 async fn emit(io: &SocketIo, rooms: &[String], about: Resource, name: &'static str, payload: &Value) {
     let to: Vec<String> = rooms.iter().map(|room| rooms::hearers(room, about)).collect();
     // A socket in two of the rooms hears it once.

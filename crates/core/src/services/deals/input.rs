@@ -135,9 +135,9 @@ impl DealPatch {
     /// has one.
     pub(super) async fn in_own_currency(mut self, unit: &mut Unit, before: Option<Money>) -> Result<Self> {
         if let (Patch::Value(value), None) = (&mut self.value, before)
-            && value.currency.is_none()
+            && value.currency.is_absent()
         {
-            value.currency = Some(unit.organization().await?.currency.to_string());
+            value.currency = Patch::Value(unit.organization().await?.currency.to_string());
         }
         Ok(self)
     }
