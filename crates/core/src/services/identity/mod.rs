@@ -22,7 +22,7 @@ pub use self::{
     organizations::{NewOrganization, NewUser, OrganizationWithOwner},
     sessions::Refresh,
     sign_in::{SignIn, SignUp, SignedIn, Switch},
-    token_keys::TokenKeys,
+    token_keys::{PublicKey, PublicKeys, TokenKeys},
 };
 use self::{access::VerifiedTokens, passwords::Passwords};
 use crate::engine::Engine;
