@@ -5,6 +5,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 mod organizations;
+mod passwords;
 mod tokens;
 
 use std::{ops::Deref, process::ExitCode};
@@ -62,6 +63,7 @@ pub fn address(name: &str) -> String {
 }
 
 fn main() -> ExitCode {
-    let rooms = [("organizations", organizations::CASES), ("tokens", tokens::CASES)];
+    let rooms =
+        [("organizations", organizations::CASES), ("passwords", passwords::CASES), ("tokens", tokens::CASES)];
     harness::run(&rooms, |database| Box::pin(World::new(database)))
 }
