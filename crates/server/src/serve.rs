@@ -1,6 +1,6 @@
 //! Serving until somebody says stop: binds, starts the loops, and ends in order.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -63,6 +63,7 @@ async fn bind(address: &str) -> Result<TcpListener> {
 
 fn answer(listener: TcpListener, router: Router, stop: CancellationToken) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
         if let Err(error) = served {
             warn!(%error, "a listener ended");

@@ -6,6 +6,7 @@
 mod harness;
 mod organizations;
 mod passwords;
+mod sessions;
 mod tokens;
 
 use std::{ops::Deref, process::ExitCode};
@@ -63,7 +64,11 @@ pub fn address(name: &str) -> String {
 }
 
 fn main() -> ExitCode {
-    let rooms =
-        [("organizations", organizations::CASES), ("passwords", passwords::CASES), ("tokens", tokens::CASES)];
+    let rooms = [
+        ("organizations", organizations::CASES),
+        ("passwords", passwords::CASES),
+        ("sessions", sessions::CASES),
+        ("tokens", tokens::CASES),
+    ];
     harness::run(&rooms, |database| Box::pin(World::new(database)))
 }

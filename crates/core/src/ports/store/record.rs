@@ -115,7 +115,7 @@ records! {
     User = "users" (global) key [id] { id, email, name, avatar_url, time_zone, locale, preferences, created_at }
     Credential = "credentials" (global) key [user_id] { user_id, password_hash, updated_at }
     Membership = "memberships" (global) key [organization_id, user_id] { organization_id, user_id, role, created_at }
-    SignInSession = "sessions" (global) key [id] { id, user_id, organization_id, refresh_hash, previous_hash, refreshed_at, expires_at, revoked_at, created_at }
+    SignInSession = "sessions" (global) key [id] { id, user_id, organization_id, refresh_hash, previous_hash, refreshed_at, expires_at, revoked_at, address, user_agent, created_at }
     Invitation = "invitations" (global) key [id] { id, organization_id, email, role, team_id, invited_by, token_hash, status, expires_at, created_at }
     Team = "teams" key [organization_id, id] { id, organization_id, name, name_key, created_at, updated_at, version }
     TeamMember = "team_members" key [organization_id, team_id, user_id] { organization_id, team_id, user_id, created_at }

@@ -18,7 +18,7 @@ use crate::{
     services::{
         commit::commit,
         identity::{
-            Identity, access,
+            Identity, Origin, access,
             check::{self, comparable},
             invitations::{redeem, redeemable},
             organizations::{Person, credential, email_taken, found},
@@ -29,6 +29,9 @@ use crate::{
         unit::Unit,
     },
 };
+
+/// So much is kept of what a client calls itself.
+const MAX_USER_AGENT: usize = 300;
 
 /// Somebody who signs up: to found an organisation, or to join the one that has invited them.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -126,19 +129,22 @@ impl SignedIn {
     }
 }
 
-/// Writes a new session.
-fn begin_session(unit: &mut Unit, user: UserId, organization: OrganizationId) -> Result<(SignInSession, RefreshToken)> {
+/// Writes a new session in the unit's organisation.
+fn begin_session(unit: &mut Unit, user: UserId, origin: Option<Origin>) -> Result<(SignInSession, RefreshToken)> {
+    let Origin { address, user_agent } = origin.unwrap_or_default();
     let id = unit.id()?;
     let token = RefreshToken::first(&unit.engine().identity.keys, unit.env(), id)?;
     let session = SignInSession {
         id,
         user_id: user,
-        organization_id: organization,
+        organization_id: unit.organization_id(),
         refresh_hash: token.hash(),
         previous_hash: None,
         refreshed_at: unit.now(),
         expires_at: unit.now() + KEPT,
         revoked_at: None,
+        address: address.map(|address| address.to_string()),
+        user_agent: user_agent.and_then(|text| text::salvage_line(&text, MAX_USER_AGENT)),
         created_at: unit.now(),
     };
     unit.note(Write::insert(&session))?;
@@ -153,7 +159,7 @@ impl Identity<'_> {
     /// `email_taken`; `validation_failed` with pointers; with a token what
     /// [`Identity::accept_invitation`] says of it.
     pub async fn sign_up(&self, new: SignUp) -> Result<SignedIn> {
-        let engine = &self.0;
+        let (engine, origin) = (self.0, self.1.cloned());
         let mut flaws = Flaws::default();
         let email = flaws.take("/email", text::email(&new.email)).unwrap_or_default();
         let about = [new.email.as_str(), new.name.as_str(), new.organization_name.as_deref().unwrap_or_default()];
@@ -182,10 +188,10 @@ impl Identity<'_> {
         let scope = Scope::user(engine.env.id()?, owner.user.id, Role::Owner);
         let user = owner.user.clone();
         let (organization, session, token) = commit(engine, &scope, move |unit| {
-            let (name, owner) = (organization_name.clone(), owner.clone());
+            let (name, owner, origin) = (organization_name.clone(), owner.clone(), origin.clone());
             Box::pin(async move {
                 let organization = found(unit, name, &owner).await?;
-                let (session, token) = begin_session(unit, owner.user.id, organization.id)?;
+                let (session, token) = begin_session(unit, owner.user.id, origin)?;
                 Ok((organization, session, token))
             })
         })
@@ -195,7 +201,7 @@ impl Identity<'_> {
 
     /// Signs up by an invitation.
     async fn join_by(&self, token: String, email: String, name: String, password: &str) -> Result<SignedIn> {
-        let engine = &self.0;
+        let (engine, origin) = (self.0, self.1.cloned());
         // Before the costly hash, and to know whose organisation it is; everything is looked at again in the unit.
         let probe = Unit::new(Arc::clone(engine), Scope::system(engine.env.id()?));
         let invitation = redeemable(&probe, "/invite_token", &token, &email).await?;
@@ -203,7 +209,7 @@ impl Identity<'_> {
         let scope = Scope::user(invitation.organization_id, person.user.id, invitation.role);
         let user = person.user.clone();
         let (organization, session, refresh) = commit(engine, &scope, move |unit| {
-            let (token, person) = (token.clone(), person.clone());
+            let (token, person, origin) = (token.clone(), person.clone(), origin.clone());
             Box::pin(async move {
                 let invitation = redeemable(unit, "/invite_token", &token, &person.user.email).await?;
                 // Somebody may have signed up since. The unique index has the last word.
@@ -213,7 +219,7 @@ impl Identity<'_> {
                 redeem(unit, &invitation, &person.user, true).await?;
                 credential(unit, &person)?;
                 let organization = unit.organization().await?;
-                let (session, refresh) = begin_session(unit, person.user.id, organization.id)?;
+                let (session, refresh) = begin_session(unit, person.user.id, origin)?;
                 Ok((organization, session, refresh))
             })
         })
@@ -226,7 +232,7 @@ impl Identity<'_> {
     /// # Errors
     /// `not_found` if they are no member of it.
     pub async fn switch(&self, caller: &Scope, to: Switch) -> Result<SignedIn> {
-        let engine = &self.0;
+        let (engine, origin) = (self.0, self.1.cloned());
         let (user_id, id) = (caller.require_user()?, to.organization_id);
         let (user, membership, organization) = futures::try_join!(
             engine.store.user(user_id),
@@ -237,8 +243,11 @@ impl Identity<'_> {
             return Err(Error::not_found("organization", id));
         };
         let scope = Scope::user(id, user_id, membership.role);
-        let (session, token) =
-            commit(engine, &scope, move |unit| Box::pin(async move { begin_session(unit, user_id, id) })).await?;
+        let (session, token) = commit(engine, &scope, move |unit| {
+            let origin = origin.clone();
+            Box::pin(async move { begin_session(unit, user_id, origin) })
+        })
+        .await?;
         SignedIn::new(engine, user, organization, &session, &token)
     }
 
@@ -253,7 +262,7 @@ impl Identity<'_> {
     /// # Errors
     /// `invalid_credentials`, the same and after the same time whether the address or the password is wrong.
     pub async fn sign_in(&self, given: SignIn) -> Result<SignedIn> {
-        let engine = &self.0;
+        let (engine, origin) = (self.0, self.1.cloned());
         if !comparable(&given.password) {
             return Err(wrong());
         }
@@ -274,10 +283,10 @@ impl Identity<'_> {
 
         let scope = Scope::user(id, user.id, membership.role);
         let (session, token) = commit(engine, &scope, move |unit| {
-            let (credential, renewed) = (credential.clone(), renewed.clone());
+            let (credential, renewed, origin) = (credential.clone(), renewed.clone(), origin.clone());
             Box::pin(async move {
                 still_counts(unit, &credential, renewed).await?;
-                begin_session(unit, credential.user_id, id)
+                begin_session(unit, credential.user_id, origin)
             })
         })
         .await?;

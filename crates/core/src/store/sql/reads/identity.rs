@@ -2,13 +2,18 @@
 //! reads, so only `identity` and `runtime` may call them.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
-use super::select::{cell, columns, select_global};
+use super::{
+    list::{self, Order, by_time},
+    select::{cell, columns, select_global},
+};
 use crate::{
     domain::organization::{Credential, Member, Membership, Organization, SignInSession, User},
     error::Result,
     id::*,
-    ports::store::IdentityReads,
+    page::{ListKey, Page, PageRequest},
+    ports::store::{IdentityReads, Record},
     store::sql::{SqlStore, statement::Statement},
 };
 
@@ -74,6 +79,19 @@ impl IdentityReads for SqlStore {
         self.rows(None, statement).await?.into_iter().map(member).collect()
     }
 
+    async fn sessions(&self, user: UserId, now: DateTime<Utc>, page: &PageRequest) -> Result<Page<SignInSession>> {
+        let (mut statement, order) = sessions(user, now);
+        let list = ListKey::of(&("sessions", user));
+        let limit = order.finish(&mut statement, list, page)?;
+        let rows = self.rows(None, statement).await?;
+        list::page(rows, limit, list, SignInSession::from_row, |it: &SignInSession| by_time(it.created_at, it.id))
+    }
+
+    async fn open_sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<SignInSession>> {
+        let (statement, _) = sessions(user, now);
+        self.records(None, statement).await
+    }
+
     async fn session(&self, id: SessionId) -> Result<Option<SignInSession>> {
         let mut statement = select_global::<SignInSession>();
         statement.push("t.id = ").bind(&id);
@@ -83,6 +101,13 @@ impl IdentityReads for SqlStore {
     async fn session_by_refresh_hash(&self, hash: &[u8]) -> Result<Option<SignInSession>> {
         self.record(None, by_refresh_hash(hash)).await
     }
+}
+
+/// A user's sessions that stand, newest first.
+pub(super) fn sessions(user: UserId, now: DateTime<Utc>) -> (Statement, Order) {
+    let mut statement = select_global::<SignInSession>();
+    statement.push("t.user_id = ").bind(&user).push(" AND t.revoked_at IS NULL AND t.expires_at > ").bind(&now);
+    (statement, Order::newest("t.created_at"))
 }
 
 /// Two halves, so that each uses its own index.
