@@ -12,6 +12,9 @@ pub const ROUTES: &[&[Route]] = &[
 const PROFILE: &[Route] = &[
     get("/api/users/profile", "profile.get"),
     put("/api/users/profile", "profile.replace").if_match(true),
+    get("/api/auth/sessions", "sessions.list"),
+    delete("/api/auth/sessions/{id}", "sessions.revoke"),
+    delete("/api/auth/sessions", "sessions.revoke_others"),
     get("/api/users/organizations", "organizations.list"),
     get("/api/organization", "organizations.get"),
     patch("/api/organization", "organizations.update"),

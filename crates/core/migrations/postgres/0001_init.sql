@@ -64,12 +64,14 @@ CREATE TABLE sessions (
     refreshed_at bigint NOT NULL,
     expires_at bigint NOT NULL,
     revoked_at bigint,
+    address text COLLATE "C",
+    user_agent text COLLATE "C",
     created_at bigint NOT NULL,
     PRIMARY KEY (id)
 );
 CREATE INDEX sessions_refresh_hash ON sessions (refresh_hash);
 CREATE INDEX sessions_previous_hash ON sessions (previous_hash) WHERE previous_hash IS NOT NULL;
-CREATE INDEX sessions_user ON sessions (user_id);
+CREATE INDEX sessions_user ON sessions (user_id, created_at, id) WHERE revoked_at IS NULL;
 
 -- Of an API key's secret only the SHA-256 is kept: it is looked up by that. Without acts_for it acts for the organisation.
 CREATE TABLE api_keys (

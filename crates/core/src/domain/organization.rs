@@ -164,6 +164,10 @@ pub struct SignInSession {
     pub expires_at: DateTime<Utc>,
     /// When it was ended before its time.
     pub revoked_at: Option<DateTime<Utc>>,
+    /// The network address that it was begun from, as far as the door knows.
+    pub address: Option<String>,
+    /// What the client called itself then.
+    pub user_agent: Option<String>,
     /// When it began.
     pub created_at: DateTime<Utc>,
 }

@@ -194,7 +194,7 @@ impl Crm {
 
     /// Signing up and in, sessions and tokens.
     pub fn identity(&self) -> identity::Identity<'_> {
-        identity::Identity(&self.engine)
+        identity::Identity::new(&self.engine)
     }
 
     /// Where messages of an account are taken in that the embedding process receives by its own means (a webhook, a

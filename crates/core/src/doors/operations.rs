@@ -20,7 +20,7 @@ use crate::{
     doors::operation::{Operation, Output, json_outputs, room},
     id::{
         AccountId, ApiKeyId, ChatId, CompanyId, ContactId, DealId, FieldId, InvitationId, JobId, MediaId, MessageId,
-        NoteId, NotificationId, PipelineId, RuleId, TaskId, TeamId, UserId,
+        NoteId, NotificationId, PipelineId, RuleId, SessionId, TaskId, TeamId, UserId,
     },
     page::{Page, PageRequest},
     scope::Scope,
@@ -45,7 +45,7 @@ use crate::{
         },
         deals::{self, DealBatch, DeleteDeal, ListDealHistory, ListDeals, MoveDeal, NewDeal, UpdateDeal, UpsertDeal},
         fields::{self, DeleteField, ListFields, NewField, UpdateField},
-        identity::{self, ApiKeyView, InvitationView, ListInvitations, NewApiKey, NewInvitation},
+        identity::{self, ApiKeyView, InvitationView, ListInvitations, NewApiKey, NewInvitation, SessionView},
         jobs::{self, ListJobs},
         listing::Search,
         media::{self, MediaContent, MediaFile, MediaView, NewMedia},
@@ -71,6 +71,7 @@ use crate::{
 /// Every operation, room by room.
 pub(crate) const OPERATIONS: &[&[Operation]] = &[
     PROFILE,
+    SESSIONS,
     ORGANIZATIONS,
     MEMBERS,
     INVITATIONS,
@@ -139,6 +140,18 @@ room! {
     Query get(()) -> profile::Profile [read Profile] profile::get;
     /// Replaces what the caller says of themselves: name, picture, time zone, language, and what they want to be told.
     Command replace(ReplaceProfile) -> profile::Profile [write Profile] profile::replace;
+}
+
+room! {
+    /// Where one is signed in.
+    sessions Sessions (SESSIONS);
+
+    /// Lists the caller's own sessions, in whichever organisation, newest first.
+    Query list(PageRequest) -> Page<SessionView> [read Profile] identity::list_sessions;
+    /// Ends one of the caller's own sessions: its tokens count no more.
+    Command revoke(SessionId) -> () [write Profile] identity::revoke_session;
+    /// Ends all of the caller's own sessions but this one.
+    Command revoke_others(()) -> () [write Profile] identity::revoke_other_sessions;
 }
 
 room! {

@@ -77,7 +77,12 @@ pub const SETTINGS: &[Setting] = &[
         "FILE",
         "The keys that seal accounts' secrets; secrets.key in the data folder, made if missing",
     ),
-    setting("tokens_key_file", "FILE", "The keys that sign tokens; tokens.key in the data folder, made if missing"),
+    setting(
+        "tokens_key_file",
+        "FILE",
+        "The keys that sign tokens, one a line: the newest first, which signs, while all of them verify; tokens.key in \
+         the data folder, made if missing",
+    ),
     setting("extra_ca", "FILE", "Certificates (PEM) of authorities to trust beside the public ones").many(),
     switch("public_hosts_only", "Refuse mail servers with private addresses"),
     switch("allow_plaintext_mail", "Let people connect mail servers without TLS"),

@@ -9,7 +9,7 @@ use dealwright::{
     read_input,
     scope::Scope,
     services::{
-        identity::{AcceptInvitation, Refresh, SignIn, SignUp, SignedIn, Switch, TokenState},
+        identity::{AcceptInvitation, Origin, Refresh, SignIn, SignUp, SignedIn, Switch, TokenState},
         organization::Belonging,
     },
 };
@@ -20,6 +20,7 @@ use serde_json::Value;
 use super::{ShellRoute, schema};
 use crate::{
     body::{JSON, read_object},
+    client::Client,
     in_flight,
     problem::Problem,
     route::Verb,
@@ -65,7 +66,9 @@ pub(super) const SIGN_UP: ShellRoute = ShellRoute {
     output: schema!(SignedIn),
     handler: |shared, request| {
         Box::pin(async move {
-            let answer = shared.crm().identity().sign_up(read::<SignUp>(request).await?).await?;
+            let origin = origin(&request);
+            let identity = shared.crm().identity().from_origin(&origin);
+            let answer = identity.sign_up(read::<SignUp>(request).await?).await?;
             Ok(json(StatusCode::CREATED, &answer))
         })
     },
@@ -78,7 +81,9 @@ pub(super) const SIGN_IN: ShellRoute = ShellRoute {
     output: schema!(SignedIn),
     handler: |shared, request| {
         Box::pin(async move {
-            let answer = shared.crm().identity().sign_in(read::<SignIn>(request).await?).await?;
+            let origin = origin(&request);
+            let identity = shared.crm().identity().from_origin(&origin);
+            let answer = identity.sign_in(read::<SignIn>(request).await?).await?;
             Ok(json(StatusCode::OK, &answer))
         })
     },
@@ -138,7 +143,9 @@ pub(super) const SWITCH: ShellRoute = ShellRoute {
     handler: |shared, request| {
         Box::pin(async move {
             let scope = shared.scope(request.headers()).await?;
-            let answer = shared.crm().identity().switch(&scope, read::<Switch>(request).await?).await?;
+            let origin = origin(&request);
+            let identity = shared.crm().identity().from_origin(&origin);
+            let answer = identity.switch(&scope, read::<Switch>(request).await?).await?;
             Ok(json(StatusCode::OK, &answer))
         })
     },
@@ -168,6 +175,13 @@ pub(super) const ACCEPT: ShellRoute = ShellRoute {
     },
     ..auth("/api/team/invitations/accept", "invitations.accept")
 };
+
+/// Where a request comes from.
+fn origin(request: &Request) -> Origin {
+    let address = request.extensions().get::<Client>().and_then(|it| it.address);
+    let user_agent = request.headers().get(header::USER_AGENT).map(HeaderValue::as_bytes);
+    Origin { address, user_agent: user_agent.map(|it| String::from_utf8_lossy(it).into_owned()) }
+}
 
 async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
     let (parts, body) = request.into_parts();

@@ -63,6 +63,7 @@ pub const SHELL_ROUTES: &[ShellRoute] = &[
     media::DOWNLOAD,
     public::HEALTH,
     public::READY,
+    public::KEYS,
     public::OPENAPI,
     public::DOCS,
 ];

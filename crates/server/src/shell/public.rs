@@ -5,8 +5,10 @@ use axum::{
     response::IntoResponse,
 };
 
-use super::ShellRoute;
-use crate::route::Verb;
+use dealwright::services::identity::PublicKeys;
+
+use super::{ShellRoute, schema};
+use crate::{problem::Problem, route::Verb};
 
 const fn public(path: &'static str, name: &'static str, doc: &'static str) -> ShellRoute {
     ShellRoute {
@@ -41,6 +43,24 @@ pub(super) const READY: ShellRoute = ShellRoute {
         })
     },
     ..public("/readyz", "health.ready", "Answers if the store does; else 503.")
+};
+
+pub(super) const KEYS: ShellRoute = ShellRoute {
+    output: schema!(PublicKeys),
+    media_type: None,
+    handler: |shared, _| {
+        Box::pin(async move {
+            let keys = serde_json::to_string(&shared.crm().identity().public_keys());
+            let keys = keys.map_err(|error| Problem::internal(format!("the keys are no JSON: {error}")))?;
+            let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "public, max-age=300")];
+            Ok((StatusCode::OK, headers, keys).into_response())
+        })
+    },
+    ..public(
+        "/.well-known/jwks.json",
+        "auth.public_keys",
+        "The public keys of access tokens as a JWK set (RFC 7517, RFC 8037), the newest first.",
+    )
 };
 
 pub(super) const OPENAPI: ShellRoute = ShellRoute {

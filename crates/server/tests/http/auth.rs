@@ -216,3 +216,16 @@ async fn a_viewer_looks_and_does_not_write() {
     let reply = server.call("POST", "/api/crm/clients").by(&vic).json(&json!({"name": "Ada"})).send().await;
     assert_eq!(reply.problem(), (403, "forbidden".to_owned()));
 }
+
+#[tokio::test]
+async fn the_public_keys_are_anybodys_to_read() {
+    let server = Server::start().await;
+    let reply = server.call("GET", "/.well-known/jwks.json").send().await;
+    assert_eq!((reply.status.as_u16(), reply.header("content-type")), (200, "application/json"));
+    assert_eq!(reply.header("cache-control"), "public, max-age=300");
+    let keys = reply.json()["keys"].clone();
+    assert_eq!(keys.as_array().unwrap().len(), 1);
+    assert_eq!((&keys[0]["kty"], &keys[0]["crv"], &keys[0]["use"]), (&json!("OKP"), &json!("Ed25519"), &json!("sig")));
+    // Nothing of the private half: `d` is where it would be (RFC 8037, 2).
+    assert!(keys[0].get("d").is_none(), "{keys}");
+}

@@ -23,6 +23,7 @@ pub const ROOMS: &[(&str, &str)] = &[
     ("messages.cancel", "outgoing"),
     ("jobs.cancel", "own job"),
     ("members", "user"),
+    ("sessions", "session"),
     ("invitations", "invitation"),
     ("api_keys", "api key"),
     ("teams", "team"),

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use base64::Engine;
+use chrono::TimeDelta;
 use dealwright::{
     Crm, Handle, Operation,
-    domain::event::EventKind,
+    domain::{event::EventKind, organization::SignInSession},
     id::{ContactId, OrganizationId, UserId},
     ports::store::{Store, Write},
     scope::{Permission, Resource, Role},
@@ -27,6 +28,7 @@ pub const NOUNS: &[&str] = &[
     "user",
     "other user",
     "team",
+    "session",
     "invitation",
     "api key",
     "field",
@@ -192,6 +194,19 @@ impl Side {
                 let user = self.id("user").await;
                 self.ask("teams.add_member", json!({ "id": team["id"], "user_id": user })).await;
                 team
+            }
+            "session" => {
+                let (mut samples, owner, now) = (self.samples(number), self.owner, self.crm.env().now());
+                let user = samples.user();
+                let session = SignInSession {
+                    user_id: owner,
+                    user_agent: Some(name),
+                    created_at: now,
+                    expires_at: now + TimeDelta::days(1),
+                    ..samples.session(&user)
+                };
+                self.write(&mut samples, Write::insert(&session)).await;
+                json!({ "id": session.id })
             }
             "invitation" => {
                 let team = self.id("team").await;

@@ -116,7 +116,7 @@ records! {
     User = "users" (global) key [id] { id, email, name, avatar_url, time_zone, locale, preferences, created_at, version }
     Credential = "credentials" (global) key [user_id] { user_id, password_hash, updated_at }
     Membership = "memberships" (global) key [organization_id, user_id] { organization_id, user_id, role, created_at }
-    SignInSession = "sessions" (global) key [id] { id, user_id, organization_id, refresh_hash, previous_hash, refreshed_at, expires_at, revoked_at, created_at }
+    SignInSession = "sessions" (global) key [id] { id, user_id, organization_id, refresh_hash, previous_hash, refreshed_at, expires_at, revoked_at, address, user_agent, created_at }
     ApiKey = "api_keys" (global) key [id] { id, organization_id, name, prefix, secret_hash, scopes, acts_for, created_by, expires_at, last_used_at, created_at }
     Invitation = "invitations" (global) key [id] { id, organization_id, email, role, team_id, invited_by, token_hash, status, expires_at, created_at }
     Team = "teams" key [organization_id, id] { id, organization_id, name, name_key, created_at, updated_at, version }

@@ -17,30 +17,35 @@ use crate::{
     error::{Error, Result},
     id::{OrganizationId, SessionId, UserId},
     scope::{Role, Scope},
-    services::identity::{Identity, api_keys},
+    services::identity::{Identity, PublicKeys, api_keys},
 };
 
 /// How long an access token counts.
 pub(super) const LIFETIME: Duration = Duration::minutes(15);
+/// How far the clocks of replicas may be apart: a token that begins to count later than that was not issued by them.
+const SKEW: Duration = Duration::minutes(1);
 /// How many verified tokens are remembered; each takes about 150 bytes.
 const REMEMBERED: usize = 4096;
 
-/// The claims of an access token (RFC 7519).
+/// The claims of an access token (RFC 7519, RFC 9068).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Claims {
-    iss: Issuer,
+    iss: Party,
+    /// It is for ourselves alone.
+    aud: Party,
     sub: UserId,
     org: OrganizationId,
     sid: SessionId,
     /// Two tokens of one session in one second are two tokens.
     jti: uuid::Uuid,
     iat: i64,
+    nbf: i64,
     exp: i64,
 }
 
-/// Who says so.
+/// Who says so, and to whom.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-enum Issuer {
+enum Party {
     #[serde(rename = "dealwright")]
     Us,
 }
@@ -89,12 +94,14 @@ pub struct TokenState {
 /// A new access token of a session.
 pub(super) fn issue(engine: &Engine, session: &SignInSession, now: DateTime<Utc>) -> Result<String> {
     engine.identity.keys.sign(&Claims {
-        iss: Issuer::Us,
+        iss: Party::Us,
+        aud: Party::Us,
         sub: session.user_id,
         org: session.organization_id,
         sid: session.id,
         jti: uuid::Uuid::from_bytes(engine.env.bytes()?),
         iat: now.timestamp(),
+        nbf: now.timestamp(),
         exp: (now + LIFETIME).timestamp(),
     })
 }
@@ -113,6 +120,10 @@ fn claims(engine: &Engine, token: &str) -> Result<Claims> {
             claims
         }
     };
+    if claims.nbf > (now + SKEW).timestamp() {
+        let message = "this access token does not count yet: set the clock of the machine that issued it, or sign in";
+        return Err(Error::unauthenticated("token_not_yet_valid", message));
+    }
     if claims.exp <= now.timestamp() {
         return Err(Error::unauthenticated("token_expired", "this access token has expired: refresh it, or sign in"));
     }
@@ -140,7 +151,7 @@ impl Identity<'_> {
     /// afresh, so what was revoked counts no more at the very next call.
     ///
     /// # Errors
-    /// `invalid_token`, `token_expired` or `session_ended`; of a key `invalid_api_key` or `api_key_expired`; all of kind
+    /// `invalid_token`, `token_not_yet_valid`, `token_expired` or `session_ended`; of a key `invalid_api_key` or `api_key_expired`; all of kind
     /// `unauthenticated`.
     pub async fn authenticate(&self, credential: &str) -> Result<Scope> {
         let engine = &self.0;
@@ -148,6 +159,11 @@ impl Identity<'_> {
             return api_keys::authenticate(engine, credential).await;
         }
         scope(engine, claims(engine, credential)?).await
+    }
+
+    /// The keys by which others can tell our access tokens from forged ones.
+    pub fn public_keys(&self) -> PublicKeys {
+        self.0.identity.keys.public()
     }
 
     /// Whether an access token counts, and whose it is.

@@ -12,21 +12,22 @@ mod sessions;
 mod sign_in;
 mod token_keys;
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 pub use self::{
     access::TokenState,
     api_keys::{ApiKeyView, NewApiKey},
     invitations::{AcceptInvitation, InvitationView, ListInvitations, NewInvitation},
     organizations::{NewOrganization, NewUser, OrganizationWithOwner},
-    sessions::Refresh,
+    sessions::{Refresh, SessionView},
     sign_in::{SignIn, SignUp, SignedIn, Switch},
-    token_keys::TokenKeys,
+    token_keys::{PublicKey, PublicKeys, TokenKeys},
 };
 use self::{access::VerifiedTokens, api_keys::NotedUses, passwords::Passwords};
 pub(crate) use self::{
     api_keys::{create as create_api_key, get as get_api_key, list as list_api_keys, revoke as revoke_api_key},
     invitations::{create as invite, get as get_invitation, list as list_invitations, revoke as revoke_invitation},
+    sessions::{list as list_sessions, revoke_one as revoke_session, revoke_others as revoke_other_sessions},
 };
 use crate::engine::Engine;
 use std::sync::Arc;
@@ -37,7 +38,28 @@ pub struct Organizations<'c>(pub(crate) &'c Arc<Engine>);
 
 /// Signing up and in, sessions and tokens.
 #[derive(Debug, Clone, Copy)]
-pub struct Identity<'c>(pub(crate) &'c Arc<Engine>);
+pub struct Identity<'c>(&'c Arc<Engine>, Option<&'c Origin>);
+
+/// Where somebody signs in from, as far as the door knows: kept with the session that they begin.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The network address.
+    pub address: Option<IpAddr>,
+    /// What their program calls itself.
+    pub user_agent: Option<String>,
+}
+
+impl<'c> Identity<'c> {
+    pub(crate) fn new(engine: &'c Arc<Engine>) -> Self {
+        Self(engine, None)
+    }
+
+    /// The same; sessions that are begun say that they were from there.
+    #[must_use]
+    pub fn from_origin(self, origin: &'c Origin) -> Self {
+        Self(self.0, Some(origin))
+    }
+}
 
 /// What this room keeps in memory for an engine.
 pub(crate) struct IdentityState {

@@ -159,12 +159,13 @@ pub(super) async fn found(unit: &mut Unit, name: String, owner: &Person) -> Resu
     Ok(organization)
 }
 
-/// The checked e-mail address and name of a new user; empty where a flaw was noted.
-fn entered(flaws: &mut Flaws, under: &str, new: &NewUser) -> (String, String) {
+/// The checked e-mail address and name of a new user of `organization`; empty where a flaw was noted.
+fn entered(flaws: &mut Flaws, under: &str, new: &NewUser, organization: &str) -> (String, String) {
     let email = flaws.take(format!("{under}/email"), text::email(&new.email));
     let name = flaws.take(format!("{under}/name"), text::name(&new.name));
     if let Some(password) = &new.password {
-        flaws.take(format!("{under}/password"), check::password(password));
+        let about = [new.email.as_str(), new.name.as_str(), organization];
+        flaws.take(format!("{under}/password"), check::password(password, &about));
     }
     (email.unwrap_or_default(), name.unwrap_or_default())
 }
@@ -179,7 +180,7 @@ impl Organizations<'_> {
             let engine = &self.0;
             let mut flaws = Flaws::default();
             let name = flaws.take("/name", text::name(&new.name)).unwrap_or_default();
-            let (email, owner_name) = entered(&mut flaws, "/owner", &new.owner);
+            let (email, owner_name) = entered(&mut flaws, "/owner", &new.owner, &new.name);
             flaws.end()?;
             let owner = Person::new(engine, email, owner_name, new.owner.password.as_deref()).await?;
             let scope = Scope::system(engine.env.id()?);
@@ -202,10 +203,10 @@ impl Organizations<'_> {
     pub async fn add_member(&self, organization: OrganizationId, new: NewUser, role: Role) -> Result<Member> {
         let work = async {
             let engine = &self.0;
-            let mut flaws = Flaws::default();
-            let (email, name) = entered(&mut flaws, "", &new);
-            flaws.end()?;
             let organization = self.get(organization).await?;
+            let mut flaws = Flaws::default();
+            let (email, name) = entered(&mut flaws, "", &new, &organization.name);
+            flaws.end()?;
             let scope = Scope::system(organization.id);
             if new.password.is_none()
                 && let Some(user) = engine.store.user_by_email(&email).await?

@@ -1,9 +1,12 @@
 //! Passwords: argon2id, away from the threads that answer calls, and few at once, so that a flood of sign-ins stalls
 //! nothing but itself.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -21,35 +24,58 @@ const WAITING: usize = 64;
 pub(super) struct Passwords {
     turns: Arc<Semaphore>,
     queue: Arc<Semaphore>,
+    computed: Arc<AtomicU64>,
+}
+
+/// What the comparison of a password came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is another one.
+    Wrong,
+    /// It is the one.
+    Right {
+        /// Its hash under today's parameters, if the one that was compared with is under weaker ones.
+        renewed: Option<String>,
+    },
 }
 
 impl Passwords {
     pub fn new() -> Self {
-        Self { turns: Arc::new(Semaphore::new(AT_ONCE)), queue: Arc::new(Semaphore::new(AT_ONCE + WAITING)) }
+        Self {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            queue: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
+            computed: Arc::default(),
+        }
+    }
+
+    /// How many computations of argon2id there were.
+    pub fn computed(&self) -> u64 {
+        self.computed.load(Ordering::Relaxed)
     }
 
     /// The PHC string of a password under a fresh salt.
     pub async fn hash(&self, env: &Env, password: &str) -> Result<String> {
         let salt = env.bytes::<16>()?;
-        let password = password.to_owned();
-        self.compute(move || {
-            let hash = argon2()?.hash_password_with_salt(password.as_bytes(), &salt);
-            Ok(hash.map_err(|e| Error::internal(format!("argon2 failed: {e}")))?.to_string())
-        })
-        .await
+        let (password, computed) = (password.to_owned(), self.computed.clone());
+        self.compute(move || hash(&computed, &password, &salt)).await
     }
 
     /// Whether the password is the hashed one. Without a hash the answer is no, and takes as long.
-    pub async fn matches(&self, password: &str, hash: Option<String>) -> Result<bool> {
-        let password = password.to_owned();
+    pub async fn compare(&self, env: &Env, password: &str, hashed: Option<String>) -> Result<Verdict> {
+        let salt = env.bytes::<16>()?;
+        let (password, computed) = (password.to_owned(), self.computed.clone());
         self.compute(move || {
-            let Some(hash) = hash else {
-                argon2()?
-                    .hash_password_with_salt(password.as_bytes(), &[0; 16])
-                    .map_err(|e| Error::internal(format!("argon2 failed: {e}")))?;
-                return Ok(false);
+            let hashed = hashed.as_deref().and_then(|text| PasswordHash::new(text).ok());
+            let Some(hashed) = hashed else {
+                hash(&computed, &password, &salt)?;
+                return Ok(Verdict::Wrong);
             };
-            Ok(argon2()?.verify_password(password.as_bytes(), &*hash).is_ok())
+            computed.fetch_add(1, Ordering::Relaxed);
+            if argon2()?.verify_password(password.as_bytes(), &hashed).is_err() {
+                return Ok(Verdict::Wrong);
+            }
+            let renewed = is_weak(&hashed).then(|| hash(&computed, &password, &salt)).transpose()?;
+            Ok(Verdict::Right { renewed })
         })
         .await
     }
@@ -71,6 +97,20 @@ impl Passwords {
     }
 }
 
+/// The PHC string of a password under today's parameters, which it names.
+fn hash(computed: &AtomicU64, password: &str, salt: &[u8]) -> Result<String> {
+    computed.fetch_add(1, Ordering::Relaxed);
+    let hash = argon2()?.hash_password_with_salt(password.as_bytes(), salt);
+    Ok(hash.map_err(|e| Error::internal(format!("argon2 failed: {e}")))?.to_string())
+}
+
+/// Whether a hash is under parameters that are weaker than today's.
+fn is_weak(hash: &PasswordHash) -> bool {
+    let (memory, passes, _) = COST;
+    let of_today = hash.algorithm == Algorithm::Argon2id.ident() && hash.version == Some(Version::V0x13.into());
+    !of_today || !Params::try_from(hash).is_ok_and(|it| it.m_cost() >= memory && it.t_cost() >= passes)
+}
+
 fn argon2() -> Result<Argon2<'static>> {
     let (memory, passes, lanes) = COST;
     let params = Params::new(memory, passes, lanes, None)
@@ -80,23 +120,70 @@ fn argon2() -> Result<Argon2<'static>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
     use super::*;
+
+    const RIGHT: Verdict = Verdict::Right { renewed: None };
 
     #[tokio::test]
     async fn a_password_matches_its_own_hash_only() {
-        let passwords = Passwords::new();
-        let hash = passwords.hash(&Env::system(), "correct horse").await.unwrap();
+        let (passwords, env) = (Passwords::new(), Env::system());
+        let hash = passwords.hash(&env, "correct horse").await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert!(passwords.matches("correct horse", Some(hash.clone())).await.unwrap());
-        assert!(!passwords.matches("correct horsf", Some(hash)).await.unwrap());
-        assert!(!passwords.matches("correct horse", None).await.unwrap());
+        for (password, hash, expected) in [
+            ("correct horse", Some(hash.clone()), RIGHT),
+            ("correct horsf", Some(hash), Verdict::Wrong),
+            ("correct horse", Some("nonsense".to_owned()), Verdict::Wrong),
+            ("correct horse", None, Verdict::Wrong),
+        ] {
+            let before = passwords.computed();
+            assert_eq!(passwords.compare(&env, password, hash).await.unwrap(), expected);
+            assert_eq!(passwords.computed() - before, 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_hashed_with_less_is_hashed_anew() {
+        let (passwords, env) = (Passwords::new(), Env::system());
+        for (memory, passes, weak) in [(19_456, 1, true), (8_192, 2, true), (19_456, 2, false), (32_768, 3, false)] {
+            let params = Params::new(memory, passes, 1, None).unwrap();
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+            let old = argon2.hash_password_with_salt(b"correct horse", &[7; 16]).unwrap().to_string();
+            let verdict = passwords.compare(&env, "correct horse", Some(old.clone())).await.unwrap();
+            let Verdict::Right { renewed } = verdict else { panic!("{verdict:?}") };
+            assert_eq!(renewed.is_some(), weak, "{memory} KiB, {passes} passes");
+            if let Some(renewed) = renewed {
+                assert_eq!(passwords.compare(&env, "correct horse", Some(renewed)).await.unwrap(), RIGHT);
+            }
+        }
     }
 
     #[tokio::test]
     async fn a_flood_is_sent_away() {
-        let passwords = Passwords::new();
-        let all = futures::future::join_all((0..100).map(|_| passwords.matches("x", None))).await;
+        let (passwords, env) = (Passwords::new(), Env::system());
+        let all = futures::future::join_all((0..100).map(|_| passwords.compare(&env, "x", None))).await;
         let refused = all.iter().filter(|it| it.as_ref().is_err_and(|e| e.code() == "unavailable")).count();
         assert_eq!(refused, 100 - AT_ONCE - WAITING);
+        assert_eq!(passwords.computed(), (AT_ONCE + WAITING) as u64);
+    }
+
+    /// Memory is bounded by it: each computation takes 19 MiB.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn few_are_computed_at_the_same_time() {
+        let (passwords, busy, most) = (Passwords::new(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let all = (0..16).map(|_| {
+            let (busy, most, computed) = (busy.clone(), most.clone(), passwords.computed.clone());
+            passwords.compute(move || {
+                most.fetch_max(busy.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                hash(&computed, "x", &[0; 16])?;
+                busy.fetch_sub(1, Ordering::SeqCst);
+                Ok(())
+            })
+        });
+        for done in futures::future::join_all(all).await {
+            done.unwrap();
+        }
+        assert_eq!(most.load(Ordering::SeqCst), AT_ONCE);
     }
 }

@@ -3,14 +3,15 @@
 
 use std::fmt;
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::organization::SignInSession,
     error::{Error, Result},
-    id::SessionId,
+    id::{OrganizationId, SessionId, UserId},
+    page::{Page, PageRequest},
     ports::store::{Update, Write},
     scope::Scope,
     services::{
@@ -37,6 +38,69 @@ impl fmt::Debug for Refresh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Refresh(…)")
     }
+}
+
+/// One of the caller's own sessions that stand.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct SessionView {
+    /// Its id.
+    pub id: SessionId,
+    /// For which organisation.
+    pub organization_id: OrganizationId,
+    /// Whether it is the one that this call was made with.
+    pub current: bool,
+    /// The network address that it was begun from, if it is known.
+    pub address: Option<String>,
+    /// What the client called itself then, if it did.
+    pub user_agent: Option<String>,
+    /// When it began.
+    pub created_at: DateTime<Utc>,
+    /// When its tokens were last refreshed.
+    pub refreshed_at: DateTime<Utc>,
+    /// When it ends unless they are refreshed again.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// The caller's sessions, in whichever organisation.
+pub(crate) async fn list(unit: &mut Unit, page: PageRequest) -> Result<Page<SessionView>> {
+    let user = unit.scope().require_user()?;
+    let current = unit.scope().session_id;
+    let found = unit.store().sessions(user, unit.now(), &page).await?;
+    Ok(found.map(|session| SessionView {
+        id: session.id,
+        organization_id: session.organization_id,
+        current: Some(session.id) == current,
+        address: session.address,
+        user_agent: session.user_agent,
+        created_at: session.created_at,
+        refreshed_at: session.refreshed_at,
+        expires_at: session.expires_at,
+    }))
+}
+
+/// Ends one of the caller's sessions.
+pub(crate) async fn revoke_one(unit: &mut Unit, id: SessionId) -> Result<()> {
+    let (user, now) = (unit.scope().require_user()?, unit.now());
+    let found = unit.store().session(id).await?;
+    let own = found.filter(|it| it.user_id == user && it.revoked_at.is_none() && it.expires_at > now);
+    revoke(unit, &own.ok_or_else(|| Error::not_found("session", id))?)
+}
+
+/// Ends all sessions of the caller but the one that the call was made with.
+pub(crate) async fn revoke_others(unit: &mut Unit, (): ()) -> Result<()> {
+    let user = unit.scope().require_user()?;
+    let kept = unit.scope().session_id;
+    revoke_all(unit, user, kept).await
+}
+
+/// Ends all of a user's sessions but one.
+pub(super) async fn revoke_all(unit: &mut Unit, user: UserId, kept: Option<SessionId>) -> Result<()> {
+    for session in unit.store().open_sessions(user, unit.now()).await? {
+        if Some(session.id) != kept {
+            revoke(unit, &session)?;
+        }
+    }
+    Ok(())
 }
 
 /// What a refresh came to. Ending a family is written, so it cannot be an error of the unit.

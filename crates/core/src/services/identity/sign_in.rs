@@ -7,27 +7,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{
-        organization::{Organization, SignInSession, User},
+        organization::{Credential, Organization, SignInSession, User},
         text::{self, Flaws},
     },
     engine::Engine,
     error::{Error, Result},
-    id::{OrganizationId, UserId},
-    ports::store::Write,
+    id::{Id, OrganizationId, UserId},
+    ports::store::{Update, Write},
     scope::{Role, Scope},
     services::{
         commit::commit,
         identity::{
-            Identity, access,
+            Identity, Origin, access,
             check::{self, comparable},
             invitations::{redeem, redeemable},
             organizations::{Person, credential, email_taken, found},
+            passwords::Verdict,
             refresh_token::RefreshToken,
             sessions::KEPT,
         },
         unit::Unit,
     },
 };
+
+/// So much is kept of what a client calls itself.
+const MAX_USER_AGENT: usize = 300;
 
 /// Somebody who signs up: to found an organisation, or to join the one that has invited them.
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -36,7 +40,7 @@ pub struct SignUp {
     /// Their e-mail address; unique among all users.
     #[schemars(example = "una@acme.example", email, length(max = 254))]
     pub email: String,
-    /// Their password, 8 to 200 characters.
+    /// Their password, 8 to 200 characters, none that many people have.
     #[schemars(example = "correct horse battery", length(min = 8, max = 200))]
     pub password: String,
     /// What people call them.
@@ -125,19 +129,22 @@ impl SignedIn {
     }
 }
 
-/// Writes a new session.
-fn begin_session(unit: &mut Unit, user: UserId, organization: OrganizationId) -> Result<(SignInSession, RefreshToken)> {
+/// Writes a new session in the unit's organisation.
+fn begin_session(unit: &mut Unit, user: UserId, origin: Option<Origin>) -> Result<(SignInSession, RefreshToken)> {
+    let Origin { address, user_agent } = origin.unwrap_or_default();
     let id = unit.id()?;
     let token = RefreshToken::first(&unit.engine().identity.keys, unit.env(), id)?;
     let session = SignInSession {
         id,
         user_id: user,
-        organization_id: organization,
+        organization_id: unit.organization_id(),
         refresh_hash: token.hash(),
         previous_hash: None,
         refreshed_at: unit.now(),
         expires_at: unit.now() + KEPT,
         revoked_at: None,
+        address: address.map(|address| address.to_string()),
+        user_agent: user_agent.and_then(|text| text::salvage_line(&text, MAX_USER_AGENT)),
         created_at: unit.now(),
     };
     unit.note(Write::insert(&session))?;
@@ -152,10 +159,11 @@ impl Identity<'_> {
     /// `email_taken`; `validation_failed` with pointers; with a token what
     /// [`Identity::accept_invitation`] says of it.
     pub async fn sign_up(&self, new: SignUp) -> Result<SignedIn> {
-        let engine = &self.0;
+        let (engine, origin) = (self.0, self.1.cloned());
         let mut flaws = Flaws::default();
         let email = flaws.take("/email", text::email(&new.email)).unwrap_or_default();
-        flaws.take("/password", check::password(&new.password));
+        let about = [new.email.as_str(), new.name.as_str(), new.organization_name.as_deref().unwrap_or_default()];
+        flaws.take("/password", check::password(&new.password, &about));
         let name = flaws.take("/name", text::name(&new.name)).unwrap_or_default();
         let organization_name = match (&new.organization_name, &new.invite_token) {
             (Some(name), None) => flaws.take("/organization_name", text::name(name)),
@@ -180,10 +188,10 @@ impl Identity<'_> {
         let scope = Scope::user(engine.env.id()?, owner.user.id, Role::Owner);
         let user = owner.user.clone();
         let (organization, session, token) = commit(engine, &scope, move |unit| {
-            let (name, owner) = (organization_name.clone(), owner.clone());
+            let (name, owner, origin) = (organization_name.clone(), owner.clone(), origin.clone());
             Box::pin(async move {
                 let organization = found(unit, name, &owner).await?;
-                let (session, token) = begin_session(unit, owner.user.id, organization.id)?;
+                let (session, token) = begin_session(unit, owner.user.id, origin)?;
                 Ok((organization, session, token))
             })
         })
@@ -193,7 +201,7 @@ impl Identity<'_> {
 
     /// Signs up by an invitation.
     async fn join_by(&self, token: String, email: String, name: String, password: &str) -> Result<SignedIn> {
-        let engine = &self.0;
+        let (engine, origin) = (self.0, self.1.cloned());
         // Before the costly hash, and to know whose organisation it is; everything is looked at again in the unit.
         let probe = Unit::new(Arc::clone(engine), Scope::system(engine.env.id()?));
         let invitation = redeemable(&probe, "/invite_token", &token, &email).await?;
@@ -201,7 +209,7 @@ impl Identity<'_> {
         let scope = Scope::user(invitation.organization_id, person.user.id, invitation.role);
         let user = person.user.clone();
         let (organization, session, refresh) = commit(engine, &scope, move |unit| {
-            let (token, person) = (token.clone(), person.clone());
+            let (token, person, origin) = (token.clone(), person.clone(), origin.clone());
             Box::pin(async move {
                 let invitation = redeemable(unit, "/invite_token", &token, &person.user.email).await?;
                 // Somebody may have signed up since. The unique index has the last word.
@@ -211,7 +219,7 @@ impl Identity<'_> {
                 redeem(unit, &invitation, &person.user, true).await?;
                 credential(unit, &person)?;
                 let organization = unit.organization().await?;
-                let (session, refresh) = begin_session(unit, person.user.id, organization.id)?;
+                let (session, refresh) = begin_session(unit, person.user.id, origin)?;
                 Ok((organization, session, refresh))
             })
         })
@@ -224,7 +232,7 @@ impl Identity<'_> {
     /// # Errors
     /// `not_found` if they are no member of it.
     pub async fn switch(&self, caller: &Scope, to: Switch) -> Result<SignedIn> {
-        let engine = &self.0;
+        let (engine, origin) = (self.0, self.1.cloned());
         let (user_id, id) = (caller.require_user()?, to.organization_id);
         let (user, membership, organization) = futures::try_join!(
             engine.store.user(user_id),
@@ -235,39 +243,72 @@ impl Identity<'_> {
             return Err(Error::not_found("organization", id));
         };
         let scope = Scope::user(id, user_id, membership.role);
-        let (session, token) =
-            commit(engine, &scope, move |unit| Box::pin(async move { begin_session(unit, user_id, id) })).await?;
+        let (session, token) = commit(engine, &scope, move |unit| {
+            let origin = origin.clone();
+            Box::pin(async move { begin_session(unit, user_id, origin) })
+        })
+        .await?;
         SignedIn::new(engine, user, organization, &session, &token)
     }
 
-    /// Begins a session in the first organisation that the user joined.
+    /// How many times a password was hashed or compared: each takes 19 MiB and tens of milliseconds.
+    pub fn password_computations(&self) -> u64 {
+        self.0.identity.passwords.computed()
+    }
+
+    /// Begins a session in the first organisation that the user joined. A password that was hashed with less than today is
+    /// hashed anew.
     ///
     /// # Errors
     /// `invalid_credentials`, the same and after the same time whether the address or the password is wrong.
     pub async fn sign_in(&self, given: SignIn) -> Result<SignedIn> {
-        let engine = &self.0;
-        let wrong = || Error::unauthenticated("invalid_credentials", "the e-mail address or the password is wrong");
+        let (engine, origin) = (self.0, self.1.cloned());
         if !comparable(&given.password) {
             return Err(wrong());
         }
         let user = engine.store.user_by_email(&given.email.trim().to_lowercase()).await?;
-        let credential = match &user {
-            Some(user) => engine.store.credential(user.id).await?,
-            None => None,
+        // Asked for nobody's too, and compared with nothing: an unknown address takes the same way.
+        let id = user.as_ref().map_or_else(|| UserId::from_uuid(uuid::Uuid::nil()), |user| user.id);
+        let credential = engine.store.credential(id).await?;
+        let hash = credential.as_ref().map(|credential| credential.password_hash.clone());
+        let verdict = engine.identity.passwords.compare(&engine.env, &given.password, hash).await?;
+        let (Some(user), Some(credential), Verdict::Right { renewed }) = (user, credential, verdict) else {
+            return Err(wrong());
         };
-        let hash = credential.map(|credential| credential.password_hash);
-        let matches = engine.identity.passwords.matches(&given.password, hash).await?;
-        let user = user.filter(|_| matches).ok_or_else(wrong)?;
         let membership = engine.store.memberships(user.id).await?.into_iter().next().ok_or_else(|| {
             Error::forbidden("you belong to no organisation any more: ask to be invited").code_of("no_organization")
         })?;
         let id = membership.organization_id;
         let organization = engine.store.organization(id).await?.ok_or_else(|| Error::not_found("organization", id))?;
 
-        let user_id = user.id;
-        let scope = Scope::user(id, user_id, membership.role);
-        let (session, token) =
-            commit(engine, &scope, move |unit| Box::pin(async move { begin_session(unit, user_id, id) })).await?;
+        let scope = Scope::user(id, user.id, membership.role);
+        let (session, token) = commit(engine, &scope, move |unit| {
+            let (credential, renewed, origin) = (credential.clone(), renewed.clone(), origin.clone());
+            Box::pin(async move {
+                still_counts(unit, &credential, renewed).await?;
+                begin_session(unit, credential.user_id, origin)
+            })
+        })
+        .await?;
         SignedIn::new(engine, user, organization, &session, &token)
     }
+}
+
+/// The one answer to whoever does not know an address and its password.
+fn wrong() -> Error {
+    Error::unauthenticated("invalid_credentials", "the e-mail address or the password is wrong")
+}
+
+/// Holds on to the password that was compared until the session is written: one that is changed meanwhile opens no session,
+/// and its change ends all of them. With `renewed`, its hash takes the place of the weaker one.
+async fn still_counts(unit: &mut Unit, compared: &Credential, renewed: Option<String>) -> Result<()> {
+    let present = unit.store().credential(compared.user_id).await?;
+    let present = present.filter(|it| it.updated_at == compared.updated_at).ok_or_else(wrong)?;
+    let hold = Update::of(&present).expect("password_hash", &present.password_hash);
+    // Another sign-in may have renewed it already.
+    let renewed = renewed.filter(|_| present.password_hash == compared.password_hash);
+    unit.note(Write::Update(match &renewed {
+        Some(hash) => hold.set("password_hash", hash),
+        None => hold,
+    }))
 }

@@ -3,9 +3,13 @@
 
 use std::fmt;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode, jwk::Jwk};
+use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
@@ -18,6 +22,36 @@ use crate::{
 const PKCS8_PREFIX: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
+/// Who issues access tokens, and whom they are for.
+const ISSUER: &str = "dealwright";
+/// The `typ` of an access token (RFC 9068, 2.1): no other kind of token passes for one.
+const TYPE: &str = "at+jwt";
+
+/// The keys that verify our access tokens: a JWK set (RFC 7517) of Ed25519 keys (RFC 8037).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PublicKeys {
+    /// The newest first.
+    pub keys: Vec<PublicKey>,
+}
+
+/// A key that verifies access tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PublicKey {
+    /// Always `OKP`.
+    pub kty: &'static str,
+    /// Always `Ed25519`.
+    pub crv: &'static str,
+    /// Always `EdDSA`.
+    pub alg: &'static str,
+    /// Always `sig`.
+    #[serde(rename = "use")]
+    pub purpose: &'static str,
+    /// The `kid` in the header of the tokens that it verifies.
+    pub kid: String,
+    /// The key: 32 bytes as base64url.
+    pub x: String,
+}
+
 /// The keys that sign and verify tokens. Every replica needs the same ones.
 #[derive(Clone)]
 pub struct TokenKeys {
@@ -28,6 +62,7 @@ pub struct TokenKeys {
 #[derive(Clone)]
 struct Key {
     id: String,
+    public: String,
     sign: EncodingKey,
     verify: DecodingKey,
     mac: [u8; 32],
@@ -62,25 +97,42 @@ impl TokenKeys {
         Ok(format!("{}\n", STANDARD.encode(env.bytes::<32>()?)))
     }
 
+    /// What anybody may know of them.
+    pub(super) fn public(&self) -> PublicKeys {
+        let public = |key: &Key| PublicKey {
+            kty: "OKP",
+            crv: "Ed25519",
+            alg: "EdDSA",
+            purpose: "sig",
+            kid: key.id.clone(),
+            x: key.public.clone(),
+        };
+        PublicKeys { keys: self.all().map(public).collect() }
+    }
+
     fn all(&self) -> impl Iterator<Item = &Key> {
         std::iter::once(&self.newest).chain(&self.older)
     }
 
     /// A signed token with these claims.
     pub(super) fn sign(&self, claims: &impl Serialize) -> Result<String> {
-        let header = Header { kid: Some(self.newest.id.clone()), ..Header::new(Algorithm::EdDSA) };
+        let (typ, kid) = (Some(TYPE.to_owned()), Some(self.newest.id.clone()));
+        let header = Header { typ, kid, ..Header::new(Algorithm::EdDSA) };
         encode(&header, claims, &self.newest.sign)
             .map_err(|e| Error::internal("the access token cannot be signed").with_source(e))
     }
 
-    /// The claims of a token that one of these keys signed. Times are the caller's to check.
+    /// The claims of an access token that one of these keys signed, issued by us and for us. Times are the caller's to
+    /// check.
     pub(super) fn verify<T: DeserializeOwned>(&self, token: &str) -> Option<T> {
-        let kid = decode_header(token).ok()?.kid?;
-        let key = self.all().find(|key| key.id == kid)?;
+        let header = decode_header(token).ok().filter(|header| header.typ.as_deref() == Some(TYPE))?;
+        let key = self.all().find(|key| Some(&key.id) == header.kid.as_ref())?;
         let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[ISSUER]);
+        validation.set_required_spec_claims(&["iss", "aud"]);
         // The engine's clock decides, not the machine's.
         validation.validate_exp = false;
-        validation.required_spec_claims.clear();
         decode(token, &key.verify, &validation).ok().map(|data| data.claims)
     }
 
@@ -106,10 +158,11 @@ impl Key {
         let sign = EncodingKey::from_ed_der(&[PKCS8_PREFIX.as_slice(), seed].concat());
         let public = Jwk::from_encoding_key(&sign, Algorithm::EdDSA).map_err(broken)?;
         let verify = DecodingKey::from_jwk(&public).map_err(broken)?;
-        let id = Sha256::digest(verify.try_get_as_bytes().map_err(broken)?);
-        let id = id.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let public = verify.try_get_as_bytes().map_err(broken)?;
+        let id = Sha256::digest(public).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let public = URL_SAFE_NO_PAD.encode(public);
         let mac = Sha256::new().chain_update(b"dealwright refresh tokens").chain_update(seed).finalize().into();
-        Ok(Self { id, sign, verify, mac })
+        Ok(Self { id, public, sign, verify, mac })
     }
 
     fn mac(&self, parts: &[&[u8]]) -> Result<Hmac<Sha256>> {
@@ -136,26 +189,31 @@ mod tests {
         TokenKeys::from_key_file(text).unwrap()
     }
 
+    fn claims() -> Value {
+        json!({"iss": ISSUER, "aud": ISSUER, "sub": "una"})
+    }
+
     #[test]
     fn a_token_verifies_under_the_key_that_signed_it() {
         let env = Env::system();
         let old = TokenKeys::new_key_file(&env).unwrap();
         let new = TokenKeys::new_key_file(&env).unwrap();
-        let token = keys(&old).sign(&json!({"sub": "una"})).unwrap();
+        let token = keys(&old).sign(&claims()).unwrap();
 
-        assert_eq!(keys(&old).verify::<Value>(&token), Some(json!({"sub": "una"})));
-        assert_eq!(keys(&format!("{new}{old}")).verify::<Value>(&token), Some(json!({"sub": "una"})));
+        assert_eq!(keys(&old).verify::<Value>(&token), Some(claims()));
+        assert_eq!(keys(&format!("{new}{old}")).verify::<Value>(&token), Some(claims()));
         assert_eq!(keys(&new).verify::<Value>(&token), None);
     }
 
     #[test]
     fn a_changed_or_unsigned_token_does_not_verify() {
         let keys = keys(&TokenKeys::new_key_file(&Env::system()).unwrap());
-        let token = keys.sign(&json!({"sub": "una"})).unwrap();
+        let token = keys.sign(&claims()).unwrap();
         let parts: Vec<&str> = token.split('.').collect();
         // {"alg":"none"} and {"sub":"eve"}
         let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", parts[1]);
         let changed = format!("{}.eyJzdWIiOiJldmUifQ.{}", parts[0], parts[2]);
+        assert_eq!(keys.verify::<Value>(&token), Some(claims()));
         for wrong in [unsigned.as_str(), changed.as_str(), "", "x", "a.b.c"] {
             assert_eq!(keys.verify::<Value>(wrong), None, "{wrong}");
         }

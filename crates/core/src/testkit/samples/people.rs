@@ -154,6 +154,8 @@ impl Samples {
             refreshed_at: Self::epoch(),
             expires_at: Self::epoch() + Duration::days(30),
             revoked_at: None,
+            address: Some("2001:db8::7".to_owned()),
+            user_agent: Some("Sample/1.0".to_owned()),
             created_at: Self::epoch(),
         }
     }

@@ -2,8 +2,12 @@
 //! reads, so only `identity` and `runtime` may call them.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
-use super::select::{cell, columns, select_global, split};
+use super::{
+    list::{self, Order, by_time},
+    select::{cell, columns, select_global, split},
+};
 use crate::{
     domain::{
         api_key::ApiKey,
@@ -11,6 +15,7 @@ use crate::{
     },
     error::Result,
     id::*,
+    page::{ListKey, Page, PageRequest},
     ports::store::{IdentityReads, Record, Value},
     store::sql::{SqlStore, statement::Statement},
 };
@@ -77,6 +82,19 @@ impl IdentityReads for SqlStore {
         self.rows(None, statement).await?.into_iter().map(member).collect()
     }
 
+    async fn sessions(&self, user: UserId, now: DateTime<Utc>, page: &PageRequest) -> Result<Page<SignInSession>> {
+        let (mut statement, order) = sessions(user, now);
+        let list = ListKey::of(&("sessions", user));
+        let limit = order.finish(&mut statement, list, page)?;
+        let rows = self.rows(None, statement).await?;
+        list::page(rows, limit, list, SignInSession::from_row, |it: &SignInSession| by_time(it.created_at, it.id))
+    }
+
+    async fn open_sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<SignInSession>> {
+        let (statement, _) = sessions(user, now);
+        self.records(None, statement).await
+    }
+
     async fn session(&self, id: SessionId) -> Result<Option<SignInSession>> {
         let mut statement = select_global::<SignInSession>();
         statement.push("t.id = ").bind(&id);
@@ -106,6 +124,13 @@ pub(super) fn api_key_by_hash(hash: &[u8]) -> Statement {
     ));
     statement.bind(&hash.to_vec());
     statement
+}
+
+/// A user's sessions that stand, newest first.
+pub(super) fn sessions(user: UserId, now: DateTime<Utc>) -> (Statement, Order) {
+    let mut statement = select_global::<SignInSession>();
+    statement.push("t.user_id = ").bind(&user).push(" AND t.revoked_at IS NULL AND t.expires_at > ").bind(&now);
+    (statement, Order::newest("t.created_at"))
 }
 
 /// Two halves, so that each uses its own index.

@@ -111,7 +111,7 @@ INSERT INTO notifications SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 5
 INSERT INTO events SELECT pg_temp.n(i), pg_temp.n(o), 'contact.updated', 'contact', pg_temp.n(i % 200), i / 200, i, '{}', '{}', '{}', '{}'
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO subjects SELECT pg_temp.n(o), pg_temp.n(i), 'contact', 100, 90 FROM generate_series(1, 2) o, generate_series(0, 199) i;
-INSERT INTO sessions SELECT pg_temp.n(i), pg_temp.n(i), pg_temp.n(1), uuid_send(pg_temp.n(i)), uuid_send(pg_temp.n(i + 1)), i, i, NULL, i
+INSERT INTO sessions SELECT pg_temp.n(i), pg_temp.n(1 + i % 20), pg_temp.n(1), uuid_send(pg_temp.n(i)), uuid_send(pg_temp.n(i + 1)), i, i, NULL, NULL, NULL, i
     FROM generate_series(1, 20000) i;
 INSERT INTO users SELECT pg_temp.n(i), i || '@example.org', 'U', NULL, NULL, NULL, '{}', i, 1 FROM generate_series(1, 5000) i;
 INSERT INTO memberships SELECT pg_temp.n(o), pg_temp.n(i), 'member', i FROM generate_series(1, 2) o, generate_series(1, 5000) i;
@@ -307,6 +307,7 @@ async fn lists_walk_an_index() {
         ("queued jobs", jobs::jobs(n(1), Some(JobState::Queued)), "jobs_state"),
         ("notifications", jobs::notifications(n(1), n(3)), "notifications_user"),
         ("members", people::members(n(1)), "memberships_created"),
+        ("sessions", identity::sessions(n(3), at(2_500)), "sessions_user"),
         ("members of team", people::team_members(n(1), n(3)), "team_members_created"),
         ("invitations", people::invitations(n(1), None, at(2_500)), "invitations_created"),
         ("open ones", people::invitations(n(1), Some(InvitationStatus::Pending), at(2_500)), "invitations_status"),

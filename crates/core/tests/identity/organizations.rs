@@ -1,16 +1,22 @@
 //! Organisations and people as a process that embeds the engine makes them: no HTTP, no token.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use dealwright::{
     Crm,
+    id::{OrganizationId, UserId},
     scope::Role,
     services::identity::{NewOrganization, NewUser, OrganizationWithOwner, SignIn},
 };
 use serde_json::json;
 
-async fn crm() -> Crm {
-    Crm::builder().database("sqlite::memory:").build().await.unwrap()
-}
+use crate::{World, harness::cases};
+
+cases!(
+    an_organisation_comes_with_its_owner_and_a_default_pipeline,
+    what_is_wrong_with_a_new_organisation_is_named_in_its_place,
+    a_person_without_a_password_cannot_sign_in_by_one,
+    one_person_may_belong_to_several_organisations,
+    secrets_are_not_printed,
+);
 
 fn user(name: &str, password: Option<&str>) -> NewUser {
     let password = password.map(str::to_owned);
@@ -22,10 +28,9 @@ async fn acme(crm: &Crm) -> OrganizationWithOwner {
     crm.organizations().create(new).await.unwrap()
 }
 
-#[tokio::test]
-async fn an_organisation_comes_with_its_owner_and_a_default_pipeline() {
-    let crm = crm().await;
-    let acme = acme(&crm).await;
+async fn an_organisation_comes_with_its_owner_and_a_default_pipeline(world: World) {
+    let crm = &world.crm;
+    let acme = acme(crm).await;
     let me = crm.as_user(acme.organization.id, acme.owner.id).await.unwrap();
     let profile = me.call("profile.get", json!(null)).await.unwrap();
     assert_eq!((&profile["role"], &profile["organization"]["name"]), (&json!("owner"), &json!("Acme")));
@@ -35,9 +40,8 @@ async fn an_organisation_comes_with_its_owner_and_a_default_pipeline() {
     assert_eq!(crm.organizations().list_for(acme.owner.id).await.unwrap(), [acme.organization]);
 }
 
-#[tokio::test]
-async fn what_is_wrong_with_a_new_organisation_is_named_in_its_place() {
-    let crm = crm().await;
+async fn what_is_wrong_with_a_new_organisation_is_named_in_its_place(world: World) {
+    let crm = &world.crm;
     let owner = NewUser { email: "una".to_owned(), name: String::new(), password: Some("short".to_owned()) };
     let new = NewOrganization { name: " ".to_owned(), owner };
     let error = crm.organizations().create(new).await.unwrap_err();
@@ -45,23 +49,22 @@ async fn what_is_wrong_with_a_new_organisation_is_named_in_its_place() {
     assert_eq!(pointers, ["/name", "/owner/email", "/owner/name", "/owner/password"]);
 }
 
-#[tokio::test]
-async fn a_person_without_a_password_cannot_sign_in_by_one() {
-    let crm = crm().await;
-    acme(&crm).await;
+async fn a_person_without_a_password_cannot_sign_in_by_one(world: World) {
+    let crm = &world.crm;
+    acme(crm).await;
     for password in ["", "correct horse"] {
         let given = SignIn { email: "una@acme.example".to_owned(), password: password.to_owned() };
         assert_eq!(crm.identity().sign_in(given).await.unwrap_err().code(), "invalid_credentials");
     }
 }
 
-#[tokio::test]
-async fn one_person_may_belong_to_several_organisations() {
-    let crm = crm().await;
-    let first = acme(&crm).await;
+async fn one_person_may_belong_to_several_organisations(world: World) {
+    let crm = &world.crm;
+    let first = acme(crm).await;
     let other = NewOrganization { name: "Other".to_owned(), owner: user("eve", Some("correct horse")) };
     let other = crm.organizations().create(other).await.unwrap();
 
+    world.later(1);
     let joined = crm.organizations().add_member(first.organization.id, user("eve", None), Role::Viewer).await.unwrap();
     assert_eq!((joined.user_id, joined.role), (other.owner.id, Role::Viewer));
     let names: Vec<_> =
@@ -79,12 +82,11 @@ async fn one_person_may_belong_to_several_organisations() {
 }
 
 /// An id that names no organisation.
-fn uuid_of(id: dealwright::id::UserId) -> dealwright::id::OrganizationId {
+fn uuid_of(id: UserId) -> OrganizationId {
     id.to_string().parse().unwrap()
 }
 
-#[tokio::test]
-async fn secrets_are_not_printed() {
+async fn secrets_are_not_printed(_: World) {
     let printed = format!("{:?} {:?}", user("una", Some("correct horse")), {
         SignIn { email: "una@acme.example".to_owned(), password: "correct horse".to_owned() }
     });

@@ -1,0 +1,152 @@
+//! Sessions (OWASP ASVS 5.0, 7.4 and 7.5): who sees them and who ends them.
+
+use dealwright::{
+    Handle,
+    id::SessionId,
+    page::PageRequest,
+    scope::Role,
+    services::identity::{NewUser, Origin, Refresh, SessionView, SignIn, SignedIn, Switch},
+};
+
+use crate::{
+    PASSWORD, World, address,
+    harness::{cases, world::refused},
+};
+
+cases!(
+    a_person_sees_where_they_are_signed_in,
+    sessions_are_paged_newest_first,
+    a_session_that_is_ended_is_refused_at_the_next_call,
+    somebody_elses_session_is_none,
+    ending_the_others_leaves_this_one,
+    what_a_client_calls_itself_is_kept_as_one_short_line,
+);
+
+async fn sign_in(world: &World, name: &str, origin: &Origin) -> SignedIn {
+    let given = SignIn { email: address(name), password: PASSWORD.to_owned() };
+    world.later(1);
+    world.crm.identity().from_origin(origin).sign_in(given).await.unwrap()
+}
+
+fn origin(address: &str, user_agent: &str) -> Origin {
+    Origin { address: Some(address.parse().unwrap()), user_agent: Some(user_agent.to_owned()) }
+}
+
+/// The handle of somebody's session, as a door makes it at each call.
+async fn handle(world: &World, signed_in: &SignedIn) -> Handle {
+    world.crm.with_scope(world.crm.identity().authenticate(&signed_in.access_token).await.unwrap())
+}
+
+async fn sessions(handle: &Handle) -> Vec<SessionView> {
+    handle.sessions().list(PageRequest { limit: Some(200), cursor: None }).await.unwrap().data
+}
+
+async fn current(handle: &Handle) -> SessionId {
+    sessions(handle).await.iter().find(|it| it.current).unwrap().id
+}
+
+async fn a_person_sees_where_they_are_signed_in(world: World) {
+    let begun = world.env.now();
+    let first = world.sign_up("una").await;
+    let second = sign_in(&world, "una", &origin("203.0.113.7", "Firefox/145")).await;
+    sign_in(&world, "una", &Origin::default()).await;
+    world.sign_up("max").await;
+    world.later(600);
+    let second = world.crm.identity().refresh(Refresh { refresh_token: second.refresh_token.clone() }).await.unwrap();
+
+    let una = handle(&world, &second).await;
+    let all = sessions(&una).await;
+    let shown: Vec<_> = all.iter().map(|it| (it.current, it.address.as_deref(), it.user_agent.as_deref())).collect();
+    assert_eq!(shown, [(false, None, None), (true, Some("203.0.113.7"), Some("Firefox/145")), (false, None, None)]);
+    assert_eq!((all[2].created_at, all[2].refreshed_at, all[2].organization_id), (begun, begun, first.organization.id));
+    assert_eq!((all[1].refreshed_at, all[1].created_at < all[1].refreshed_at), (world.env.now(), true));
+    // A process that embeds the engine is nobody's session.
+    let embedded = world.crm.as_user(first.organization.id, first.user.id).await.unwrap();
+    assert!(sessions(&embedded).await.iter().all(|it| !it.current));
+    // Neither one that was ended is shown, nor one that has run out.
+    una.sessions().revoke(all[0].id).await.unwrap();
+    assert_eq!(sessions(&una).await.len(), 2);
+    world.later(30 * 86_400 - 600);
+    let again = sign_in(&world, "una", &Origin::default()).await;
+    let left: Vec<_> = sessions(&handle(&world, &again).await).await.iter().map(|it| it.id).collect();
+    assert_eq!((left.len(), left[1]), (2, all[1].id));
+}
+
+async fn sessions_are_paged_newest_first(world: World) {
+    let una = world.sign_up("una").await;
+    for _ in 0..4 {
+        sign_in(&world, "una", &Origin::default()).await;
+    }
+    let una = handle(&world, &una).await;
+    let (mut found, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = una.sessions().list(PageRequest { limit: Some(2), cursor }).await.unwrap();
+        found.extend(page.data.into_iter().map(|it| it.id));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, sessions(&una).await.iter().map(|it| it.id).collect::<Vec<_>>());
+    assert!(found.len() == 5 && found.is_sorted_by(|a, b| a > b));
+}
+
+async fn a_session_that_is_ended_is_refused_at_the_next_call(world: World) {
+    let here = world.sign_up("una").await;
+    let there = sign_in(&world, "una", &Origin::default()).await;
+    let id = current(&handle(&world, &there).await).await;
+    let una = handle(&world, &here).await;
+    una.sessions().revoke(id).await.unwrap();
+    let identity = world.crm.identity();
+    refused(identity.authenticate(&there.access_token).await, 401, "session_ended");
+    let refreshed = identity.refresh(Refresh { refresh_token: there.refresh_token }).await;
+    refused(refreshed, 401, "invalid_refresh_token");
+    refused(una.sessions().revoke(id).await, 404, "not_found");
+    // One's own too: it is signing out.
+    una.sessions().revoke(current(&una).await).await.unwrap();
+    refused(identity.authenticate(&here.access_token).await, 401, "session_ended");
+}
+
+async fn somebody_elses_session_is_none(world: World) {
+    let una = world.sign_up("una").await;
+    let max = NewUser { email: address("max"), name: "Max".to_owned(), password: Some(PASSWORD.to_owned()) };
+    world.crm.organizations().add_member(una.organization.id, max, Role::Admin).await.unwrap();
+    let max = sign_in(&world, "max", &Origin::default()).await;
+    let (una_now, max_now) = (handle(&world, &una).await, handle(&world, &max).await);
+    refused(max_now.sessions().revoke(current(&una_now).await).await, 404, "not_found");
+    max_now.sessions().revoke_others(()).await.unwrap();
+    world.crm.identity().authenticate(&una.access_token).await.unwrap();
+    // Nor has the organisation itself any.
+    let organization = world.crm.as_system(una.organization.id);
+    refused(organization.sessions().list(PageRequest::default()).await, 403, "forbidden");
+}
+
+async fn ending_the_others_leaves_this_one(world: World) {
+    let una = world.sign_up("una").await;
+    let (other, owner) = world.other_organization().await;
+    let joined = NewUser { email: address("una"), name: "Una".to_owned(), password: None };
+    world.crm.organizations().add_member(other, joined, Role::Member).await.unwrap();
+    drop(owner);
+    let here = sign_in(&world, "una", &Origin::default()).await;
+    let scope = world.crm.identity().authenticate(&una.access_token).await.unwrap();
+    let elsewhere = world.crm.identity().switch(&scope, Switch { organization_id: other }).await.unwrap();
+
+    let una_here = handle(&world, &here).await;
+    una_here.sessions().revoke_others(()).await.unwrap();
+    for ended in [&una, &elsewhere] {
+        refused(world.crm.identity().authenticate(&ended.access_token).await, 401, "session_ended");
+    }
+    assert!(sessions(&una_here).await.iter().map(|it| it.current).eq([true]));
+    world.crm.identity().authenticate(&here.access_token).await.unwrap();
+}
+
+/// OWASP ASVS 16.4.1: nothing that a client sends begins a line of its own.
+async fn what_a_client_calls_itself_is_kept_as_one_short_line(world: World) {
+    world.sign_up("una").await;
+    let odd = format!("A\r\nSet-Cookie: x=1\u{202e}\u{0}{}", "z".repeat(1_000));
+    let una = sign_in(&world, "una", &origin("2001:db8::7", &odd)).await;
+    let session = sessions(&handle(&world, &una).await).await.remove(0);
+    let kept = session.user_agent.unwrap();
+    assert!(kept.starts_with("A  Set-Cookie: x=1 zzz") && kept.chars().count() == 300, "{kept:?}");
+    assert_eq!(session.address.as_deref(), Some("2001:db8::7"));
+}
