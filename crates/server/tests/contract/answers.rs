@@ -32,12 +32,10 @@ impl Answers {
         bad.map(|(call, statuses)| format!("{call} {statuses:?}")).collect()
     }
 
-    /// The operations that have never succeeded.
-    pub fn never_good(&self, operations: &BTreeSet<String>) -> Vec<String> {
-        let all = self.0.lock().unwrap();
-        let good = |call: &&String| {
-            all.get(*call).is_some_and(|statuses| statuses.keys().any(|status| (200..300).contains(status)))
-        };
-        operations.iter().filter(|call| !good(call)).cloned().collect()
+    /// The calls that have succeeded since it was asked last; from here on it is counted anew.
+    pub fn good_since(&self) -> BTreeSet<String> {
+        let all = std::mem::take(&mut *self.0.lock().unwrap());
+        let good = |statuses: &BTreeMap<u16, usize>| statuses.keys().any(|status| (200..300).contains(status));
+        all.into_iter().filter(|(_, statuses)| good(statuses)).map(|(call, _)| call).collect()
     }
 }

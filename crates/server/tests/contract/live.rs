@@ -1,4 +1,4 @@
-//! A server on a real address over SQLite, in it an organisation with one of everything.
+//! A server on a real address, in it an organisation with one of everything.
 
 use std::collections::BTreeSet;
 
@@ -25,8 +25,7 @@ pub struct Live {
 }
 
 impl Live {
-    pub async fn start() -> Self {
-        let world = World::sqlite().await;
+    pub async fn start(world: World) -> Self {
         let (mut side, signed_in) = world.sign_up("una", "initech").await;
         side.fill().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -77,6 +76,20 @@ impl Live {
             request = request.json(body);
         }
         request.send().await.unwrap()
+    }
+
+    /// Does what owners alone may, by the token of the whole run: it has neither run out nor lost its powers meanwhile.
+    pub async fn still_owns(&mut self) {
+        self.side.forget();
+        let path = format!("/api/team/members/{}/role", self.side.id("user").await);
+        let body = serde_json::json!({ "role": "owner" });
+        let answer = self.ask(&Method::PUT, &path, Some(&self.token()), Some(&body)).await;
+        assert_eq!(
+            answer.status(),
+            200,
+            "the fuzzing went on without an owner's powers: {}",
+            answer.text().await.unwrap()
+        );
     }
 
     /// The same with a raw body.
