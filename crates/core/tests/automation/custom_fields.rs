@@ -151,7 +151,7 @@ async fn an_option_that_a_rule_names_stays(world: World) {
     // What it does not name may go.
     only(&segment, json!(["large"])).await.unwrap();
     only(&topics, json!(["terms"])).await.unwrap();
-    world.me.call("rules.delete", rule).await.unwrap();
+    world.me.call("rules.delete", json!({ "id": rule })).await.unwrap();
     only(&segment, json!(["tiny"])).await.unwrap();
     only(&topics, json!(["price"])).await.unwrap();
 }
@@ -169,7 +169,7 @@ async fn a_field_that_a_rule_names_stays(world: World) {
     let patch = json!({ "id": rule, "patch": { "condition": null } });
     world.me.call("rules.update", patch).await.unwrap();
     world.me.call("fields.delete", json!({ "id": size })).await.unwrap();
-    world.me.call("rules.delete", rule).await.unwrap();
+    world.me.call("rules.delete", json!({ "id": rule })).await.unwrap();
     world.me.call("fields.delete", json!({ "id": motto })).await.unwrap();
 }
 

@@ -312,7 +312,7 @@ async fn what_comes_back_comes_back_to_members(world: World) {
     world.ask("deals.delete", json!({ "id": deal })).await;
     world.me.members().remove(leave(bo, None)).await.unwrap();
     world.ask("teams.delete", json!({ "id": team })).await;
-    let back = world.ask("deals.restore", deal.clone()).await;
+    let back = world.ask("deals.restore", json!({ "id": deal })).await;
     assert_eq!((&back["assigned_to"], &back["team_id"], &back["custom"]), (&Value::Null, &Value::Null, &json!({})));
     let event = world.events(deal.as_str().unwrap().parse::<DealId>().unwrap()).await.pop().unwrap();
     assert_eq!((event.kind, &event.changes["custom"].after), (EventKind::DealRestored, &json!({})));
@@ -325,7 +325,7 @@ async fn what_was_given_meanwhile_is_found_later(world: World) {
     world.ask("contacts.assign", json!({ "contact_ids": [ada.id], "user_id": bo })).await;
     world.ask("contacts.delete", json!({ "id": ada.id })).await;
     world.me.members().remove(leave(bo, None)).await.unwrap();
-    let back = world.ask("contacts.restore", json!(ada.id)).await;
+    let back = world.ask("contacts.restore", json!({ "id": ada.id })).await;
     assert_eq!(back["assigned_to"], Value::Null);
     world.later(120);
     world.settle().await;

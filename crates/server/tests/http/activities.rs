@@ -29,11 +29,11 @@ async fn notes_and_tasks_live_as_the_contract_says() {
         ok(&server, &una, "POST", &tasks, json!({"title": "Ring", "due_at": "2026-11-23T10:00:00Z"})).await;
         assert_eq!(listed(&server, &una, &notes, "text").await, ["Hello"]);
         assert_eq!(listed(&server, &una, &tasks, "title").await, ["Ring"]);
-        let kinds = listed(&server, &una, &format!("{subject}/timeline"), "kind").await;
+        let kinds = listed(&server, &una, &format!("{subject}/timeline"), "type").await;
         for kind in ["note", "task"] {
             assert_eq!(kinds.iter().filter(|it| **it == kind).count(), 1, "{subject}: {kinds:?}");
         }
-        assert_eq!(listed(&server, &una, &format!("{subject}/timeline?limit=1"), "kind").await.len(), 1);
+        assert_eq!(listed(&server, &una, &format!("{subject}/timeline?limit=1"), "type").await.len(), 1);
     }
 }
 

@@ -193,7 +193,7 @@ async fn what_comes_and_goes_is_heard_and_what_is_open_again() {
     hear(&heard, "connect");
     let ada = live.contact(&una, "Ada").await;
     live.call(&una, "contacts.delete", json!({"id": ada})).await;
-    live.call(&una, "contacts.restore", ada.clone()).await;
+    live.call(&una, "contacts.restore", serde_json::json!({ "id": ada })).await;
     let mut seq = 0;
     for (member, value) in [("name", json!("Ada")), ("deleted", json!(true)), ("deleted", json!(false))] {
         let told = hear(&heard, "client-updated")["data"].clone();
