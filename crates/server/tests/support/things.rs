@@ -196,10 +196,10 @@ impl Side {
                 team
             }
             "session" => {
-                let (mut samples, owner, now) = (self.samples(number), self.owner, self.crm.env().now());
+                let (mut samples, now) = (self.samples(number), self.crm.env().now());
                 let user = samples.user();
                 let session = SignInSession {
-                    user_id: owner,
+                    user_id: self.asker_id(),
                     user_agent: Some(name),
                     created_at: now,
                     expires_at: now + TimeDelta::days(1),
