@@ -270,8 +270,12 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn who_listens_is_told_that_events_were_missed() {
         let (layer, io) = SocketIo::builder().req_path("/socket.io").build_layer();
-        let enter = |socket: SocketRef| socket.join(rooms::organization(OrganizationId::from_uuid(uuid::Uuid::nil())));
-        io.ns("/", async move |socket: SocketRef| enter(socket));
+        let organization = rooms::organization(OrganizationId::from_uuid(uuid::Uuid::nil()));
+        let room = rooms::hearers(&organization, Resource::Contacts);
+        io.ns("/", move |socket: SocketRef| {
+            socket.join(room.clone());
+            std::future::ready(())
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, Router::new().layer(layer)).await });
