@@ -78,6 +78,15 @@ async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, heard: impl Fn()
     }
 }
 
+/// What most runs need, at least: the upper median. Tells it too.
+fn most(what: &str, runs: &[usize]) -> usize {
+    let mut sorted = runs.to_vec();
+    sorted.sort_unstable();
+    let most = sorted[runs.len() / 2];
+    println!("  {what:24} {most:3}   {runs:?}");
+    most
+}
+
 /// A contact made through the doors, alone and five hundred at once, and read again.
 pub async fn a_contact_takes_four_trips_to_make_and_one_to_read() {
     let urls = database("door_trips").await;
@@ -132,11 +141,12 @@ pub async fn a_contact_takes_four_trips_to_make_and_one_to_read() {
         refused.push(proxy.since(start));
         assert!(made.items.iter().all(|it| it.error.as_ref().unwrap().errors.len() == 4), "{made:?}");
     }
-    assert_eq!(make.iter().min(), Some(&4), "{make:?}");
-    assert_eq!(read.iter().min(), Some(&1), "{read:?}");
+    println!("round trips to PostgreSQL, awaited: what, most runs, each run");
+    assert_eq!(most("make a contact", &make), 4, "{make:?}");
+    assert_eq!(most("read it by id", &read), 1, "{read:?}");
     // However many there are; large questions and answers come in pieces, of which each may count.
-    assert!(batch.iter().min() < Some(&20), "{batch:?}");
-    assert!(refused.iter().min() < Some(&10), "{refused:?}");
+    assert!(most("make a hundred at once", &batch) < 20, "{batch:?}");
+    assert!(most("refuse a hundred at once", &refused) < 10, "{refused:?}");
 }
 
 /// A schedule rule about deals asks for their contacts' facts: each page's contacts are read together.
@@ -202,7 +212,8 @@ pub async fn a_commit_is_two_trips_and_a_read_is_one() {
         trips.push((commit, proxy.since(start)));
     }
     // A call that waits speaks again only after it has heard, so no trip is missed; an answer that comes in two pieces
-    // while the rest of a question is still on its way counts one too many. Hence the fewest of many.
-    assert_eq!(trips.iter().map(|(commit, _)| *commit).min(), Some(2), "{trips:?}");
-    assert_eq!(trips.iter().map(|(_, read)| *read).min(), Some(1), "{trips:?}");
+    // while the rest of a question is still on its way counts one too many, now and then. Hence what most need.
+    let (commits, reads): (Vec<usize>, Vec<usize>) = trips.into_iter().unzip();
+    assert_eq!(most("commit a contact", &commits), 2, "{commits:?}");
+    assert_eq!(most("read a row", &reads), 1, "{reads:?}");
 }
