@@ -135,7 +135,7 @@ static DEAL: &[Field] = &[
     indexed("pipeline_id", FieldKind::Pipeline, "pipeline_id"),
     field("lost_reason", FieldKind::Text, "lost_reason"),
     field("stage_entered_at", FieldKind::Time, "stage_entered_at"),
-    field("closed_at", FieldKind::Time, "closed_at"),
+    indexed("closed_at", FieldKind::Time, "closed_at"),
 ];
 
 /// The fields of a noun, custom ones aside.

@@ -53,7 +53,9 @@ pub(super) fn has_index(filter: &Filter) -> bool {
                 || is_identity(filter)
                 || matches!(field.kind, FieldKind::Tags | FieldKind::Name)
         }
-        Filter::Test(Place::Field(field), Is::Within(_)) => field.key.is_some() && field.kind != FieldKind::Name,
+        Filter::Test(Place::Field(field), Is::Within(_)) => {
+            (field.key.is_some() && field.kind != FieldKind::Name) || (field.indexed && field.kind == FieldKind::Time)
+        }
         Filter::Test(Place::Custom { .. }, Is::AnyOf(_) | Is::Within(_)) => true,
         Filter::Test(Place::ExternalId(_), Is::AnyOf(_)) => true,
         _ => false,

@@ -1,0 +1,168 @@
+//! Lists that have filters and sorts of their own, and look-ups.
+
+use super::*;
+
+#[tokio::test]
+async fn lists_walk_an_index() {
+    let stores = stores().await;
+    let chats = ChatFilter::default;
+    let runs = RunFilter::default;
+    let lists = [
+        ("inbox", messages::inbox(n(1), &chats()), "chats_inbox"),
+        ("inbox of account", messages::inbox(n(1), &ChatFilter { account_id: Some(n(3)), ..chats() }), "chats_account"),
+        ("inbox of contact", messages::inbox(n(1), &ChatFilter { contact_id: Some(n(3)), ..chats() }), "chats_contact"),
+        ("inbox of user", messages::inbox(n(1), &ChatFilter { assigned_to: Some(n(3)), ..chats() }), "chats_assigned"),
+        ("open inbox", messages::inbox(n(1), &ChatFilter { state: Some(ChatState::Open), ..chats() }), "chats_state"),
+        ("unread inbox", messages::inbox(n(1), &ChatFilter { unread: Some(true), ..chats() }), "chats_unread"),
+        ("messages", messages::of_chat(n(1), n(3)), "messages_chat"),
+        ("history", pipelines::history(n(1), Subject::from(n::<ContactId>(3))), "stage_history_contact"),
+        ("history of deal", pipelines::history(n(1), Subject::from(n::<DealId>(3))), "stage_history_deal"),
+        ("notes", activities_of::<Note>(), "notes_contact"),
+        ("tasks of contact", activities_of::<Task>(), "tasks_contact"),
+        ("tasks", tasks(None, None, TaskSort::CreatedAt), "tasks_created"),
+        ("tasks of user", tasks(Some(3), None, TaskSort::CreatedAt), "tasks_assigned_created"),
+        ("tasks on contact", tasks_on(false, Some(3), TaskSort::CreatedAt), "tasks_contact"),
+        ("tasks on contact by date", tasks_on(false, Some(3), TaskSort::DueAt), "tasks_contact_due"),
+        ("tasks on deal", tasks_on(true, None, TaskSort::CreatedAt), "tasks_deal"),
+        ("tasks on deal by date", tasks_on(true, None, TaskSort::DueAt), "tasks_deal_due"),
+        ("tasks by date", tasks(None, Some(false), TaskSort::DueAt), "tasks_due"),
+        ("done ones of user by date", tasks(Some(3), Some(true), TaskSort::DueAt), "tasks_assigned_due"),
+        ("runs of deal", automation::runs(n(1), &RunFilter { deal_id: Some(n(3)), ..runs() }), "runs_deal"),
+        ("runs", automation::runs(n(1), &runs()), "runs_created"),
+        ("runs of rule", automation::runs(n(1), &RunFilter { rule_id: Some(n(3)), ..runs() }), "runs_rule"),
+        ("runs of contact", automation::runs(n(1), &RunFilter { contact_id: Some(n(3)), ..runs() }), "runs_contact"),
+        ("failed", automation::runs(n(1), &RunFilter { outcome: Some(RunOutcome::Failed), ..runs() }), "runs_outcome"),
+        ("events", automation::events_of(n(1), Subject::from(n::<ContactId>(3))), "events_subject"),
+        ("jobs", jobs::jobs(n(1), None), "jobs_created"),
+        ("queued jobs", jobs::jobs(n(1), Some(JobState::Queued)), "jobs_state"),
+        ("notifications", jobs::notifications(n(1), n(3)), "notifications_user"),
+        ("members", people::members(n(1)), "memberships_created"),
+        ("sessions", identity::sessions(n(3), at(2_500)), "sessions_user"),
+        ("members of team", people::team_members(n(1), n(3)), "team_members_created"),
+        ("invitations", people::invitations(n(1), None, at(2_500)), "invitations_created"),
+        ("open ones", people::invitations(n(1), Some(InvitationStatus::Pending), at(2_500)), "invitations_status"),
+        ("API keys", people::api_keys(n(1), None), "api_keys_created"),
+        ("API keys of user", people::api_keys(n(1), Some(n(3))), "api_keys_acts_for"),
+        ("late ones", people::invitations(n(1), Some(InvitationStatus::Expired), at(2_500)), "invitations_status"),
+    ];
+    for (what, list, index) in lists {
+        for statement in pages(list) {
+            assert_plan(&stores, what, &statement, index).await;
+        }
+    }
+    let after: Option<ContactId> = Some(n(500));
+    let lookups = [
+        ("in a stage", in_stages::in_stages::<Contact, _>(n(1), &[n(3)], after, 100), "contacts_stage"),
+        ("in a stage", in_stages::in_stages::<Deal, DealId>(n(1), &[n(3)], Some(n(500)), 100), "deals_stage"),
+        ("deleted", in_stages::deleted_in_stages::<Contact>(n(1), &[n(3), n(4)], 100), "contacts_stage_updated"),
+        ("deleted", in_stages::deleted_in_stages::<Deal>(n(1), &[n(3), n(4)], 100), "deals_stage_updated"),
+        ("timers of rule", automation::timers_of_rule(n(1), n(3), None, 100), "timers_rule"),
+        ("timers of rule", automation::timers_of_rule(n(1), n(3), Some(n(500)), 100), "timers_rule"),
+        ("failing rules", automation::rules_state(n(1)), "rules_failing"),
+        ("pending events", automation::pending(n(1), &[Uuid::from_u128(3), Uuid::from_u128(4)], 10), "events_subject"),
+        ("unread messages", messages::unread(n(1), n(3), at(20_000)), "messages_unread"),
+        ("references", messages::references(n(1), n(3), 20), "messages_chat"),
+        (
+            "contacts of user",
+            people::looked_after::<Contact>(n(1), "assigned_to", n::<UserId>(6), 200),
+            "contacts_assigned",
+        ),
+        ("deals of user", people::looked_after::<Deal>(n(1), "assigned_to", n::<UserId>(6), 200), "deals_assigned"),
+        ("deals of team", people::looked_after::<Deal>(n(1), "team_id", n::<TeamId>(6), 200), "deals_team"),
+        ("tasks to do", people::open_tasks_of(n(1), n(3), 200), "tasks_assigned_due"),
+        ("all tasks by date", tasks_by_date(None), "tasks_due"),
+        ("all tasks of user by date", tasks_by_date(Some(3)), "tasks_assigned_due"),
+        (
+            "untold tasks",
+            activities::untold_tasks(n(1), Subject::from(n::<ContactId>(3)), Some((at(5), n(5))), 100),
+            "tasks_contact",
+        ),
+        ("accounts of user", people::accounts_of(n(1), n(3), 200), "accounts_owner"),
+        ("chats of user", people::chats_assigned_to(n(1), n(3), 200), "chats_assigned"),
+        ("open invitation", people::open_invitation(n(1), "20@example.org"), "invitations_pending"),
+        ("API key", identity::api_key_by_hash(&[1]), "api_keys_secret"),
+        ("session", identity::by_refresh_hash(&[1]), "sessions_previous_hash"),
+        ("session", identity::by_refresh_hash(&[1]), "sessions_refresh_hash"),
+    ];
+    for (what, statement, index) in lookups {
+        assert_plan(&stores, what, &statement, index).await;
+    }
+}
+
+#[tokio::test]
+async fn of_several_conditions_the_most_telling_one_leads() {
+    let stores = stores().await;
+    let mut lists = vec![(
+        "latest chat",
+        [messages::latest(n(1), n(3), None), messages::latest(n(1), n(3), Some(n(3)))],
+        "chats_contact",
+    )];
+    for bits in 0_u32..32 {
+        let has = |bit: u32| (bits >> bit) % 2 == 1;
+        let filter = ChatFilter {
+            contact_id: has(4).then(|| n(3)),
+            unread: has(3).then_some(true),
+            assigned_to: has(2).then(|| n(3)),
+            account_id: has(1).then(|| n(3)),
+            state: has(0).then_some(ChatState::Open),
+        };
+        let index = match 31 - bits.leading_zeros().min(31) {
+            4 => "chats_contact",
+            3 => "chats_unread",
+            2 => "chats_assigned",
+            1 => "chats_account",
+            _ if bits == 1 => "chats_state",
+            _ => "chats_inbox",
+        };
+        lists.push(("inbox", pages(messages::inbox(n(1), &filter)), index));
+    }
+    for (contact, rule, outcome, index) in [
+        (true, true, Some(RunOutcome::Failed), "runs_contact"),
+        (false, true, Some(RunOutcome::Failed), "runs_outcome"),
+        (false, true, Some(RunOutcome::Applied), "runs_rule"),
+        (true, false, Some(RunOutcome::Applied), "runs_contact"),
+    ] {
+        let (contact_id, rule_id) = (contact.then(|| n(3)), rule.then(|| n(3)));
+        let filter = RunFilter { contact_id, deal_id: None, rule_id, outcome };
+        lists.push(("runs", pages(automation::runs(n(1), &filter)), index));
+    }
+    for (what, statements, index) in lists {
+        for statement in statements {
+            assert_plan(&stores, what, &statement, index).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_sees_no_values_is_as_good() {
+    let mut flaws = Vec::new();
+    let mut check = |what: &str, statement: &Statement, index: &str| {
+        flaws.extend(flaw(Db::Postgres, what, statement, index, &generic(statement)));
+    };
+    for (what, list, index) in [
+        ("inbox", messages::inbox(n(1), &ChatFilter::default()), "chats_inbox"),
+        ("messages", messages::of_chat(n(1), n(3)), "messages_chat"),
+        ("notes", activities_of::<Note>(), "notes_contact"),
+        ("tasks", tasks(None, None, TaskSort::CreatedAt), "tasks_created"),
+        ("tasks by date", tasks(None, Some(false), TaskSort::DueAt), "tasks_due"),
+        ("tasks of user by date", tasks(Some(3), Some(false), TaskSort::DueAt), "tasks_assigned_due"),
+        ("runs", automation::runs(n(1), &RunFilter::default()), "runs_created"),
+        ("jobs", jobs::jobs(n(1), None), "jobs_created"),
+        ("notifications", jobs::notifications(n(1), n(3)), "notifications_user"),
+    ] {
+        for statement in pages(list) {
+            check(what, &statement, index);
+        }
+    }
+    for (sort, name) in SORTS {
+        let stage = equal(Noun::Contact, "stage_id", &n::<StageId>(3));
+        for (filter, index) in
+            [(Filter::default(), format!("contacts_{name}")), (stage, format!("contacts_stage_{name}"))]
+        {
+            for statement in listed::<Contact>(&filter, &place(Noun::Contact, sort), None) {
+                check(&format!("contacts by {name}"), &statement, &index);
+            }
+        }
+    }
+    assert!(flaws.is_empty(), "{} flaws:\n{}", flaws.len(), flaws.join("\n"));
+}
