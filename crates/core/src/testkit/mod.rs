@@ -19,7 +19,7 @@ mod tenants;
 use std::fmt;
 
 pub use store::{StoreCase, store_cases};
-pub use tenants::rows_of;
+pub use tenants::{copy_rows, rows_of};
 
 /// Why a case failed.
 #[derive(Clone, PartialEq, Eq)]

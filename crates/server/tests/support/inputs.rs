@@ -84,6 +84,10 @@ pub const INPUTS: &[(&str, &str)] = &[
     ("stages.create", r#"{"name": "Stage #"}"#),
     ("stages.delete", r#"{"id": "$stage", "move_to": "$other stage"}"#),
     ("rules.create", r#"{"name": "Rule #", "trigger": "contact.created", "action": {"stop": true}}"#),
+    ("analytics.pipeline_value", "{}"),
+    ("analytics.pipeline_value", r#"{"pipeline_id": "$pipeline"}"#),
+    ("analytics.conversion_rates", "{}"),
+    ("analytics.conversion_rates", r#"{"pipeline_id": "$pipeline"}"#),
     ("rules.explain", r#"{"contact_id": "$contact"}"#),
     ("rules.explain", r#"{"deal_id": "$deal"}"#),
     ("notifications.update", r#"{"id": "$notification", "patch": {"read": true}}"#),
@@ -93,80 +97,33 @@ pub const INPUTS: &[(&str, &str)] = &[
     ("media.upload", r#"{"name": "file.txt", "data": "YWNtZQ=="}"#),
 ];
 
-/// Ids where the schema says nothing of any: in batches, condition trees and rules.
-pub const SPOTS: &[(&str, &str)] = &[
-    ("contacts.batch", r#"{"items": [{"name": "Contact #", "company_id": "@company"}]}"#),
-    ("contacts.batch", r#"{"items": [{"name": "Contact #", "assigned_to": "@user"}]}"#),
-    ("contacts.batch", r#"{"items": [{"name": "Contact #", "team_id": "@team"}]}"#),
-    ("contacts.search", r#"{"filter": {"company_id": "@company"}}"#),
-    ("contacts.search", r#"{"filter": {"assigned_to": "@user"}}"#),
-    ("contacts.search", r#"{"filter": {"team_id": "@team"}}"#),
-    ("contacts.search", r#"{"filter": {"stage": "@stage"}}"#),
-    ("contacts.search", r#"{"filter": {"stage_id": "@stage"}}"#),
-    ("contacts.search", r#"{"filter": {"pipeline": "@pipeline"}}"#),
-    ("contacts.search", r#"{"filter": {"pipeline_id": "@pipeline"}}"#),
-    ("contacts.search", r#"{"filter": {"any": [{"team_id": ["@team"]}, {"all": [{"not": {"team_id": "$team"}}]}]}}"#),
-    ("contacts.search", r#"{"filter": {"all": [{"company_id": {"in": ["@company", "$company"]}}]}}"#),
-    ("deals.batch", r#"{"items": [{"name": "Deal #", "company_id": "@company"}]}"#),
-    ("deals.batch", r#"{"items": [{"name": "Deal #", "contact_id": "@contact"}]}"#),
-    ("deals.search", r#"{"filter": {"company_id": "@company"}}"#),
-    ("deals.search", r#"{"filter": {"contact_id": "@contact"}}"#),
-    ("deals.search", r#"{"filter": {"assigned_to": "@user"}}"#),
-    ("deals.search", r#"{"filter": {"stage_id": "@stage"}}"#),
-    ("deals.search", r#"{"filter": {"pipeline_id": "@pipeline"}}"#),
-    ("stages.create", r#"{"name": "Stage #", "pipeline_id": "@pipeline"}"#),
-    (
-        "rules.create",
-        r##"{"name": "Rule #", "trigger": "contact.created", "condition": {"stage": "@stage"}, "action": {"stop": true}}"##,
-    ),
-    (
-        "rules.create",
-        r#"{"name": "Rule #", "trigger": "contact.created", "condition": {"any": [{"not": {"pipeline": "@pipeline"}}]}, "action": {"stop": true}}"#,
-    ),
-    ("rules.create", r#"{"name": "Rule #", "trigger": "contact.created", "action": {"move_to_stage": "@stage"}}"#),
-    (
-        "rules.create",
-        r#"{"name": "Rule #", "trigger": "contact.created", "actions": [{"move_to_stage": {"stage": "$stage", "pipeline": "@pipeline"}}]}"#,
-    ),
-    (
-        "rules.create",
-        r#"{"name": "Rule #", "trigger": "contact.created", "actions": [{"create_deal": {"stage": "@stage", "pipeline": "$pipeline"}}]}"#,
-    ),
-    (
-        "rules.create",
-        r#"{"name": "Rule #", "trigger": "contact.created", "actions": [{"create_deal": {"pipeline": "@pipeline"}}]}"#,
-    ),
-    ("rules.create", r#"{"name": "Rule #", "trigger": "contact.created", "action": {"assign_to": "@user"}}"#),
-    ("rules.create", r#"{"name": "Rule #", "trigger": "contact.created", "action": {"assign_to": {"team": "@team"}}}"#),
-    (
-        "rules.create",
-        r#"{"name": "Rule #", "trigger": "contact.created", "action": {"assign_to": {"strategy": "round_robin", "team": "@team"}}}"#,
-    ),
-    (
-        "rules.create",
-        r#"{"name": "Rule #", "trigger": "deal.updated", "action": {"set_field": {"assigned_to": "@user"}}}"#,
-    ),
-    (
-        "rules.create",
-        r#"{"name": "Rule #", "trigger": "deal.updated", "action": {"set_field": {"contact_id": "@contact"}}}"#,
-    ),
-    (
-        "rules.create",
-        r#"{"name": "Rule #", "trigger": "deal.updated", "action": {"set_field": {"company_id": "@company"}}}"#,
-    ),
-    ("rules.create", r#"{"name": "Rule #", "trigger": "deal.updated", "action": {"set_field": {"team_id": "@team"}}}"#),
-    (
-        "rules.create",
-        r#"{"name": "Rule #", "trigger": "contact.created", "action": {"set_field": {"company_id": "@company"}}}"#,
-    ),
-    (
-        "rules.create",
-        r#"{"name": "Rule #", "trigger": "contact.created", "action": {"set_field": {"team_id": "@team"}}}"#,
-    ),
-    ("rules.update", r#"{"id": "$rule", "patch": {"action": {"set_field": {"company_id": "@company"}}}}"#),
-    ("rules.update", r#"{"id": "$rule", "patch": {"action": {"move_to_stage": "@stage"}}}"#),
-    ("rules.update", r#"{"id": "$rule", "patch": {"action": {"assign_to": "@user"}}}"#),
-    ("rules.update", r#"{"id": "$rule", "patch": {"condition": {"stage": "@stage"}}}"#),
+/// The key of the custom field of each noun that names a member.
+pub const KEEPER: &str = "keeper";
+
+/// What a rule does or waits for that names something: its trigger, and the member with the id. Conditions are read off
+/// the table of facts.
+pub const RULES: &[(&str, &str)] = &[
+    (r#""contact.created""#, r#""action": {"move_to_stage": "@stage"}"#),
+    (r#""contact.created""#, r#""action": {"move_to_stage": {"stage": "$stage", "pipeline": "@pipeline"}}"#),
+    (r#""contact.created""#, r#""action": {"create_deal": {"stage": "@stage"}}"#),
+    (r#""contact.created""#, r#""action": {"create_deal": {"stage": "@stage", "pipeline": "$pipeline"}}"#),
+    (r#""contact.created""#, r#""action": {"create_deal": {"pipeline": "@pipeline"}}"#),
+    (r#""contact.created""#, r#""action": {"create_task": {"title": "Call", "assign_to": "@user"}}"#),
+    (r#""contact.created""#, r#""action": {"assign_to": "@user"}"#),
+    (r#""contact.created""#, r#""action": {"assign_to": "@team"}"#),
+    (r#""contact.created""#, r#""action": {"assign_to": {"user": "@user"}}"#),
+    (r#""contact.created""#, r#""action": {"assign_to": {"team": "@team"}}"#),
+    (r#""contact.created""#, r#""action": {"assign_to": {"strategy": "round_robin", "team": "@team"}}"#),
+    (r#""contact.created""#, r#""action": {"set_field": {"custom.keeper": "@user"}}"#),
+    (r#""deal.updated""#, r#""action": {"set_field": {"assigned_to": "@user"}}"#),
+    (r#""deal.updated""#, r#""action": {"set_field": {"custom.keeper": "@user"}}"#),
+    (r#""deal.updated""#, r#""action": {"set_field": {"contact.custom.keeper": "@user"}}"#),
+    (r#""deal.updated""#, r#""action": {"set_field": {"contact_id": "@contact"}}"#),
+    (r#""deal.updated""#, r#""action": {"set_field": {"company_id": "@company"}}"#),
+    (r#""deal.updated""#, r#""action": {"set_field": {"team_id": "@team"}}"#),
+    (r#""contact.created""#, r#""action": {"set_field": {"company_id": "@company"}}"#),
+    (r#""contact.created""#, r#""action": {"set_field": {"team_id": "@team"}}"#),
+    (r#"{"on": "time_elapsed", "stage": "@stage", "elapsed_hours": 2}"#, r#""action": {"add_tag": "late"}"#),
 ];
 
 /// What is asked for by what the other organisation's rows are called, not by their ids: each of our own rows may be called

@@ -6,7 +6,7 @@ use base64::Engine;
 use chrono::TimeDelta;
 use dealwright::{
     Crm, Handle, Operation,
-    domain::{event::EventKind, organization::SignInSession},
+    domain::{custom_field::Noun, event::EventKind, organization::SignInSession},
     id::{ContactId, OrganizationId, UserId},
     ports::store::{Store, Write},
     scope::{Permission, Resource, Role},
@@ -20,7 +20,10 @@ use dealwright::{
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Value, json};
 
-use super::valid::{gather, replaced};
+use super::{
+    inputs::KEEPER,
+    valid::{gather, replaced},
+};
 
 /// Everything that an organisation may have and an id names.
 pub const NOUNS: &[&str] = &[
@@ -89,6 +92,13 @@ impl Side {
             word,
             made: 0,
             latest: BTreeMap::new(),
+        }
+    }
+
+    /// The custom fields that name members: one a noun, with one key everywhere.
+    pub async fn define(&self) {
+        for object in Noun::ALL {
+            self.ask("fields.create", json!({ "object": object, "key": KEEPER, "type": "user" })).await;
         }
     }
 
@@ -222,8 +232,10 @@ impl Side {
                 self.ask("fields.create", input).await
             }
             "company" => {
+                let user = self.id("user").await;
                 let input = json!({ "name": name, "domain": format!("c{number}.{word}.example"), "industry": word,
-                    "tags": [word], "external_ids": { "erp": format!("company-{number}") } });
+                    "tags": [word], "external_ids": { "erp": format!("company-{number}") },
+                    "custom": { KEEPER: user } });
                 self.ask("companies.create", input).await
             }
             "pipeline" => {
@@ -242,7 +254,8 @@ impl Side {
                 let (user, stage) = (self.id("user").await, self.id("stage").await);
                 let external = json!({ "erp": format!("contact-{number}") });
                 let input = json!({ "name": name, "emails": [email], "company_id": company, "team_id": team,
-                    "assigned_to": user, "tags": [word], "source": word, "external_ids": external });
+                    "assigned_to": user, "tags": [word], "source": word, "external_ids": external,
+                    "custom": { KEEPER: user } });
                 let made = self.ask("contacts.create", input).await;
                 self.ask("contacts.move", json!({ "contact_id": made["id"], "stage_id": stage })).await;
                 made
@@ -252,7 +265,8 @@ impl Side {
                 let (company, stage) = (self.id("company").await, self.id("stage").await);
                 let external = json!({ "erp": format!("deal-{number}") });
                 let input = json!({ "name": name, "contact_id": contact, "company_id": company, "assigned_to": user,
-                    "stage_id": stage, "value": { "amount": "7.00", "currency": "EUR" }, "external_ids": external });
+                    "stage_id": stage, "value": { "amount": "7.00", "currency": "EUR" }, "external_ids": external,
+                    "custom": { KEEPER: user } });
                 self.ask("deals.create", input).await
             }
             "note" => {

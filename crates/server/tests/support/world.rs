@@ -16,6 +16,9 @@ use object_store::memory::InMemory;
 
 use super::things::Side;
 
+/// By what owners sign in.
+pub const PASSWORD: &str = "correct horse";
+
 /// What every text of the other organisation holds, and none of ours.
 pub const MARKER: &str = "globex-only";
 
@@ -79,7 +82,7 @@ impl World {
     pub async fn sign_up(&self, name: &str, word: &'static str) -> (Side, SignedIn) {
         let new = SignUp {
             email: format!("{name}@{word}.example"),
-            password: "correct horse".to_owned(),
+            password: PASSWORD.to_owned(),
             name: name.to_owned(),
             organization_name: Some(format!("The {word}")),
             invite_token: None,
@@ -88,7 +91,9 @@ impl World {
         let (organization, user) = (signed_in.organization.id, signed_in.user.id);
         let me = self.crm.as_user(organization, user).await.unwrap();
         let (store, provider) = (self.ours.store.clone(), self.parts.provider.clone());
-        (Side::new(self.crm.clone(), store, provider, me, organization, user, word), signed_in)
+        let side = Side::new(self.crm.clone(), store, provider, me, organization, user, word);
+        side.define().await;
+        (side, signed_in)
     }
 
     /// The same, of which ours goes through an engine whose statements leave the organisation out, loops included.
@@ -117,8 +122,15 @@ impl World {
 }
 
 async fn side(crm: &Crm, store: &Arc<SqlStore>, parts: &Parts, word: &'static str) -> Side {
-    let owner = NewUser { email: format!("owner@{word}.example"), name: format!("Owner {word}"), password: None };
+    let owner = NewUser {
+        email: format!("owner@{word}.example"),
+        name: format!("Owner {word}"),
+        password: Some(PASSWORD.into()),
+    };
     let made = crm.organizations().create(NewOrganization { name: format!("The {word}"), owner }).await.unwrap();
     let me = crm.as_user(made.organization.id, made.owner.id).await.unwrap();
-    Side::new(crm.clone(), store.clone(), parts.provider.clone(), me, made.organization.id, made.owner.id, word)
+    let (organization, owner) = (made.organization.id, made.owner.id);
+    let side = Side::new(crm.clone(), store.clone(), parts.provider.clone(), me, organization, owner, word);
+    side.define().await;
+    side
 }

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dealwright::{Operation, scope::Role};
+use dealwright::{Effect, Operation, scope::Role};
 use serde_json::{Value, json};
 
-use crate::support::{
-    inputs::{OF_MANAGERS, ROOMS, SPOTS},
-    valid::{bases, gather, noun_of, own_noun, replaced, resolved, schemas},
+use crate::{
+    spots,
+    support::{
+        inputs::{OF_MANAGERS, ROOMS},
+        valid::{bases, gather, noun_of, own_noun, replaced, resolved, schemas},
+    },
 };
 
 /// One question.
@@ -21,15 +24,13 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    fn new(operation: &'static Operation, input: Value) -> Self {
+    pub fn new(operation: &'static Operation, input: Value) -> Self {
         let mut texts = BTreeMap::new();
         gather(&input, &mut texts);
         let tested = texts.keys().filter_map(|text| text.strip_prefix('@')).map(str::to_owned).collect();
         Self { operation, input, tested }
     }
-}
 
-impl Attempt {
     /// Whether it is refused to a role before anybody looks whose id it is.
     pub fn is_closed_to(&self, role: Role) -> bool {
         let of_managers = self.tested.iter().any(|noun| OF_MANAGERS.contains(&(self.operation.name, noun)));
@@ -42,14 +43,15 @@ pub fn attempts() -> Vec<Attempt> {
     let (schemas, definitions) = schemas();
     let mut all = Vec::new();
     for (operation, schema) in schemas {
-        let mut walk = Walk { operation, definitions: &definitions, found: BTreeSet::new() };
-        walk.visit(&schema, &mut Vec::new());
+        let found = ids_in(operation, &schema, &definitions);
         let bases = bases(operation, &schema, &definitions);
-        for (path, noun) in &walk.found {
+        for (path, noun) in &found {
             let base = bases.iter().find(|base| base.pointer(&pointer(path)).is_some()).unwrap_or(&bases[0]);
             all.push(Attempt::new(operation, placed(base, path, noun)));
         }
         for base in bases {
+            // As it is: whatever it answers is our own.
+            all.push(Attempt { tested: Vec::new(), ..Attempt::new(operation, base.clone()) });
             // Where ids must fit each other, all of them are the other organisation's.
             let mut texts = BTreeMap::new();
             gather(&base, &mut texts);
@@ -57,18 +59,52 @@ pub fn attempts() -> Vec<Attempt> {
                 *into = text.strip_prefix('$').map_or_else(|| text.clone(), |noun| format!("@{noun}"));
             }
             let attempt = Attempt::new(operation, replaced(&base, &texts));
-            if walk.found.is_empty() || attempt.tested.len() > 1 {
+            if attempt.tested.len() > 1 {
                 all.push(attempt);
             }
         }
     }
-    for (name, text) in SPOTS {
-        let operation = dealwright::operation(name).unwrap_or_else(|| panic!("{name} is no operation"));
-        let attempt = Attempt::new(operation, serde_json::from_str(text).unwrap());
-        assert!(!attempt.tested.is_empty(), "{text} puts nothing to the test");
-        all.push(attempt);
+    all.extend(spots::all());
+    all
+}
+
+/// Every question that names nothing of anybody's, and each with every word of a closed list that it may name: their
+/// answers say what is ours, numbers included.
+pub fn questions() -> Vec<Attempt> {
+    let (schemas, definitions) = schemas();
+    let mut all = Vec::new();
+    for (operation, schema) in schemas.into_iter().filter(|(operation, _)| operation.effect == Effect::Query) {
+        for base in bases(operation, &schema, &definitions) {
+            all.push(Attempt::new(operation, base.clone()));
+            for (name, member) in resolved(&schema, &definitions)["properties"].as_object().into_iter().flatten() {
+                for word in words(member, &definitions) {
+                    let mut input = base.clone();
+                    input[name] = word;
+                    all.push(Attempt::new(operation, input));
+                }
+            }
+        }
     }
     all
+}
+
+/// The words that a member may be.
+fn words(schema: &Value, definitions: &Value) -> Vec<Value> {
+    let schema = resolved(schema, definitions);
+    let mut found: Vec<Value> = schema["enum"].as_array().into_iter().flatten().cloned().collect();
+    found.extend(schema["const"].is_string().then(|| schema["const"].clone()));
+    for many in ["anyOf", "oneOf"] {
+        found.extend(schema[many].as_array().into_iter().flatten().flat_map(|it| words(it, definitions)));
+    }
+    found.retain(Value::is_string);
+    found
+}
+
+/// Where the input of an operation names what, by its schema.
+pub fn ids_in(operation: &'static Operation, schema: &Value, definitions: &Value) -> BTreeSet<(Vec<String>, String)> {
+    let mut walk = Walk { operation, definitions, found: BTreeSet::new() };
+    walk.visit(schema, &mut Vec::new());
+    walk.found
 }
 
 fn pointer(path: &[String]) -> String {
@@ -76,7 +112,7 @@ fn pointer(path: &[String]) -> String {
 }
 
 /// The input with an id put to the test at a path.
-fn placed(base: &Value, path: &[String], noun: &str) -> Value {
+pub fn placed(base: &Value, path: &[String], noun: &str) -> Value {
     let Some((step, rest)) = path.split_first() else { return json!(format!("@{noun}")) };
     let null = Value::Null;
     if step == "0" {
