@@ -11,7 +11,7 @@ mod sessions;
 mod sign_in;
 mod token_keys;
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 pub(crate) use self::invitations::{
     create as invite, get as get_invitation, list as list_invitations, revoke as revoke_invitation,
@@ -32,9 +32,9 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy)]
 pub struct Organizations<'c>(pub(crate) &'c Arc<Engine>);
 
-/// Signing up and in, sessions and tokens.
+/// Signing up and in, sessions and tokens; for whoever is at the address, if there is one.
 #[derive(Debug, Clone, Copy)]
-pub struct Identity<'c>(pub(crate) &'c Arc<Engine>);
+pub struct Identity<'c>(pub(crate) &'c Arc<Engine>, pub(crate) Option<IpAddr>);
 
 /// What this room keeps in memory for an engine.
 pub(crate) struct IdentityState {
