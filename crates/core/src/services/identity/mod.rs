@@ -9,6 +9,7 @@ mod passwords;
 mod refresh_token;
 mod sessions;
 mod sign_in;
+mod throttle;
 mod token_keys;
 
 use std::{fmt, net::IpAddr};
@@ -20,7 +21,7 @@ pub use self::{
     access::TokenState,
     invitations::{AcceptInvitation, InvitationView, ListInvitations, NewInvitation},
     organizations::{NewOrganization, NewUser, OrganizationWithOwner},
-    sessions::Refresh,
+    sessions::{KEPT as SESSION_KEPT, Refresh},
     sign_in::{SignIn, SignUp, SignedIn, Switch},
     token_keys::TokenKeys,
 };

@@ -243,8 +243,15 @@ impl Identity<'_> {
     /// Begins a session in the first organisation that the user joined.
     ///
     /// # Errors
-    /// `invalid_credentials`, the same and after the same time whether the address or the password is wrong.
+    /// `invalid_credentials`, the same and after the same time whether the address or the password is wrong;
+    /// `rate_limited`, with the time to wait, after too many of them.
     pub async fn sign_in(&self, given: SignIn) -> Result<SignedIn> {
+        let account = given.email.clone();
+        self.attempt(&account, self.sign_in_untried(given)).await
+    }
+
+    /// The same, whatever was tried before.
+    async fn sign_in_untried(&self, given: SignIn) -> Result<SignedIn> {
         let engine = &self.0;
         let wrong = || Error::unauthenticated("invalid_credentials", "the e-mail address or the password is wrong");
         if !comparable(&given.password) {
