@@ -8,10 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use axum::{
-    extract::{
-        ConnectInfo, Request,
-        connect_info::Connected,
-    },
+    extract::{ConnectInfo, Request, connect_info::Connected},
     http::{Extensions, HeaderMap, HeaderName},
     serve::IncomingStream,
 };

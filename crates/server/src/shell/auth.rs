@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use dealwright::{
-    read_input,
+    ErrorKind, read_input,
     services::{
         identity::{AcceptInvitation, Refresh, SignIn, SignUp, SignedIn, Switch, TokenState},
         organization::Belonging,
@@ -19,8 +19,10 @@ use serde_json::Value;
 use super::{ShellRoute, schema};
 use crate::{
     body::{JSON, read_object},
+    cookies, origins,
     problem::Problem,
     route::Verb,
+    state::Shared,
 };
 
 /// A token to be looked at.
@@ -29,6 +31,14 @@ use crate::{
 struct Verify {
     /// An access token.
     token: String,
+}
+
+/// A refresh token to be spent; without one the cookie's is.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct RefreshBody {
+    /// The newest refresh token of the session. Browsers leave it out.
+    refresh_token: Option<String>,
 }
 
 /// The end of the caller's own session takes no input; an empty object is fine.
@@ -44,6 +54,7 @@ const fn auth(path: &'static str, name: &'static str) -> ShellRoute {
         doc: "",
         stands_for: &[],
         status: 200,
+        cost: 1,
         signed_in: false,
         query: &[],
         input: None,
@@ -64,7 +75,7 @@ pub(super) const SIGN_UP: ShellRoute = ShellRoute {
     handler: |shared, request| {
         Box::pin(async move {
             let answer = shared.crm().identity().sign_up(read::<SignUp>(request).await?).await?;
-            Ok(json(StatusCode::CREATED, &answer))
+            Ok(signed_in(StatusCode::CREATED, &answer))
         })
     },
     ..auth("/api/auth/signup", "auth.sign_up")
@@ -76,25 +87,47 @@ pub(super) const SIGN_IN: ShellRoute = ShellRoute {
     output: schema!(SignedIn),
     handler: |shared, request| {
         Box::pin(async move {
-            let answer = shared.crm().identity().sign_in(read::<SignIn>(request).await?).await?;
-            Ok(json(StatusCode::OK, &answer))
+            let extensions = request.extensions().clone();
+            let answer = shared.identity(&extensions).sign_in(read::<SignIn>(request).await?).await?;
+            Ok(signed_in(StatusCode::OK, &answer))
         })
     },
     ..auth("/api/auth/signin", "auth.sign_in")
 };
 
 pub(super) const REFRESH: ShellRoute = ShellRoute {
-    doc: "Spends a refresh token for the next pair of tokens. One that comes back after it was spent ends its session.",
-    input: schema!(Refresh),
+    doc: "Spends a refresh token, or the one in a browser's cookie, for the next pair of tokens. One that comes back after it \
+          was spent ends its session.",
+    input: schema!(RefreshBody),
     output: schema!(SignedIn),
-    handler: |shared, request| {
-        Box::pin(async move {
-            let answer = shared.crm().identity().refresh(read::<Refresh>(request).await?).await?;
-            Ok(json(StatusCode::OK, &answer))
-        })
-    },
+    handler: |shared, request| Box::pin(refresh(shared, request)),
     ..auth("/api/auth/refresh", "auth.refresh")
 };
+
+async fn refresh(shared: Shared, request: Request) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let given: RefreshBody = read(Request::from_parts(parts.clone(), body)).await?;
+    let identity = shared.identity(&parts.extensions);
+    if let Some(refresh_token) = given.refresh_token {
+        return Ok(signed_in(StatusCode::OK, &identity.refresh(Refresh { refresh_token }).await?));
+    }
+    let Some(token) = cookies::refresh(&parts.headers) else {
+        let detail = "there is no cookie: send the refresh token";
+        return Err(Problem::member("/refresh_token", "required", detail));
+    };
+    origins::accept_cookie(&shared, &parts)?;
+    match identity.refresh(Refresh { refresh_token: token.to_owned() }).await {
+        Ok(answer) => Ok(signed_in(StatusCode::OK, &answer)),
+        Err(error) => {
+            let ended = error.kind() == ErrorKind::Unauthenticated;
+            let mut response = Problem::from(error).into_response();
+            if ended {
+                cookies::forget(&mut response);
+            }
+            Ok(response)
+        }
+    }
+}
 
 pub(super) const VERIFY: ShellRoute = ShellRoute {
     doc: "Tells whether an access token counts, and whose it is.",
@@ -116,12 +149,14 @@ pub(super) const SIGN_OUT: ShellRoute = ShellRoute {
     signed_in: true,
     handler: |shared, request| {
         Box::pin(async move {
-            let scope = shared.scope(request.headers()).await?;
+            let scope = shared.scope(request.extensions())?;
             read::<Nothing>(request).await?;
             if let Some(session) = scope.session_id {
                 shared.crm().identity().sign_out(session).await?;
             }
-            Ok(StatusCode::NO_CONTENT.into_response())
+            let mut response = StatusCode::NO_CONTENT.into_response();
+            cookies::forget(&mut response);
+            Ok(response)
         })
     },
     ..auth("/api/auth/signout", "auth.sign_out")
@@ -135,9 +170,9 @@ pub(super) const SWITCH: ShellRoute = ShellRoute {
     problems: &[400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503],
     handler: |shared, request| {
         Box::pin(async move {
-            let scope = shared.scope(request.headers()).await?;
+            let scope = shared.scope(request.extensions())?;
             let answer = shared.crm().identity().switch(&scope, read::<Switch>(request).await?).await?;
-            Ok(json(StatusCode::OK, &answer))
+            Ok(signed_in(StatusCode::OK, &answer))
         })
     },
     ..auth("/api/auth/switch", "auth.switch")
@@ -150,7 +185,7 @@ pub(super) const ACCEPT: ShellRoute = ShellRoute {
     output: schema!(Belonging),
     handler: |shared, request| {
         Box::pin(async move {
-            let scope = shared.scope(request.headers()).await?;
+            let scope = shared.scope(request.extensions())?;
             let given = read::<AcceptInvitation>(request).await?;
             let answer = shared.crm().identity().accept_invitation(&scope, given).await?;
             Ok(json(StatusCode::OK, &answer))
@@ -163,6 +198,13 @@ async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
     let (parts, body) = request.into_parts();
     let object = read_object(&parts.headers, body, JSON).await?;
     Ok(read_input(Value::Object(object.unwrap_or_default()))?)
+}
+
+/// A sign-in's answer; browsers keep the tokens as cookies, whoever else reads them in the body.
+fn signed_in(status: StatusCode, answer: &SignedIn) -> Response {
+    let mut response = json(status, answer);
+    cookies::keep(&mut response, answer);
+    response
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response {

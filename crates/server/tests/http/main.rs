@@ -3,13 +3,17 @@
 
 mod auth;
 mod bodies;
+mod browsers;
 mod client;
 mod contacts;
 mod conventions;
 mod documents;
+mod hostile;
 mod idempotency;
+mod limits;
 mod lists;
 mod media;
 mod server;
 mod tables;
 mod team;
+mod throttle;
