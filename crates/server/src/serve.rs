@@ -39,11 +39,12 @@ pub async fn serve(crm: Crm, config: &Config, recorded: Option<PrometheusHandle>
         .origins(config.origins.clone());
     let router = app(crm, options);
 
-    info!(address = %listener.local_addr()?, tls = config.tls.is_some(), "listening");
+    let address = listener.local_addr()?;
     let mut tasks = vec![match config.tls.clone() {
         Some(files) => answer_over_tls(TlsListener::new(listener, files)?, router, stop.clone()),
         None => answer(listener, router, stop.clone()),
     }];
+    info!(%address, tls = config.tls.is_some(), "listening");
     if let Some((listener, router)) = measured {
         info!(address = %listener.local_addr()?, "metrics are listening");
         tasks.push(answer(listener, router, stop.clone()));
