@@ -4,3 +4,5 @@
 #[cfg(feature = "email")]
 pub mod email;
 pub mod log_mailer;
+#[cfg(feature = "redis")]
+pub mod redis;

@@ -12,7 +12,7 @@ use crate::{
     domain::event::Event,
     env::Env,
     error::{Error, Result},
-    ports::{connector::Connector, mailer::Mailer, rule_engine::RuleEngine, store::Store},
+    ports::{connector::Connector, limiter::Limiter, mailer::Mailer, rule_engine::RuleEngine, store::Store},
     services::{
         automation::RuleCache,
         identity::{IdentityState, TokenKeys},
@@ -68,6 +68,8 @@ pub(crate) struct Engine {
     pub(crate) mailer: Option<Arc<dyn Mailer>>,
     /// Where people find us, for links in mails; without a slash at its end.
     pub(crate) public_url: Option<String>,
+    /// What counts how often somebody asks.
+    pub(crate) limiter: Arc<dyn Limiter>,
     pub(crate) rules: RuleCache,
     pub(crate) identity: IdentityState,
     /// Events in the order of their subjects, once the dispatcher is done with them.
@@ -87,11 +89,13 @@ impl Engine {
         token_keys: TokenKeys,
         mailer: Option<Arc<dyn Mailer>>,
         public_url: Option<String>,
+        limiter: Arc<dyn Limiter>,
     ) -> Self {
         let (bus, _) = broadcast::channel(BUS_CAPACITY);
         let identity = IdentityState::new(token_keys);
         let rules = RuleCache::default();
-        Self { env, store, registry, cipher, objects, mailer, public_url, rules, identity, bus, bell: Bell::default() }
+        let bell = Bell::default();
+        Self { env, store, registry, cipher, objects, mailer, public_url, limiter, rules, identity, bus, bell }
     }
 
     /// The connector of a platform.

@@ -9,6 +9,7 @@ pub mod env;
 pub mod error;
 pub mod id;
 mod input;
+pub mod limiter;
 pub mod page;
 pub mod patch;
 pub mod ports;

@@ -17,6 +17,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("ports", 2),
     // An adapter: nobody but the doors knows it, and it knows no floor above the ports.
     ("store", 2),
+    // An adapter too, but the engine's own: what counts unless told otherwise.
+    ("limiter", 2),
     // What services share; below them, but for the rules that it holds ready.
     ("engine", 3),
     ("bell", 3),

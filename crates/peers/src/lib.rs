@@ -1,4 +1,4 @@
-//! Real servers that the tests and the demo run against: PostgreSQL, a mail system, S3, Socket.IO clients.
+//! Real servers that the tests and the demo run against: PostgreSQL, Redis, a mail system, S3, Socket.IO clients.
 //!
 //! Each runs in a temporary folder on free ports of the loopback interface, and ends with the value that started it or
 //! with the process, however that dies. Nothing here ships: only tests, `xtask` and examples may depend on this crate.
@@ -11,6 +11,7 @@ mod postgres;
 mod process;
 pub mod product;
 mod proxy;
+mod redis;
 mod s3;
 mod schemathesis;
 mod shared;
@@ -22,6 +23,7 @@ pub use mail::{Mail, MailPorts};
 pub use ports::{Port, free as free_port};
 pub use postgres::{Postgres, Urls, psql};
 pub use proxy::{Counts, Direction, Fault, Place, Proxy};
+pub use redis::Redis;
 pub use s3::S3;
 pub use schemathesis::{Report as SchemathesisReport, Schemathesis};
 pub use shared::{shared_mail, shared_postgres, shared_s3};

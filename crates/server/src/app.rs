@@ -14,10 +14,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
+    admit::admit,
     client::TrustedProxies,
     door::Bound,
     frame::frame,
+    limits::Limits,
     openapi::{self, Catalogue},
+    origins::Origins,
     problem::Problem,
     realtime,
     routes::routes,
@@ -35,6 +38,10 @@ pub struct Options {
     pub session_check: Duration,
     /// Whose word about a client's address counts; nobody's by default.
     pub trusted_proxies: TrustedProxies,
+    /// How often who may ask.
+    pub limits: Limits,
+    /// Sites beside our own that may call with a browser's credentials; none by default.
+    pub origins: Origins,
 }
 
 impl Default for Options {
@@ -43,6 +50,8 @@ impl Default for Options {
             shutdown: CancellationToken::new(),
             session_check: realtime::SESSION_CHECK,
             trusted_proxies: TrustedProxies::default(),
+            limits: Limits::default(),
+            origins: Origins::default(),
         }
     }
 }
@@ -59,6 +68,20 @@ impl Options {
     #[must_use]
     pub fn session_check(mut self, pause: Duration) -> Self {
         self.session_check = pause;
+        self
+    }
+
+    /// The same with other limits on how often who may ask.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The same with other sites that may call with a browser's credentials.
+    #[must_use]
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
         self
     }
 
@@ -106,13 +129,18 @@ pub fn app(crm: Crm, options: Options) -> Router {
         let handler = move |State(shared): State<Shared>, request: Request| route.answer(shared, request);
         router = router.route(route.path, on(route.method.filter(), handler));
     }
-    router
+    let router = router
         .fallback(move || {
             // The router owns the live side: it ends when the last copy of the router is gone.
             let _live = &live;
             async { Problem::not_found() }
         })
         .layer(live_layer)
-        .layer(middleware::from_fn_with_state(shared.clone(), frame))
-        .with_state(shared)
+        .layer(middleware::from_fn_with_state(shared.clone(), admit));
+    // Outside of what refuses calls, so that a page that is let in can read why.
+    let router = match shared.options().origins.cors() {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    router.layer(middleware::from_fn_with_state(shared.clone(), frame)).with_state(shared)
 }

@@ -84,7 +84,7 @@ impl Bound {
 
     async fn try_answer(&self, shared: Shared, request: Request) -> Result<Response, Problem> {
         let (mut parts, body) = request.into_parts();
-        let scope = shared.scope(&parts.headers).await?;
+        let scope = shared.scope(&parts.extensions)?;
 
         let mut input = Map::new();
         let path = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| Problem::not_found())?;

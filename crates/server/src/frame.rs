@@ -14,7 +14,7 @@ use metrics::{counter, histogram};
 use tracing::{error, info};
 use uuid::Uuid;
 
-use crate::{client::Client, problem::Problem, state::Shared};
+use crate::{client::Client, guard, problem::Problem, state::Shared};
 
 /// The header that carries the request's id, in both directions.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -32,7 +32,7 @@ pub async fn frame(State(shared): State<Shared>, mut request: Request, next: Nex
 
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|_| Problem::internal("a handler panicked").into_response());
-    finish(&id, &method, &mut response);
+    finish(&id, &method, client, &mut response);
 
     let seconds = started.elapsed().as_secs_f64();
     let status = response.status().as_u16();
@@ -40,7 +40,7 @@ pub async fn frame(State(shared): State<Shared>, mut request: Request, next: Nex
     histogram!("http_request_duration_seconds", &labels).record(seconds);
     let labels = [("method", known(&method)), ("route", route.clone()), ("status", status.to_string())];
     counter!("http_requests_total", &labels).increment(1);
-    info!(request_id = %id, client = %client, %method, route, status, seconds, "answered");
+    info!(request_id = %id, client = %client, method = known(&method), route, status, seconds, "answered");
     response
 }
 
@@ -50,7 +50,7 @@ fn known(method: &Method) -> String {
     if all.contains(method) { method.to_string() } else { "other".to_owned() }
 }
 
-fn finish(id: &str, method: &Method, response: &mut Response) {
+fn finish(id: &str, method: &Method, client: Client, response: &mut Response) {
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| {
         // What the router says itself.
         (response.status() == StatusCode::METHOD_NOT_ALLOWED).then(|| {
@@ -69,8 +69,7 @@ fn finish(id: &str, method: &Method, response: &mut Response) {
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, value);
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    guard::write(headers, client);
 }
 
 /// The client's id if it is a sane one, else a new one.

@@ -62,6 +62,10 @@ fn keeps_secrets(line: &Metadata<'_>) -> bool {
 async fn doctor(config: &Config) -> Result<()> {
     let store = SqlStore::open(&config.database, setup::store_options(config)).await?;
     let findings = store.doctor().await?;
+    if let Some(files) = &config.tls {
+        files.load().context("TLS")?;
+        println!("fine     tls: certificate and key are a pair, and the key is nobody else's to read");
+    }
     for finding in &findings {
         let level = match finding.level {
             sql::Level::Fine => "fine",

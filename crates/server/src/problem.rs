@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use dealwright::{Error, ErrorKind, error::FieldError};
@@ -22,6 +22,7 @@ struct Inner {
     fields: Vec<FieldError>,
     details: Map<String, Value>,
     retry_after: Option<u64>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     challenge: bool,
     /// For the log only.
     internal: Option<String>,
@@ -37,6 +38,7 @@ impl Problem {
             fields: Vec::new(),
             details: Map::new(),
             retry_after: None,
+            headers: Vec::new(),
             challenge: status == StatusCode::UNAUTHORIZED,
             internal: None,
         }))
@@ -87,6 +89,25 @@ impl Problem {
         self
     }
 
+    /// Says in how many seconds a new try makes sense.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds);
+        self
+    }
+
+    /// Adds headers to its answer.
+    #[must_use]
+    pub fn with_headers(mut self, headers: impl IntoIterator<Item = (HeaderName, Option<HeaderValue>)>) -> Self {
+        self.0.headers.extend(headers.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        self
+    }
+
+    /// Whether it says that the caller shows nothing that counts.
+    pub fn is_of_the_caller(&self) -> bool {
+        self.0.status.is_client_error()
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.0.status
@@ -125,7 +146,7 @@ impl Problem {
 
     /// Writes the document into an answer that carries this problem; its headers stay.
     pub fn write(&self, request_id: &str, response: &mut Response) {
-        let Inner { status, retry_after, challenge, .. } = &*self.0;
+        let Inner { status, retry_after, headers: own, challenge, .. } = &*self.0;
         let text = self.document(request_id).to_string();
         *response.status_mut() = *status;
         let headers = response.headers_mut();
@@ -133,6 +154,9 @@ impl Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
+        }
+        for (name, value) in own {
+            headers.append(name, value.clone());
         }
         if *challenge {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -166,6 +190,7 @@ impl From<Error> for Problem {
             fields: if internal { Vec::new() } else { error.fields().to_vec() },
             details,
             retry_after,
+            headers: Vec::new(),
             challenge: error.kind() == ErrorKind::Unauthenticated,
             internal: internal.then(|| error.to_string()),
         }))

@@ -75,6 +75,8 @@ pub struct Route {
     pub operation: &'static str,
     /// The status of a good answer.
     pub status: u16,
+    /// How many calls it counts as.
+    pub cost: u32,
     /// Where the body goes.
     pub body: Body,
     /// Members that come from the query although there is a body. Without a body, every member that is not in the path
@@ -103,6 +105,7 @@ const fn route(method: Verb, path: &'static str, operation: &'static str, status
         path,
         operation,
         status,
+        cost: 1,
         body,
         in_query: &[],
         anywhere: false,
@@ -160,6 +163,13 @@ impl Route {
     #[must_use]
     pub const fn status(mut self, status: u16) -> Self {
         self.status = status;
+        self
+    }
+
+    /// Counts as several calls.
+    #[must_use]
+    pub const fn cost(mut self, cost: u32) -> Self {
+        self.cost = cost;
         self
     }
 

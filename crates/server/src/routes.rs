@@ -46,7 +46,7 @@ const TEAM: &[Route] = &[
     post("/api/team/teams/{id}/members", "teams.add_member").status(201),
     delete("/api/team/teams/{id}/members/{user_id}", "teams.remove_member"),
     get("/api/team/roles", "roles.list"),
-    post("/api/team/clients/assign", "contacts.assign"),
+    post("/api/team/clients/assign", "contacts.assign").cost(BATCH),
     get("/api/team/clients/shared", "contacts.shared"),
 ];
 
@@ -57,8 +57,8 @@ const CONTACTS: &[Route] = &[
     patch("/api/crm/clients/{id}", "contacts.update"),
     delete("/api/crm/clients/{id}", "contacts.delete").if_match(true),
     post("/api/crm/clients/{id}/restore", "contacts.restore").body(NO_BODY).if_match(true),
-    post("/api/crm/clients/search", "contacts.search"),
-    batch("/api/crm/clients/batch", "contacts.batch"),
+    post("/api/crm/clients/search", "contacts.search").cost(SEARCH),
+    batch("/api/crm/clients/batch", "contacts.batch").cost(BATCH),
     put("/api/crm/clients/by-external-id/{system}/{external_id}", "contacts.upsert")
         .body(UNDER_PATCH)
         .query(&["allow_duplicate"])
@@ -74,8 +74,8 @@ const COMPANIES: &[Route] = &[
     patch("/api/crm/companies/{id}", "companies.update"),
     delete("/api/crm/companies/{id}", "companies.delete").if_match(true),
     post("/api/crm/companies/{id}/restore", "companies.restore").body(NO_BODY).if_match(true),
-    post("/api/crm/companies/search", "companies.search"),
-    batch("/api/crm/companies/batch", "companies.batch"),
+    post("/api/crm/companies/search", "companies.search").cost(SEARCH),
+    batch("/api/crm/companies/batch", "companies.batch").cost(BATCH),
     put("/api/crm/companies/by-external-id/{system}/{external_id}", "companies.upsert")
         .body(UNDER_PATCH)
         .if_match(true),
@@ -96,8 +96,8 @@ const DEALS: &[Route] = &[
     patch("/api/crm/deals/{id}", "deals.update"),
     delete("/api/crm/deals/{id}", "deals.delete").if_match(true),
     post("/api/crm/deals/{id}/restore", "deals.restore").body(NO_BODY).if_match(true),
-    post("/api/crm/deals/search", "deals.search"),
-    batch("/api/crm/deals/batch", "deals.batch"),
+    post("/api/crm/deals/search", "deals.search").cost(SEARCH),
+    batch("/api/crm/deals/batch", "deals.batch").cost(BATCH),
     put("/api/crm/deals/by-external-id/{system}/{external_id}", "deals.upsert").body(UNDER_PATCH).if_match(true),
     patch("/api/crm/deals/{id}/stage", "deals.move"),
     get("/api/crm/deals/{id}/history", "deals.history"),
@@ -129,7 +129,7 @@ const PIPELINES: &[Route] = &[
     get("/api/pipeline/{id}", "pipelines.get"),
     patch("/api/pipeline/{id}", "pipelines.update"),
     delete("/api/pipeline/{id}", "pipelines.delete").if_match(true),
-    get("/api/pipeline/{pipeline_id}/board", "pipelines.board"),
+    get("/api/pipeline/{pipeline_id}/board", "pipelines.board").cost(SEARCH),
     get("/api/pipeline/stages", "stages.list"),
     create("/api/pipeline/stages", "stages.create", "/api/pipeline/stages/{id}"),
     patch("/api/pipeline/stages/{id}", "stages.update"),
@@ -174,13 +174,18 @@ const REST: &[Route] = &[
     get("/api/notifications", "notifications.list"),
     get("/api/notifications/{id}", "notifications.get"),
     patch("/api/notifications/{id}", "notifications.update").if_match(false),
-    get("/api/analytics/conversion-rates", "analytics.conversion_rates"),
-    get("/api/analytics/pipeline-value", "analytics.pipeline_value"),
-    get("/api/analytics/team-performance", "analytics.team_performance"),
+    get("/api/analytics/conversion-rates", "analytics.conversion_rates").cost(ANALYTICS),
+    get("/api/analytics/pipeline-value", "analytics.pipeline_value").cost(ANALYTICS),
+    get("/api/analytics/team-performance", "analytics.team_performance").cost(ANALYTICS),
     get("/api/jobs", "jobs.list"),
     get("/api/jobs/{id}", "jobs.get"),
     delete("/api/jobs/{id}", "jobs.cancel"),
 ];
+
+/// What calls count as that are more than one row's work.
+const SEARCH: u32 = 2;
+const ANALYTICS: u32 = 5;
+const BATCH: u32 = 10;
 
 const NO_BODY: crate::route::Body = crate::route::Body::None;
 const UNDER_PATCH: crate::route::Body = crate::route::Body::Under("patch");

@@ -13,7 +13,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{Options, app, client::Peer, config::Config, metrics};
+use crate::{Options, app, client::Peer, config::Config, metrics, tls::TlsListener};
 
 /// How long calls that have begun may take to end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -35,11 +35,19 @@ pub async fn serve(crm: Crm, config: &Config, recorded: Option<PrometheusHandle>
     };
     let running = crm.runtime().start().await?;
     let stop = CancellationToken::new();
-    let options = Options::default().shutdown(stop.clone()).trusted_proxies(config.trusted_proxies.clone());
+    let options = Options::default()
+        .shutdown(stop.clone())
+        .trusted_proxies(config.trusted_proxies.clone())
+        .limits(config.limits.clone())
+        .origins(config.origins.clone());
     let router = app(crm, options);
 
-    info!(address = %listener.local_addr()?, "listening");
-    let mut tasks = vec![answer(listener, router, stop.clone())];
+    let address = listener.local_addr()?;
+    let mut tasks = vec![match config.tls.clone() {
+        Some(files) => answer_over_tls(TlsListener::new(listener, files)?, router, stop.clone()),
+        None => answer(listener, router, stop.clone()),
+    }];
+    info!(%address, tls = config.tls.is_some(), "listening");
     if let Some((listener, router)) = measured {
         info!(address = %listener.local_addr()?, "metrics are listening");
         tasks.push(answer(listener, router, stop.clone()));
@@ -68,11 +76,21 @@ async fn bind(address: &str) -> Result<TcpListener> {
 fn answer(listener: TcpListener, router: Router, stop: CancellationToken) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         let router = router.into_make_service_with_connect_info::<Peer>();
-        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
-        if let Err(error) = served {
-            warn!(%error, "a listener ended");
-        }
+        ended(axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await);
     })
+}
+
+fn answer_over_tls(listener: TlsListener, router: Router, stop: CancellationToken) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let router = router.into_make_service_with_connect_info::<Peer>();
+        ended(axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await);
+    })
+}
+
+fn ended(served: std::io::Result<()>) {
+    if let Err(error) = served {
+        warn!(%error, "a listener ended");
+    }
 }
 
 /// Listens for the signals that end the process, from the call on; the answer comes with the first of them.

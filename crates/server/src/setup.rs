@@ -20,6 +20,7 @@ use dealwright::{
 use dealwright_connectors::{
     email::{EmailConnector, EmailOptions, SmtpMailer},
     log_mailer::LogMailer,
+    redis::RedisLimiter,
 };
 use object_store::{ClientOptions, ObjectStore, aws::AmazonS3Builder, local::LocalFileSystem};
 
@@ -38,6 +39,10 @@ pub async fn engine(config: &Config) -> Result<Crm> {
     let mut builder = Crm::builder();
     if let Some(url) = &config.public_url {
         builder = builder.public_url(url);
+    }
+    if let Some(url) = &config.redis_url {
+        let limiter = RedisLimiter::new(url, env.clone()).context("redis_url is no address of a Redis")?;
+        builder = builder.limiter(Arc::new(limiter));
     }
     let crm = builder
         .store(Arc::new(store))

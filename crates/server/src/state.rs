@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use bytes::Bytes;
 use dealwright::{Crm, scope::Scope};
 
-use crate::{Options, in_flight::InFlight, problem::Problem};
+use crate::{Options, admit, cookies, in_flight::InFlight, limits::Costs, origins, problem::Problem};
 
 /// What the handlers share; cheap to clone.
 #[derive(Debug, Clone)]
@@ -17,13 +17,15 @@ struct Inner {
     crm: Crm,
     options: Options,
     in_flight: InFlight,
+    costs: Costs,
     openapi: Bytes,
     docs: Bytes,
 }
 
 impl Shared {
     pub(crate) fn new(crm: Crm, options: Options, openapi: Bytes, docs: Bytes) -> Self {
-        Self(Arc::new(Inner { crm, options, in_flight: InFlight::default(), openapi, docs }))
+        let costs = Costs::of_the_tables();
+        Self(Arc::new(Inner { crm, options, in_flight: InFlight::default(), costs, openapi, docs }))
     }
 
     /// The engine.
@@ -51,12 +53,31 @@ impl Shared {
         self.0.docs.clone()
     }
 
-    /// The scope of whoever shows a credential.
+    /// What calls cost.
+    pub(crate) fn costs(&self) -> &Costs {
+        &self.0.costs
+    }
+
+    /// The scope of whoever sent the request that has these extensions.
     ///
     /// # Errors
-    /// 401 without one, or with one that does not count.
-    pub async fn scope(&self, headers: &HeaderMap) -> Result<Scope, Problem> {
-        let token = bearer(headers)?;
+    /// 401 without a credential, or with one that does not count.
+    pub fn scope(&self, extensions: &Extensions) -> Result<Scope, Problem> {
+        admit::scope(extensions)
+    }
+
+    /// The scope of whoever shows a credential: a token, or a browser's cookie.
+    ///
+    /// # Errors
+    /// 401 without one, or with one that does not count; 403 for a cookie that another site makes a browser send.
+    pub(crate) async fn authenticate(&self, parts: &Parts) -> Result<Scope, Problem> {
+        let token = match cookies::access(&parts.headers) {
+            Some(token) if !parts.headers.contains_key(header::AUTHORIZATION) => {
+                origins::accept_cookie(self, parts)?;
+                token
+            }
+            _ => bearer(&parts.headers)?,
+        };
         Ok(self.crm().identity().authenticate(token).await?)
     }
 }

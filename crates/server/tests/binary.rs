@@ -203,3 +203,31 @@ fn files_go_to_an_object_store_and_come_back_in_part() {
     assert!(!folder.path().join("dealwright-data/media").exists(), "the data folder holds files too");
     running.end();
 }
+
+/// OWASP ASVS 5.0, 16.4.1: a line of the log is ours, whatever is sent.
+#[test]
+fn nobody_writes_into_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Running::start(folder.path(), &["--log-level", "debug"]);
+    let marker = "injected-by-a-client";
+    let forged = format!("{{\"level\":\"ERROR\",\"fields\":{{\"message\":\"{marker}\"}}}}");
+    for header in ["X-Request-Id", "User-Agent", "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "Referer"] {
+        for value in [format!("a\t{forged}"), format!("\u{1b}[31m{marker}"), marker.repeat(10)] {
+            server.ask(&format!("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}: {value}\r\n\r\n"));
+        }
+        // A folded line, a bare line feed.
+        for fold in ["\r\n ", "\n"] {
+            let request =
+                format!("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}: a{fold}{forged}\r\n\r\n");
+            server.ask(&request);
+        }
+    }
+    server.ask(&get(&format!("/{marker}?{marker}=%0a{marker}%0d%0a")));
+    server.ask(&format!("{} / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", marker.to_uppercase()));
+    assert!(server.ask(&get("/healthz")).starts_with("HTTP/1.1 200"));
+    let log = server.end();
+    for line in log.lines().filter(|line| !line.is_empty()) {
+        let parsed: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no line of ours: {line}"));
+        assert!(parsed["fields"]["message"].is_string() && !line.to_lowercase().contains(marker), "{line}");
+    }
+}

@@ -15,7 +15,8 @@ use crate::{
     env::Env,
     error::{Error, Result},
     id::{AccountId, OrganizationId, UserId},
-    ports::{connector::Inbox, mailer::Mailer, store::Store},
+    limiter::InProcess,
+    ports::{connector::Inbox, limiter::Limiter, mailer::Mailer, store::Store},
     runtime::{AccountInbox, Runtime},
     scope::{Permission, Scope},
     services::{idempotency, identity, unit::Unit},
@@ -47,6 +48,7 @@ pub struct CrmBuilder {
     objects: Option<Arc<dyn ObjectStore>>,
     mailer: Option<Arc<dyn Mailer>>,
     public_url: Option<String>,
+    limiter: Option<Arc<dyn Limiter>>,
 }
 
 impl Crm {
@@ -62,6 +64,7 @@ impl Crm {
             objects: None,
             mailer: None,
             public_url: None,
+            limiter: None,
         }
     }
 }
@@ -134,6 +137,13 @@ impl CrmBuilder {
         self
     }
 
+    /// What counts how often somebody asks. In this process by default; several processes over one database share one.
+    #[must_use]
+    pub fn limiter(mut self, limiter: Arc<dyn Limiter>) -> Self {
+        self.limiter = Some(limiter);
+        self
+    }
+
     /// Opens the database (SQLite is migrated; PostgreSQL must be) and makes the engine.
     ///
     /// # Errors
@@ -160,8 +170,9 @@ impl CrmBuilder {
             None => identity::TokenKeys::from_key_file(&identity::TokenKeys::new_key_file(&self.env)?)?,
         };
         let objects = self.objects.unwrap_or_else(|| Arc::new(object_store::memory::InMemory::new()));
-        let engine =
-            Engine::new(self.env, store, self.registry, cipher, objects, token_keys, self.mailer, self.public_url);
+        let limiter = self.limiter.unwrap_or_else(|| Arc::new(InProcess::new(self.env.clone())));
+        let (registry, mailer, public_url) = (self.registry, self.mailer, self.public_url);
+        let engine = Engine::new(self.env, store, registry, cipher, objects, token_keys, mailer, public_url, limiter);
         Ok(Crm { engine: Arc::new(engine) })
     }
 }
@@ -195,6 +206,16 @@ impl Crm {
     /// Signing up and in, sessions and tokens.
     pub fn identity(&self) -> identity::Identity<'_> {
         identity::Identity::new(&self.engine)
+    }
+
+    /// What counts how often somebody asks.
+    pub fn limiter(&self) -> &Arc<dyn Limiter> {
+        &self.engine.limiter
+    }
+
+    /// Where people reach us, if that was told; without a slash at its end.
+    pub fn public_url(&self) -> Option<&str> {
+        self.engine.public_url.as_deref()
     }
 
     /// Where messages of an account are taken in that the embedding process receives by its own means (a webhook, a

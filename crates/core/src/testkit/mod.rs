@@ -11,6 +11,7 @@
 //! # }
 //! ```
 
+mod limiter;
 pub mod provider;
 pub mod samples;
 mod store;
@@ -18,6 +19,7 @@ mod tenants;
 
 use std::fmt;
 
+pub use limiter::limiter_cases;
 pub use store::{StoreCase, store_cases};
 pub use tenants::{copy_rows, rows_of};
 

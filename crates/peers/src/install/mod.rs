@@ -11,6 +11,9 @@ use anyhow::Result;
 
 use crate::postgres;
 
+/// Where Debian has it.
+pub(crate) const REDIS: &str = "/usr/bin/redis-server";
+
 /// Installs whatever is missing for every peer, saying what it installs.
 ///
 /// # Errors
@@ -18,12 +21,17 @@ use crate::postgres;
 pub fn install() -> Result<()> {
     postgres()?;
     mail()?;
+    redis()?;
     python::environment()?;
     node::folder().map(drop)
 }
 
 pub(crate) fn postgres() -> Result<()> {
     apt::ensure("PostgreSQL", &[&["postgresql-15", "postgresql"]], || postgres::bin_dir().is_ok())
+}
+
+pub(crate) fn redis() -> Result<()> {
+    apt::ensure("Redis", &[&["redis-server"]], || Path::new(REDIS).exists())
 }
 
 pub(crate) fn mail() -> Result<()> {

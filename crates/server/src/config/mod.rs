@@ -7,7 +7,12 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::client::TrustedProxies;
+use crate::{
+    client::TrustedProxies,
+    limits::{self, Limits},
+    origins::Origins,
+    tls,
+};
 
 pub use self::{
     read::{Task, Texts, command, read},
@@ -19,8 +24,16 @@ pub use self::{
 pub struct Config {
     /// Where the server answers.
     pub listen: SocketAddr,
+    /// Where certificate and key lie, if TLS ends here.
+    pub tls: Option<tls::Files>,
     /// Whose word about a client's address counts.
     pub trusted_proxies: TrustedProxies,
+    /// How often who may ask.
+    pub limits: Limits,
+    /// Sites beside our own that may call with a browser's credentials.
+    pub origins: Origins,
+    /// What counts for all replicas.
+    pub redis_url: Option<String>,
     /// Where `/metrics` is answered.
     pub metrics_listen: Option<SocketAddr>,
     /// Where everything lies that is not told to lie elsewhere.
@@ -99,7 +112,11 @@ impl Config {
             .map_or_else(|| format!("sqlite://{}", data_dir.join("crm.db").display()), str::to_owned);
         Ok(Self {
             listen: texts.parse("listen", "ADDRESS:PORT")?,
+            tls: tls(texts)?,
             trusted_proxies: TrustedProxies::read(texts.all("trusted_proxies")).context("trusted_proxies")?,
+            limits: limits(texts)?,
+            origins: Origins::read(texts.all("cors_origins")).context("cors_origins")?,
+            redis_url: texts.one("redis_url").map(str::to_owned),
             metrics_listen,
             database,
             database_connections: texts.parse("database_connections", "a number")?,
@@ -117,6 +134,23 @@ impl Config {
             data_dir,
         })
     }
+}
+
+fn tls(texts: &Texts) -> Result<Option<tls::Files>> {
+    match (texts.one("tls_cert"), texts.one("tls_key")) {
+        (Some(certificate), Some(key)) => Ok(Some(tls::Files { certificate: certificate.into(), key: key.into() })),
+        (None, None) => Ok(None),
+        _ => bail!("tls_cert and tls_key belong together: set both or none"),
+    }
+}
+
+fn limits(texts: &Texts) -> Result<Limits> {
+    let quota = |name: &str| limits::setting(name, texts.one(name).unwrap_or("off"));
+    Ok(Limits::off()
+        .address(quota("rate_limit_address")?)
+        .user(quota("rate_limit_user")?)
+        .key(quota("rate_limit_key")?)
+        .organization(quota("rate_limit_organization")?))
 }
 
 fn smtp(texts: &Texts) -> Result<Option<Smtp>> {
@@ -193,6 +227,9 @@ mod tests {
             (&["--s3-bucket", "b"], "s3_access_key"),
             (&["--smtp-url", "smtp://u:secret@mx.example"], "mail_from"),
             (&["--public-url", "crm.acme.example"], "https://HOST"),
+            (&["--rate-limit-user", "fast"], "1200:600"),
+            (&["--tls-cert", "cert.pem"], "tls_key"),
+            (&["--cors-origins", "*"], "https://app.acme.example"),
             (&["--trusted-proxies", "my-proxy"], "10.0.0.0/8"),
             (&["--config", "/nowhere.toml"], "/nowhere.toml"),
         ] {

@@ -51,12 +51,42 @@ pub const SETTINGS: &[Setting] = &[
     setting("config", "FILE", "A TOML file with any of these settings under their names"),
     setting("listen", "ADDRESS", "Where the server answers").or("127.0.0.1:8080"),
     setting(
+        "tls_cert",
+        "FILE",
+        "Answer over TLS with this certificate and those that lead to its authority (PEM); read again when the files change \
+         and at SIGHUP",
+    ),
+    setting("tls_key", "FILE", "Its private key (PEM), which not everybody on the machine may read"),
+    setting(
         "trusted_proxies",
         "NETWORK",
         "Proxies of one's own (10.0.0.7, 10.0.0.0/8, fd00::/8) whose X-Forwarded-For and X-Forwarded-Proto count; from \
          anybody else these headers say nothing, and Forwarded never does",
     )
     .many(),
+    setting(
+        "cors_origins",
+        "ORIGIN",
+        "Sites beside this server's own (https://app.acme.example) whose pages may call it with their users' cookies and \
+         read the answers; none if left out",
+    )
+    .many(),
+    setting(
+        "rate_limit_address",
+        "RATE",
+        "Calls a minute that an address may make without a credential that counts, or off; 60:30 is 60 a minute, at most 30 \
+         at once. Of what comes by itself (health, polls of live connections, preflights) it may be 20 times as many",
+    )
+    .or("60"),
+    setting("rate_limit_user", "RATE", "Calls a minute that a user may make, or off").or("1200:600"),
+    setting("rate_limit_key", "RATE", "Calls a minute that an API key may make, or off").or("1200:600"),
+    setting("rate_limit_organization", "RATE", "Calls a minute that an organisation may make, or off").or("12000:6000"),
+    setting(
+        "redis_url",
+        "URL",
+        "Where several servers over one database count together: redis://:PASSWORD@HOST:6379, or rediss://… with TLS; better \
+         as a variable than as a flag. Without one each counts for itself, as it does while Redis does not answer",
+    ),
     setting("metrics_listen", "ADDRESS", "Where /metrics is answered; off for nowhere").or("127.0.0.1:9464"),
     setting(
         "data_dir",

@@ -20,7 +20,10 @@ const ABOUT: &str = "An embeddable CRM for business development.\n\n\
 Lists answer `{data, next_cursor}`; `cursor` asks for the next page. `PATCH` is JSON Merge Patch (RFC 7396). \
 Every `POST` but those under `/api/auth` accepts `Idempotency-Key`: the same key and body within 24 hours get the first \
 good answer again (of a search too, however the rows have changed since), with `Idempotency-Replayed: true`. Errors are problem documents (RFC 9457) whose `code` is stable. \
-Every answer carries `X-Request-Id`; a request may bring its own.";
+Every answer carries `X-Request-Id`; a request may bring its own.\n\n\
+Calls are counted: by user and organisation where a credential counts, else by address. `RateLimit` tells what is left \
+(`r`) and in how many seconds at most all of it is back (`t`), `RateLimit-Policy` how much comes back (`q`) in which window \
+(`w`). Who asks more often gets 429 `rate_limited`, with `Retry-After`.";
 
 /// `*` or one entity tag (RFC 9110, 8.8.3).
 const ENTITY_TAG: &str = r#"^(\*|(W/)?"[!#-~]*")$"#;
@@ -169,7 +172,7 @@ fn operation(catalogue: &Catalogue, bound: &Bound) -> Value {
         "operationId": route.also.unwrap_or(operation.name),
         "tags": [operation.name.split('.').next()],
         "summary": summary.trim(),
-        "description": format!("{}\n\nNeeds the permission `{}`.", description.trim(), operation.permission).trim(),
+        "description": format!("{}\n\nNeeds the permission `{}`.{}", description.trim(), operation.permission, counts_as(route.cost)).trim(),
         "parameters": parameters,
         "responses": responses(status, good, &statuses),
     });
@@ -177,6 +180,11 @@ fn operation(catalogue: &Catalogue, bound: &Bound) -> Value {
         document.insert("requestBody".to_owned(), request_body(bound, input, schemas));
     }
     document
+}
+
+/// What a call costs of its caller's rate limit, where that is not one.
+fn counts_as(cost: u32) -> String {
+    if cost == 1 { String::new() } else { format!(" Counts as {cost} calls.") }
 }
 
 /// A parameter is there or not; it is never `null`.

@@ -6,7 +6,7 @@ use dealwright::{Error, scope::Scope};
 use serde::Deserialize;
 use socketioxide::extract::SocketRef;
 
-use crate::state::Shared;
+use crate::{cookies, origins, state::Shared};
 
 /// What a client sends when it connects: `auth: {token}`, an access token or an API key.
 #[derive(Debug, Clone, Deserialize)]
@@ -70,9 +70,21 @@ impl std::fmt::Display for Refused {
     }
 }
 
+/// The token of a browser's cookie, if it is one of our pages that connects: other sites' pages could too.
+fn from_cookie(shared: &Shared, socket: &SocketRef) -> Result<String, Refused> {
+    let parts = socket.req_parts();
+    let token = cookies::access(&parts.headers).ok_or_else(|| Refused("unauthenticated".to_owned()))?;
+    origins::accept_cookie_always(shared, parts).map_err(|problem| Refused(problem.code().to_owned()))?;
+    Ok(token.to_owned())
+}
+
 /// Lets a client in if its token counts.
 pub async fn admit<E>(shared: &Shared, socket: &SocketRef, given: Result<Handshake, E>) -> Result<(), Refused> {
-    let Handshake { token } = given.map_err(|_| Refused("unauthenticated".to_owned()))?;
+    let token = match given {
+        Ok(Handshake { token }) => token,
+        // A page of ours shows no token: its browser sends the cookie.
+        Err(_) => from_cookie(shared, socket)?,
+    };
     let scope = shared.crm().identity().authenticate(&token).await;
     let scope = scope.map_err(|error: Error| Refused(error.code().to_owned()))?;
     socket.extensions.insert(Client(Arc::new(Mutex::new(Signed { token, scope }))));

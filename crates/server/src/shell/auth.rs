@@ -2,11 +2,11 @@
 
 use axum::{
     extract::Request,
-    http::{HeaderValue, StatusCode, header},
+    http::{Extensions, HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use dealwright::{
-    read_input,
+    ErrorKind, read_input,
     scope::Scope,
     services::{
         identity::{AcceptInvitation, Origin, Refresh, SignIn, SignUp, SignedIn, Switch, TokenState},
@@ -21,9 +21,10 @@ use super::{ShellRoute, schema};
 use crate::{
     body::{JSON, read_object},
     client::Client,
-    in_flight,
+    cookies, in_flight, origins,
     problem::Problem,
     route::Verb,
+    state::Shared,
 };
 
 /// A token to be looked at.
@@ -32,6 +33,14 @@ use crate::{
 struct Verify {
     /// An access token.
     token: String,
+}
+
+/// A refresh token to be spent; without one the cookie's is.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct RefreshBody {
+    /// The newest refresh token of the session. Browsers leave it out.
+    refresh_token: Option<String>,
 }
 
 /// The end of the caller's own session takes no input; an empty object is fine.
@@ -47,6 +56,7 @@ const fn auth(path: &'static str, name: &'static str) -> ShellRoute {
         doc: "",
         stands_for: &[],
         status: 200,
+        cost: 1,
         signed_in: false,
         query: &[],
         input: None,
@@ -66,10 +76,10 @@ pub(super) const SIGN_UP: ShellRoute = ShellRoute {
     output: schema!(SignedIn),
     handler: |shared, request| {
         Box::pin(async move {
-            let origin = origin(&request);
+            let origin = origin(request.extensions(), request.headers());
             let identity = shared.crm().identity().from_origin(&origin);
             let answer = identity.sign_up(read::<SignUp>(request).await?).await?;
-            Ok(json(StatusCode::CREATED, &answer))
+            Ok(signed_in(StatusCode::CREATED, &answer))
         })
     },
     ..auth("/api/auth/signup", "auth.sign_up")
@@ -81,27 +91,49 @@ pub(super) const SIGN_IN: ShellRoute = ShellRoute {
     output: schema!(SignedIn),
     handler: |shared, request| {
         Box::pin(async move {
-            let origin = origin(&request);
+            let origin = origin(request.extensions(), request.headers());
             let identity = shared.crm().identity().from_origin(&origin);
             let answer = identity.sign_in(read::<SignIn>(request).await?).await?;
-            Ok(json(StatusCode::OK, &answer))
+            Ok(signed_in(StatusCode::OK, &answer))
         })
     },
     ..auth("/api/auth/signin", "auth.sign_in")
 };
 
 pub(super) const REFRESH: ShellRoute = ShellRoute {
-    doc: "Spends a refresh token for the next pair of tokens. One that comes back after it was spent ends its session.",
-    input: schema!(Refresh),
+    doc: "Spends a refresh token, or the one in a browser's cookie, for the next pair of tokens. One that comes back after it \
+          was spent ends its session.",
+    input: schema!(RefreshBody),
     output: schema!(SignedIn),
-    handler: |shared, request| {
-        Box::pin(async move {
-            let answer = shared.crm().identity().refresh(read::<Refresh>(request).await?).await?;
-            Ok(json(StatusCode::OK, &answer))
-        })
-    },
+    handler: |shared, request| Box::pin(refresh(shared, request)),
     ..auth("/api/auth/refresh", "auth.refresh")
 };
+
+async fn refresh(shared: Shared, request: Request) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let given: RefreshBody = read(Request::from_parts(parts.clone(), body)).await?;
+    let origin = origin(&parts.extensions, &parts.headers);
+    let identity = shared.crm().identity().from_origin(&origin);
+    if let Some(refresh_token) = given.refresh_token {
+        return Ok(signed_in(StatusCode::OK, &identity.refresh(Refresh { refresh_token }).await?));
+    }
+    let Some(token) = cookies::refresh(&parts.headers) else {
+        let detail = "there is no cookie: send the refresh token";
+        return Err(Problem::member("/refresh_token", "required", detail));
+    };
+    origins::accept_cookie(&shared, &parts)?;
+    match identity.refresh(Refresh { refresh_token: token.to_owned() }).await {
+        Ok(answer) => Ok(signed_in(StatusCode::OK, &answer)),
+        Err(error) => {
+            let ended = error.kind() == ErrorKind::Unauthenticated;
+            let mut response = Problem::from(error).into_response();
+            if ended {
+                cookies::forget(&mut response);
+            }
+            Ok(response)
+        }
+    }
+}
 
 pub(super) const VERIFY: ShellRoute = ShellRoute {
     doc: "Tells whether an access token counts, and whose it is.",
@@ -123,12 +155,14 @@ pub(super) const SIGN_OUT: ShellRoute = ShellRoute {
     signed_in: true,
     handler: |shared, request| {
         Box::pin(async move {
-            let scope = shared.scope(request.headers()).await?;
+            let scope = shared.scope(request.extensions())?;
             read::<Nothing>(request).await?;
             if let Some(session) = scope.session_id {
                 shared.crm().identity().sign_out(session).await?;
             }
-            Ok(StatusCode::NO_CONTENT.into_response())
+            let mut response = StatusCode::NO_CONTENT.into_response();
+            cookies::forget(&mut response);
+            Ok(response)
         })
     },
     ..auth("/api/auth/signout", "auth.sign_out")
@@ -142,11 +176,11 @@ pub(super) const SWITCH: ShellRoute = ShellRoute {
     problems: &[400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503],
     handler: |shared, request| {
         Box::pin(async move {
-            let scope = shared.scope(request.headers()).await?;
-            let origin = origin(&request);
+            let scope = shared.scope(request.extensions())?;
+            let origin = origin(request.extensions(), request.headers());
             let identity = shared.crm().identity().from_origin(&origin);
             let answer = identity.switch(&scope, read::<Switch>(request).await?).await?;
-            Ok(json(StatusCode::OK, &answer))
+            Ok(signed_in(StatusCode::OK, &answer))
         })
     },
     ..auth("/api/auth/switch", "auth.switch")
@@ -159,7 +193,7 @@ pub(super) const ACCEPT: ShellRoute = ShellRoute {
     output: schema!(Belonging),
     handler: |shared, request| {
         Box::pin(async move {
-            let scope = shared.scope(request.headers()).await?;
+            let scope = shared.scope(request.extensions())?;
             let key = in_flight::key(request.headers())?;
             let given = read::<AcceptInvitation>(request).await?;
             let _place =
@@ -177,9 +211,9 @@ pub(super) const ACCEPT: ShellRoute = ShellRoute {
 };
 
 /// Where a request comes from.
-fn origin(request: &Request) -> Origin {
-    let address = request.extensions().get::<Client>().and_then(|it| it.address);
-    let user_agent = request.headers().get(header::USER_AGENT).map(HeaderValue::as_bytes);
+fn origin(extensions: &Extensions, headers: &HeaderMap) -> Origin {
+    let address = extensions.get::<Client>().and_then(|it| it.address);
+    let user_agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
     Origin { address, user_agent: user_agent.map(|it| String::from_utf8_lossy(it).into_owned()) }
 }
 
@@ -187,6 +221,13 @@ async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
     let (parts, body) = request.into_parts();
     let object = read_object(&parts.headers, body, JSON, None).await?;
     Ok(read_input(Value::Object(object.unwrap_or_default()))?)
+}
+
+/// A sign-in's answer; browsers keep the tokens as cookies, whoever else reads them in the body.
+fn signed_in(status: StatusCode, answer: &SignedIn) -> Response {
+    let mut response = json(status, answer);
+    cookies::keep(&mut response, answer);
+    response
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response {

@@ -36,6 +36,7 @@ pub(super) const UPLOAD: ShellRoute = ShellRoute {
     doc: "Keeps a file of at most 25 MiB, to be sent with messages: raw (its name in `?name=`) or as multipart/form-data.",
     stands_for: &["media.upload"],
     status: 201,
+    cost: 5,
     signed_in: true,
     query: &[("name", "string", "The file's name, for a raw upload")],
     input: None,
@@ -53,6 +54,7 @@ pub(super) const DOWNLOAD: ShellRoute = ShellRoute {
     doc: "Answers a file's bytes, or those of a `Range`.",
     stands_for: &["media.download"],
     status: 200,
+    cost: 1,
     signed_in: true,
     query: &[],
     input: None,
@@ -65,7 +67,7 @@ pub(super) const DOWNLOAD: ShellRoute = ShellRoute {
 
 async fn upload(shared: Shared, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let scope = shared.scope(&parts.headers).await?;
+    let scope = shared.scope(&parts.extensions)?;
     let key = in_flight::key(&parts.headers)?;
     let new = match body::media_type(&parts.headers).as_deref() {
         Some("multipart/form-data") => multipart(&parts, body).await?,
@@ -128,7 +130,7 @@ async fn multipart(parts: &Parts, body: Body) -> Result<NewMedia, Problem> {
 
 async fn download(shared: Shared, request: Request) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
-    let scope = shared.scope(&parts.headers).await?;
+    let scope = shared.scope(&parts.extensions)?;
     let path = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| Problem::not_found())?;
     let id = path.iter().find_map(|(_, value)| value.parse::<MediaId>().ok()).ok_or_else(Problem::not_found)?;
     let file = shared.crm().with_scope(scope).media().open(id).await?;

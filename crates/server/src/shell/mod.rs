@@ -32,6 +32,8 @@ pub struct ShellRoute {
     pub stands_for: &'static [&'static str],
     /// The status of a good answer.
     pub status: u16,
+    /// How many calls it counts as.
+    pub cost: u32,
     /// Whether an access token is needed.
     pub signed_in: bool,
     /// Name, type and meaning of its query's parameters.

@@ -10,6 +10,10 @@ use dealwright::services::identity::PublicKeys;
 use super::{ShellRoute, schema};
 use crate::{problem::Problem, route::Verb};
 
+/// One page of plain HTML with its style in it, and links.
+const PAGE: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 const fn public(path: &'static str, name: &'static str, doc: &'static str) -> ShellRoute {
     ShellRoute {
         method: Verb::Get,
@@ -18,13 +22,14 @@ const fn public(path: &'static str, name: &'static str, doc: &'static str) -> Sh
         doc,
         stands_for: &[],
         status: 200,
+        cost: 1,
         signed_in: false,
         query: &[],
         input: None,
         output: None,
         media_type: Some("application/json"),
         uploads: &[],
-        problems: &[500, 503],
+        problems: &[429, 500, 503],
         handler: |_, _| Box::pin(async { Ok(json("{\"status\":\"ok\"}")) }),
     }
 }
@@ -80,7 +85,7 @@ pub(super) const DOCS: ShellRoute = ShellRoute {
             let headers = [
                 (header::CONTENT_TYPE, "text/html; charset=utf-8"),
                 (header::CACHE_CONTROL, "max-age=300"),
-                (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+                (header::CONTENT_SECURITY_POLICY, PAGE),
             ];
             Ok((StatusCode::OK, headers, shared.docs()).into_response())
         })

@@ -1,8 +1,11 @@
 //! A server in this process, and what one needs to talk to it.
 
+use std::net::SocketAddr;
+
 use axum::{
     Router,
     body::Body,
+    extract::ConnectInfo,
     http::{HeaderMap, Request, Response, StatusCode},
 };
 use chrono::{TimeZone, Utc};
@@ -44,6 +47,10 @@ pub struct Member {
 
 impl Server {
     pub async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub async fn with(options: Options) -> Self {
         let clock = ManualClock::at(Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).unwrap());
         let mut registry = Registry::new();
         registry.rule_engine(dealwright_rules::declarative::Declarative);
@@ -54,7 +61,7 @@ impl Server {
             .build()
             .await
             .unwrap();
-        let router = app(crm.clone(), Options::default());
+        let router = app(crm.clone(), options);
         Self { crm, clock, router }
     }
 
@@ -90,6 +97,21 @@ impl Call<'_> {
     pub fn by(self, member: &Member) -> Self {
         let value = format!("Bearer {}", member.token);
         self.header("authorization", &value)
+    }
+
+    /// As a browser does: with the cookies that an answer has set.
+    pub fn cookies(mut self, kept: &Reply) -> Self {
+        for (name, value) in kept.cookies() {
+            self = self.header("cookie", &format!("{name}={value}"));
+        }
+        self
+    }
+
+    /// From this address.
+    pub fn from(mut self, address: &str) -> Self {
+        let peer = SocketAddr::new(address.parse().unwrap(), 4711);
+        self.builder = self.builder.extension(ConnectInfo(peer));
+        self
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -128,6 +150,13 @@ impl Reply {
 
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(|it| it.to_str().unwrap()).unwrap_or_default()
+    }
+
+    /// The cookies that it sets, by name; those that it takes away are empty.
+    pub fn cookies(&self) -> Vec<(String, String)> {
+        let lines = self.headers.get_all("set-cookie").iter().map(|it| it.to_str().unwrap());
+        let pairs = lines.map(|line| line.split(';').next().unwrap().split_once('=').unwrap());
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     /// Status and code of a problem.

@@ -74,7 +74,7 @@ impl World {
             self.listen,
             &self.database,
             &self.folder.path().join("data"),
-            &["--extra-ca", ca, "--log-level", "warn"],
+            &["--extra-ca", ca, "--log-level", "warn", "--rate-limit-user", "off", "--rate-limit-organization", "off"],
         )
         .unwrap()
     }

@@ -10,6 +10,7 @@ mod passwords;
 mod refresh_token;
 mod sessions;
 mod sign_in;
+mod throttle;
 mod token_keys;
 
 use std::{fmt, net::IpAddr};
@@ -19,7 +20,7 @@ pub use self::{
     api_keys::{ApiKeyView, NewApiKey},
     invitations::{AcceptInvitation, InvitationView, ListInvitations, NewInvitation},
     organizations::{NewOrganization, NewUser, OrganizationWithOwner},
-    sessions::{Refresh, SessionView},
+    sessions::{KEPT as SESSION_KEPT, Refresh, SessionView},
     sign_in::{SignIn, SignUp, SignedIn, Switch},
     token_keys::{PublicKey, PublicKeys, TokenKeys},
 };
@@ -36,7 +37,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy)]
 pub struct Organizations<'c>(pub(crate) &'c Arc<Engine>);
 
-/// Signing up and in, sessions and tokens.
+/// Signing up and in, sessions and tokens; for whoever is at the address, if there is one.
 #[derive(Debug, Clone, Copy)]
 pub struct Identity<'c>(&'c Arc<Engine>, Option<&'c Origin>);
 
@@ -58,6 +59,11 @@ impl<'c> Identity<'c> {
     #[must_use]
     pub fn from_origin(self, origin: &'c Origin) -> Self {
         Self(self.0, Some(origin))
+    }
+
+    /// The network address, if the door knows one.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.1.and_then(|origin| origin.address)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A session ends this long after its last refresh.
-pub(super) const KEPT: Duration = Duration::days(30);
+pub const KEPT: Duration = Duration::days(30);
 /// A token that was spent less than this ago belongs to a client that refreshed twice, not to a thief.
 const TOLERANCE: Duration = Duration::seconds(10);
 

@@ -260,8 +260,15 @@ impl Identity<'_> {
     /// hashed anew.
     ///
     /// # Errors
-    /// `invalid_credentials`, the same and after the same time whether the address or the password is wrong.
+    /// `invalid_credentials`, the same and after the same time whether the address or the password is wrong;
+    /// `rate_limited`, with the time to wait, after too many of them.
     pub async fn sign_in(&self, given: SignIn) -> Result<SignedIn> {
+        let account = given.email.clone();
+        self.attempt(&account, self.sign_in_untried(given)).await
+    }
+
+    /// The same, whatever was tried before.
+    async fn sign_in_untried(&self, given: SignIn) -> Result<SignedIn> {
         let (engine, origin) = (self.0, self.1.cloned());
         if !comparable(&given.password) {
             return Err(wrong());

@@ -1,0 +1,55 @@
+//! Guessing costs: whoever fails to prove who they are is counted by account and by address, and is soon told to wait.
+//! An attempt is counted before it is tried, so that many at once get no more tries than one after the other; what was no
+//! failure is given back. Nobody is ever held waiting: who is too early is told so at once.
+//!
+//! Accounts that do not exist are counted the same way, so that nobody learns by it which do.
+
+use std::time::Duration;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    ports::limiter::{Charge, Key, Quota, Subject},
+    services::identity::Identity,
+};
+
+const WINDOW: Duration = Duration::from_secs(15 * 60);
+/// Failures in a row that an account may have within the window (OWASP ASVS 5.0, 6.3.1).
+const BY_ACCOUNT: Quota = Quota::new(5, WINDOW);
+/// Failures that an address may have within the window, whatever succeeds between: others may sit behind it too.
+const BY_ADDRESS: Quota = Quota::new(30, WINDOW);
+
+impl Identity<'_> {
+    /// Tries to prove that somebody is who they say: `account` is what they are known by, such as their e-mail address or
+    /// the id of a sign-in that waits for its second factor. An error of kind `unauthenticated` or `invalid` is a
+    /// failure; success lets the account begin anew, but not the address.
+    ///
+    /// # Errors
+    /// `rate_limited`, with the time to wait, without trying; else what the attempt says.
+    pub(super) async fn attempt<T>(&self, account: &str, tried: impl Future<Output = Result<T>>) -> Result<T> {
+        let limiter = &self.0.limiter;
+        let account = Key::text(Subject::FailedAccount, &account.trim().to_lowercase());
+        let by_account = Charge::one(account, BY_ACCOUNT);
+        let by_address = self.address().map(|address| Charge::one(Key::address(Subject::FailedAddress, address), BY_ADDRESS));
+        let verdict = match by_address {
+            Some(by_address) => limiter.take(&[by_account, by_address]).await,
+            None => limiter.take(&[by_account]).await,
+        };
+        if let Some((_, after)) = verdict.refused {
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            let message = format!("too many failed attempts: try again in {seconds} s");
+            return Err(Error::new(ErrorKind::RateLimited, message).with_retry_after(Duration::from_secs(seconds)));
+        }
+        let answer = tried.await;
+        let failed =
+            answer.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::Unauthenticated | ErrorKind::Invalid));
+        match &answer {
+            Ok(_) => limiter.forget(account).await,
+            Err(_) if !failed => limiter.give_back(by_account).await,
+            Err(_) => {}
+        }
+        if let Some(by_address) = by_address.filter(|_| !failed) {
+            limiter.give_back(by_address).await;
+        }
+        answer
+    }
+}

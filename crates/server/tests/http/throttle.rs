@@ -1,0 +1,93 @@
+//! Guessing passwords (OWASP ASVS 5.0, 6.3.1): so many failures cost nothing, later ones are refused at once.
+
+use chrono::Duration;
+use dealwright_server::{Options, limits::Limits};
+use futures::future::join_all;
+use serde_json::json;
+
+use crate::server::{Reply, Server};
+
+const WRONG: &str = "wrong horse!";
+const RIGHT: &str = "correct horse";
+
+/// Without the limit of calls, so that it is the throttle that speaks.
+async fn server() -> Server {
+    Server::with(Options::default().limits(Limits::off())).await
+}
+
+async fn sign_in(server: &Server, address: &str, email: &str, password: &str) -> Reply {
+    let input = json!({"email": email, "password": password});
+    server.call("POST", "/api/auth/signin").from(address).json(&input).send().await
+}
+
+fn refused(reply: &Reply) -> u64 {
+    assert_eq!(reply.problem(), (429, "rate_limited".to_owned()));
+    reply.header("retry-after").parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_sixth_failure_in_a_row_is_refused_whether_there_is_such_an_account_or_not() {
+    let server = server().await;
+    server.sign_up("una").await;
+    let mut told = Vec::new();
+    for email in ["una@acme.example", "nobody@acme.example"] {
+        for place in 0..5 {
+            // From wherever it comes, however it is written.
+            let reply = sign_in(&server, &format!("192.0.2.{place}"), &email.to_uppercase(), WRONG).await;
+            assert_eq!(reply.problem(), (401, "invalid_credentials".to_owned()));
+        }
+        // The right password does not help: who guesses must not learn that it is right.
+        let reply = sign_in(&server, "192.0.2.9", email, RIGHT).await;
+        assert_eq!(refused(&reply), 180);
+        told.push(reply.json()["detail"].clone());
+    }
+    assert_eq!(told[0], told[1]);
+    // What is refused does not count: the wait does not grow.
+    server.clock.advance(Duration::seconds(180));
+    assert_eq!(sign_in(&server, "192.0.2.9", "una@acme.example", RIGHT).await.status, 200);
+}
+
+#[tokio::test]
+async fn success_lets_the_account_begin_anew_but_not_the_address() {
+    let server = server().await;
+    server.sign_up("una").await;
+    for round in 0..7 {
+        for _ in 0..4 {
+            assert_eq!(sign_in(&server, "192.0.2.1", "una@acme.example", WRONG).await.status, 401, "{round}");
+        }
+        assert_eq!(sign_in(&server, "192.0.2.1", "una@acme.example", RIGHT).await.status, 200, "{round}");
+    }
+    // 28 failures; success is none.
+    for (place, status) in [(1, 401), (2, 401), (3, 429)] {
+        let email = format!("guess{place}@acme.example");
+        assert_eq!(sign_in(&server, "192.0.2.1", &email, WRONG).await.status, status, "{place}");
+    }
+    assert_eq!(refused(&sign_in(&server, "192.0.2.1", "una@acme.example", RIGHT).await), 30);
+    // Which is nobody else's fault.
+    assert_eq!(sign_in(&server, "192.0.2.2", "una@acme.example", RIGHT).await.status, 200);
+}
+
+#[tokio::test]
+async fn of_two_hundred_guesses_at_once_five_are_tried() {
+    let server = server().await;
+    server.sign_up("una").await;
+    let guesses = (0..200).map(|place| {
+        let (server, address) = (&server, format!("192.0.2.{place}"));
+        async move { sign_in(server, &address, "una@acme.example", &format!("guess number {place}")).await.status }
+    });
+    let statuses = join_all(guesses).await;
+    let count = |status: u16| statuses.iter().filter(|it| it.as_u16() == status).count();
+    assert_eq!((count(401), count(429)), (5, 195));
+}
+
+#[tokio::test]
+async fn of_two_hundred_accounts_at_once_from_one_address_thirty_are_tried() {
+    let server = server().await;
+    let guesses = (0..200).map(|place| {
+        let (server, email) = (&server, format!("guess{place}@acme.example"));
+        async move { sign_in(server, "192.0.2.1", &email, WRONG).await.status }
+    });
+    let statuses = join_all(guesses).await;
+    let count = |status: u16| statuses.iter().filter(|it| it.as_u16() == status).count();
+    assert_eq!((count(401), count(429)), (30, 170));
+}
