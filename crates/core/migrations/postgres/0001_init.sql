@@ -24,10 +24,25 @@ CREATE TABLE users (
     time_zone text COLLATE "C",
     locale text COLLATE "C",
     preferences text COLLATE "C" NOT NULL,
+    email_verified boolean NOT NULL,
     created_at bigint NOT NULL,
     PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX users_email ON users (email);
+
+-- Of a mailed token only the SHA-256 is kept.
+CREATE TABLE mail_tokens (
+    user_id uuid NOT NULL,
+    purpose text COLLATE "C" NOT NULL,
+    token_hash bytea NOT NULL,
+    email text COLLATE "C" NOT NULL,
+    expires_at bigint NOT NULL,
+    used_at bigint,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (user_id, purpose),
+    FOREIGN KEY (user_id) REFERENCES users (id)
+);
+CREATE UNIQUE INDEX mail_tokens_hash ON mail_tokens (token_hash);
 
 CREATE TABLE credentials (
     user_id uuid NOT NULL,

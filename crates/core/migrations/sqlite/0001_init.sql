@@ -23,10 +23,25 @@ CREATE TABLE users (
     time_zone TEXT,
     locale TEXT,
     preferences TEXT NOT NULL,
+    email_verified INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (id)
 ) STRICT;
 CREATE UNIQUE INDEX users_email ON users (email);
+
+-- Of a mailed token only the SHA-256 is kept.
+CREATE TABLE mail_tokens (
+    user_id BLOB NOT NULL,
+    purpose TEXT NOT NULL,
+    token_hash BLOB NOT NULL,
+    email TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    used_at INTEGER,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (user_id, purpose),
+    FOREIGN KEY (user_id) REFERENCES users (id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX mail_tokens_hash ON mail_tokens (token_hash);
 
 CREATE TABLE credentials (
     user_id BLOB NOT NULL,

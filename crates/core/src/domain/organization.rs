@@ -49,6 +49,8 @@ pub struct User {
     /// What they want to be told, and how: their own business.
     #[serde(skip)]
     pub preferences: Preferences,
+    /// Whether they have shown that the address is theirs.
+    pub email_verified: bool,
     /// When they signed up.
     pub created_at: DateTime<Utc>,
 }

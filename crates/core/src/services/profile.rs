@@ -26,6 +26,8 @@ pub struct Profile {
     pub id: UserId,
     /// The address they sign in with.
     pub email: String,
+    /// Whether they have shown that it is theirs.
+    pub email_verified: bool,
     /// What people call them.
     pub name: String,
     /// Where their picture is.
@@ -75,6 +77,7 @@ async fn view(unit: &mut Unit, user: User) -> Result<Profile> {
     Ok(Profile {
         id: user.id,
         email: user.email,
+        email_verified: user.email_verified,
         name: user.name,
         avatar_url: user.avatar_url,
         time_zone: user.time_zone,

@@ -10,7 +10,10 @@ use axum::{
 use dealwright::{
     read_input,
     services::{
-        identity::{AcceptInvitation, Origin, Refresh, SignIn, SignUp, SignedIn, Switch, TokenState},
+        identity::{
+            AcceptInvitation, ChangePassword, ForgotPassword, Origin, Refresh, ResetPassword, SignIn, SignUp, SignedIn,
+            Switch, TokenState, VerifyEmail,
+        },
         organization::Belonging,
     },
 };
@@ -131,6 +134,81 @@ pub(super) const SIGN_OUT: ShellRoute = ShellRoute {
         })
     },
     ..auth("/api/auth/signout", "auth.sign_out")
+};
+
+pub(super) const VERIFY_EMAIL: ShellRoute = ShellRoute {
+    doc: "Confirms the address that a mailed token was sent to. `email_verified` of its user is true from then on; without, no \
+          work is blocked.",
+    status: 204,
+    input: schema!(VerifyEmail),
+    handler: |shared, request| {
+        Box::pin(async move {
+            shared.crm().identity().verify_email(read::<VerifyEmail>(request).await?).await?;
+            Ok(StatusCode::NO_CONTENT.into_response())
+        })
+    },
+    ..auth("/api/auth/verify-email", "auth.verify_email")
+};
+
+pub(super) const SEND_VERIFICATION: ShellRoute = ShellRoute {
+    doc: "Sends the caller the mail again by which they confirm their address, once a minute at most.",
+    status: 202,
+    signed_in: true,
+    handler: |shared, request| {
+        Box::pin(async move {
+            let scope = shared.scope(request.headers()).await?;
+            read::<Nothing>(request).await?;
+            shared.crm().identity().send_verification(&scope).await?;
+            Ok(StatusCode::ACCEPTED.into_response())
+        })
+    },
+    ..auth("/api/auth/verify-email/send", "auth.send_verification")
+};
+
+pub(super) const FORGOT: ShellRoute = ShellRoute {
+    doc: "Sends a mail by which whoever has this address chooses a new password. The answer is the same if nobody has it.",
+    status: 202,
+    input: schema!(ForgotPassword),
+    handler: |shared, request| {
+        Box::pin(async move {
+            shared.crm().identity().forgot_password(&read::<ForgotPassword>(request).await?);
+            Ok(StatusCode::ACCEPTED.into_response())
+        })
+    },
+    ..auth("/api/auth/password/forgot", "auth.forgot_password")
+};
+
+pub(super) const RESET: ShellRoute = ShellRoute {
+    doc: "Replaces a password by a token that came by mail: it counts for an hour, once. All sessions of its user end.",
+    status: 204,
+    input: schema!(ResetPassword),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let origin = origin(&request);
+            let identity = shared.crm().identity().from_origin(&origin);
+            identity.reset_password(read::<ResetPassword>(request).await?).await?;
+            Ok(StatusCode::NO_CONTENT.into_response())
+        })
+    },
+    ..auth("/api/auth/password/reset", "auth.reset_password")
+};
+
+pub(super) const CHANGE: ShellRoute = ShellRoute {
+    method: Verb::Put,
+    doc: "Replaces the caller's password, who sends the present one too. All of their other sessions end.",
+    status: 204,
+    signed_in: true,
+    input: schema!(ChangePassword),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let scope = shared.scope(request.headers()).await?;
+            let origin = origin(&request);
+            let identity = shared.crm().identity().from_origin(&origin);
+            identity.change_password(&scope, read::<ChangePassword>(request).await?).await?;
+            Ok(StatusCode::NO_CONTENT.into_response())
+        })
+    },
+    ..auth("/api/auth/password", "auth.change_password")
 };
 
 pub(super) const SWITCH: ShellRoute = ShellRoute {

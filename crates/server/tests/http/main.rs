@@ -9,6 +9,7 @@ mod documents;
 mod idempotency;
 mod lists;
 mod media;
+mod passwords;
 mod server;
 mod tables;
 mod team;

@@ -220,6 +220,7 @@ const NOTED: &[&str] = &[
     "credentials",
     "idempotency_keys",
     "jobs",
+    "mail_tokens",
     "media",
     "memberships",
     "messages",

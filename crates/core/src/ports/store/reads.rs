@@ -10,6 +10,7 @@ use crate::{
         chat::{Chat, ChatState},
         event::{Event, Subject},
         job::{Claim, Job, JobState, Lane},
+        mail_token::{MailPurpose, MailToken},
         media::Media,
         message::Message,
         notification::Notification,
@@ -296,6 +297,10 @@ pub trait IdentityReads {
     async fn user_by_email(&self, email: &str) -> Result<Option<User>>;
     /// A user's password.
     async fn credential(&self, user: UserId) -> Result<Option<Credential>>;
+    /// The secret of a purpose that a user was sent last.
+    async fn mail_token(&self, user: UserId, purpose: MailPurpose) -> Result<Option<MailToken>>;
+    /// The secret with this hash.
+    async fn mail_token_by_hash(&self, hash: &[u8]) -> Result<Option<MailToken>>;
     /// A user's place in an organisation.
     async fn membership(&self, organization: OrganizationId, user: UserId) -> Result<Option<Membership>>;
     /// Where a user belongs, oldest first.

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     id::{OrganizationId, SessionId, UserId},
     scope::{Role, Scope},
-    services::identity::{Identity, PublicKeys},
+    services::identity::{Identity, PublicKeys, sessions::ended},
 };
 
 /// How long an access token counts.
@@ -132,7 +132,6 @@ fn claims(engine: &Engine, token: &str) -> Result<Claims> {
 
 /// The scope of a token that counts at this moment.
 async fn scope(engine: &Engine, claims: Claims) -> Result<Scope> {
-    let ended = || Error::unauthenticated("session_ended", "the session of this access token was ended: sign in again");
     let (session, membership) =
         futures::try_join!(engine.store.session(claims.sid), engine.store.membership(claims.org, claims.sub))?;
     let session = session.ok_or_else(ended)?;

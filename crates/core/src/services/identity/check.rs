@@ -57,6 +57,12 @@ fn is_named_by(password: &str, word: &str) -> bool {
     })
 }
 
+/// An e-mail address as it is kept, to look for its user by; whatever is none finds nobody.
+pub(super) fn sought(text: &str) -> String {
+    let text = text.trim().to_lowercase();
+    if text.len() <= 254 && !text.contains(char::is_control) { text } else { String::new() }
+}
+
 /// Whether a password is worth comparing: a longer one was never accepted.
 pub(super) fn comparable(text: &str) -> bool {
     text.chars().count() <= *LENGTH.end()

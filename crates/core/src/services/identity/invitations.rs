@@ -21,7 +21,7 @@ use crate::{
     scope::{Permission, Resource, Role, Scope},
     services::{
         commit::commit,
-        identity::{Identity, organizations::membership},
+        identity::{Identity, mail_tokens::verified, organizations::membership},
         mail::{self, NewMail},
         organization::Belonging,
         unit::Unit,
@@ -291,6 +291,9 @@ pub(super) async fn redeem(unit: &mut Unit, invitation: &Invitation, user: &User
         .change("members", None::<UserId>, user.id);
     if is_new {
         fact.insert(user);
+    } else {
+        // Its token came to their address.
+        verified(unit, user)?;
     }
     membership(unit, organization, user.id, invitation.role)?;
     if let Some(team_id) = invitation.team_id

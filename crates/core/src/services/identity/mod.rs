@@ -4,22 +4,27 @@
 mod access;
 mod check;
 mod invitations;
+mod mail_tokens;
+mod new_password;
 mod organizations;
 mod passwords;
 mod refresh_token;
 mod sessions;
 mod sign_in;
 mod token_keys;
+mod verification;
 
 use std::{fmt, net::IpAddr};
 
 pub use self::{
     access::TokenState,
     invitations::{AcceptInvitation, InvitationView, ListInvitations, NewInvitation},
+    new_password::{ChangePassword, ForgotPassword, ResetPassword},
     organizations::{NewOrganization, NewUser, OrganizationWithOwner},
     sessions::{Refresh, SessionView},
     sign_in::{SignIn, SignUp, SignedIn, Switch},
     token_keys::{PublicKey, PublicKeys, TokenKeys},
+    verification::VerifyEmail,
 };
 use self::{access::VerifiedTokens, passwords::Passwords};
 pub(crate) use self::{

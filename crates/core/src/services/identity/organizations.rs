@@ -93,6 +93,7 @@ impl Person {
             time_zone: None,
             locale: None,
             preferences: Preferences::default(),
+            email_verified: false,
             created_at: engine.env.now(),
         };
         Ok(Self { user, password_hash })

@@ -21,10 +21,12 @@ use crate::{
             Identity, Origin, access,
             check::{self, comparable},
             invitations::{redeem, redeemable},
+            mail_tokens::home,
             organizations::{Person, credential, email_taken, found},
             passwords::Verdict,
             refresh_token::RefreshToken,
-            sessions::KEPT,
+            sessions::{KEPT, hold},
+            verification,
         },
         unit::Unit,
     },
@@ -191,6 +193,7 @@ impl Identity<'_> {
             let (name, owner, origin) = (organization_name.clone(), owner.clone(), origin.clone());
             Box::pin(async move {
                 let organization = found(unit, name, &owner).await?;
+                verification::ask(unit, &owner.user).await?;
                 let (session, token) = begin_session(unit, owner.user.id, origin)?;
                 Ok((organization, session, token))
             })
@@ -205,7 +208,9 @@ impl Identity<'_> {
         // Before the costly hash, and to know whose organisation it is; everything is looked at again in the unit.
         let probe = Unit::new(Arc::clone(engine), Scope::system(engine.env.id()?));
         let invitation = redeemable(&probe, "/invite_token", &token, &email).await?;
-        let person = Person::new(engine, email, name, Some(password)).await?;
+        let mut person = Person::new(engine, email, name, Some(password)).await?;
+        // The invitation's token came to that address.
+        person.user.email_verified = true;
         let scope = Scope::user(invitation.organization_id, person.user.id, invitation.role);
         let user = person.user.clone();
         let (organization, session, refresh) = commit(engine, &scope, move |unit| {
@@ -233,7 +238,7 @@ impl Identity<'_> {
     /// `not_found` if they are no member of it.
     pub async fn switch(&self, caller: &Scope, to: Switch) -> Result<SignedIn> {
         let (engine, origin) = (self.0, self.1.cloned());
-        let (user_id, id) = (caller.require_user()?, to.organization_id);
+        let (user_id, id, from) = (caller.require_user()?, to.organization_id, caller.session_id);
         let (user, membership, organization) = futures::try_join!(
             engine.store.user(user_id),
             engine.store.membership(id, user_id),
@@ -245,7 +250,10 @@ impl Identity<'_> {
         let scope = Scope::user(id, user_id, membership.role);
         let (session, token) = commit(engine, &scope, move |unit| {
             let origin = origin.clone();
-            Box::pin(async move { begin_session(unit, user_id, origin) })
+            Box::pin(async move {
+                hold(unit, from).await?;
+                begin_session(unit, user_id, origin)
+            })
         })
         .await?;
         SignedIn::new(engine, user, organization, &session, &token)
@@ -266,7 +274,7 @@ impl Identity<'_> {
         if !comparable(&given.password) {
             return Err(wrong());
         }
-        let user = engine.store.user_by_email(&given.email.trim().to_lowercase()).await?;
+        let user = engine.store.user_by_email(&check::sought(&given.email)).await?;
         // Asked for nobody's too, and compared with nothing: an unknown address takes the same way.
         let id = user.as_ref().map_or_else(|| UserId::from_uuid(uuid::Uuid::nil()), |user| user.id);
         let credential = engine.store.credential(id).await?;
@@ -275,13 +283,10 @@ impl Identity<'_> {
         let (Some(user), Some(credential), Verdict::Right { renewed }) = (user, credential, verdict) else {
             return Err(wrong());
         };
-        let membership = engine.store.memberships(user.id).await?.into_iter().next().ok_or_else(|| {
-            Error::forbidden("you belong to no organisation any more: ask to be invited").code_of("no_organization")
-        })?;
-        let id = membership.organization_id;
+        let scope = home(engine, user.id).await?;
+        let id = scope.organization_id;
         let organization = engine.store.organization(id).await?.ok_or_else(|| Error::not_found("organization", id))?;
 
-        let scope = Scope::user(id, user.id, membership.role);
         let (session, token) = commit(engine, &scope, move |unit| {
             let (credential, renewed, origin) = (credential.clone(), renewed.clone(), origin.clone());
             Box::pin(async move {

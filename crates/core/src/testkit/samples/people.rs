@@ -9,6 +9,7 @@ use crate::{
         contact::Contact,
         currency::Currency,
         custom_field::{CustomField, CustomKind, Noun},
+        mail_token::{MailPurpose, MailToken},
         message::{CreditKind, Message, MessageCredit},
         note::Note,
         notification::Preferences,
@@ -46,6 +47,7 @@ impl Samples {
             time_zone: None,
             locale: None,
             preferences: Preferences::default(),
+            email_verified: false,
             created_at: self.hour(99),
         }
     }
@@ -53,6 +55,19 @@ impl Samples {
     /// A password that nobody knows.
     pub fn credential(&self, user: &User) -> Credential {
         Credential { user_id: user.id, password_hash: "$argon2id$v=19$".to_owned(), updated_at: Self::epoch() }
+    }
+
+    /// A secret that they were sent.
+    pub fn mail_token(&mut self, user: &User) -> MailToken {
+        MailToken {
+            user_id: user.id,
+            purpose: MailPurpose::ResetPassword,
+            token_hash: self.next().to_be_bytes().to_vec(),
+            email: user.email.clone(),
+            expires_at: Self::epoch() + Duration::hours(1),
+            used_at: None,
+            created_at: Self::epoch(),
+        }
     }
 
     /// Their place in the organisation.

@@ -171,7 +171,7 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     let (run, timer) = (samples.run(&rule, &event, Some(ground.contact.id)), samples.timer(&rule, &ground.contact));
     let (message, notification) = (samples.message(&ground.chat), samples.notification(ground.user.id));
     let (credential, membership) = (samples.credential(&ground.user), samples.membership(&ground.user));
-    let session = samples.session(&ground.user);
+    let (session, token) = (samples.session(&ground.user), samples.mail_token(&ground.user));
     let lost = samples.stage(&ground.pipeline, 1, StageKind::Lost);
     let moved = samples.stage_move(&ground.contact, Some(&ground.stage), &lost, at);
     let (secret, skipped) = (samples.secret(&ground.account), samples.skipped(&ground.account));
@@ -187,6 +187,7 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
         Write::insert(&credential),
         Write::insert(&membership),
         Write::insert(&session),
+        Write::insert(&token),
         Write::insert(&lost),
         Write::insert(&moved),
         Write::insert(&secret),
@@ -197,6 +198,8 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure_eq!(store.user(ground.user.id).await?, Some(ground.user.clone()));
     ensure!(store.credential(ground.user.id).await? == Some(credential), "the credential differs");
     ensure_eq!(store.membership(id, ground.user.id).await?, Some(membership));
+    ensure!(store.mail_token_by_hash(&token.token_hash).await?.as_ref() == Some(&token), "the mailed token differs");
+    ensure!(store.mail_token(ground.user.id, token.purpose).await? == Some(token), "the mailed token differs");
     ensure_eq!(store.session(session.id).await?, Some(session));
     ensure_eq!(store.pipelines(id).await?, [ground.pipeline]);
     ensure_eq!(store.stages(id).await?, [ground.stage, lost]);

@@ -9,7 +9,10 @@ use super::{
     select::{cell, columns, select_global},
 };
 use crate::{
-    domain::organization::{Credential, Member, Membership, Organization, SignInSession, User},
+    domain::{
+        mail_token::{MailPurpose, MailToken},
+        organization::{Credential, Member, Membership, Organization, SignInSession, User},
+    },
     error::Result,
     id::*,
     page::{ListKey, Page, PageRequest},
@@ -45,6 +48,18 @@ impl IdentityReads for SqlStore {
     async fn credential(&self, user: UserId) -> Result<Option<Credential>> {
         let mut statement = select_global::<Credential>();
         statement.push("t.user_id = ").bind(&user);
+        self.record(None, statement).await
+    }
+
+    async fn mail_token(&self, user: UserId, purpose: MailPurpose) -> Result<Option<MailToken>> {
+        let mut statement = select_global::<MailToken>();
+        statement.push("t.user_id = ").bind(&user).push(" AND t.purpose = ").bind(&purpose);
+        self.record(None, statement).await
+    }
+
+    async fn mail_token_by_hash(&self, hash: &[u8]) -> Result<Option<MailToken>> {
+        let mut statement = select_global::<MailToken>();
+        statement.push("t.token_hash = ").bind(&hash.to_vec());
         self.record(None, statement).await
     }
 

@@ -113,7 +113,7 @@ INSERT INTO events SELECT pg_temp.n(i), pg_temp.n(o), 'contact.updated', 'contac
 INSERT INTO subjects SELECT pg_temp.n(o), pg_temp.n(i), 'contact', 100, 90 FROM generate_series(1, 2) o, generate_series(0, 199) i;
 INSERT INTO sessions SELECT pg_temp.n(i), pg_temp.n(1 + i % 20), pg_temp.n(1), uuid_send(pg_temp.n(i)), uuid_send(pg_temp.n(i + 1)), i, i, NULL, NULL, NULL, i
     FROM generate_series(1, 20000) i;
-INSERT INTO users SELECT pg_temp.n(i), i || '@example.org', 'U', NULL, NULL, NULL, '{}', i FROM generate_series(1, 5000) i;
+INSERT INTO users SELECT pg_temp.n(i), i || '@example.org', 'U', NULL, NULL, NULL, '{}', false, i FROM generate_series(1, 5000) i;
 INSERT INTO memberships SELECT pg_temp.n(o), pg_temp.n(i), 'member', i FROM generate_series(1, 2) o, generate_series(1, 5000) i;
 INSERT INTO invitations SELECT pg_temp.n(o * 100000 + i), pg_temp.n(o), i || '@example.org', 'member', NULL, NULL,
     uuid_send(pg_temp.n(o * 100000 + i)), CASE WHEN i % 20 = 0 THEN 'pending' ELSE 'accepted' END, i, i
