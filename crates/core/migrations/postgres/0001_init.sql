@@ -10,6 +10,7 @@ CREATE TABLE organizations (
     time_zone text COLLATE "C" NOT NULL,
     locale text COLLATE "C" NOT NULL,
     currency text COLLATE "C" NOT NULL,
+    require_two_factor boolean NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
     version bigint NOT NULL,
@@ -48,6 +49,19 @@ CREATE TABLE credentials (
     user_id uuid NOT NULL,
     password_hash text COLLATE "C" NOT NULL,
     updated_at bigint NOT NULL,
+    PRIMARY KEY (user_id),
+    FOREIGN KEY (user_id) REFERENCES users (id)
+);
+
+-- The seed lies sealed; of recovery codes only the SHA-256 is kept.
+CREATE TABLE second_factors (
+    user_id uuid NOT NULL,
+    key_id text COLLATE "C" NOT NULL,
+    sealed bytea NOT NULL,
+    enabled boolean NOT NULL,
+    last_step bigint NOT NULL,
+    recovery text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
     PRIMARY KEY (user_id),
     FOREIGN KEY (user_id) REFERENCES users (id)
 );

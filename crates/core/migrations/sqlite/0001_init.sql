@@ -9,6 +9,7 @@ CREATE TABLE organizations (
     time_zone TEXT NOT NULL,
     locale TEXT NOT NULL,
     currency TEXT NOT NULL,
+    require_two_factor INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
@@ -47,6 +48,19 @@ CREATE TABLE credentials (
     user_id BLOB NOT NULL,
     password_hash TEXT NOT NULL,
     updated_at INTEGER NOT NULL,
+    PRIMARY KEY (user_id),
+    FOREIGN KEY (user_id) REFERENCES users (id)
+) STRICT, WITHOUT ROWID;
+
+-- The seed lies sealed; of recovery codes only the SHA-256 is kept.
+CREATE TABLE second_factors (
+    user_id BLOB NOT NULL,
+    key_id TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    enabled INTEGER NOT NULL,
+    last_step INTEGER NOT NULL,
+    recovery TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
     PRIMARY KEY (user_id),
     FOREIGN KEY (user_id) REFERENCES users (id)
 ) STRICT, WITHOUT ROWID;

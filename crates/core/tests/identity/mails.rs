@@ -35,6 +35,7 @@ cases!(
     a_wrong_present_password_changes_nothing,
     without_a_console_the_mail_has_the_token_itself,
     a_name_adds_no_header_to_a_mail,
+    an_address_that_looks_like_another_is_nobodys,
 );
 
 const CONFIRM: &str = "Confirm your e-mail address";
@@ -79,7 +80,10 @@ impl World {
     }
 
     async fn sign_in(&self, name: &str, password: &str) -> Result<SignedIn, Error> {
-        self.crm.identity().sign_in(SignIn { email: address(name), password: password.to_owned() }).await
+        self.crm
+            .identity()
+            .sign_in(SignIn { email: address(name), password: password.to_owned(), totp_code: None })
+            .await
     }
 
     async fn user(&self, id: UserId) -> User {
@@ -304,4 +308,32 @@ async fn a_name_adds_no_header_to_a_mail(world: World) {
     let invited = world.outbox.to(&address("max")).remove(0);
     assert_eq!(invited.subject, "Eve invites you to join Acme Sons");
     assert_eq!(world.sent("eve", CONFIRM, 1).await[0].to_name.as_deref(), Some("Eve"));
+}
+
+/// Accounts are known by their addresses: none can be had that looks like another's.
+async fn an_address_that_looks_like_another_is_nobodys(world: World) {
+    let una = world.sign_up("una").await;
+    let with = |email: &str| SignUp {
+        email: email.to_owned(),
+        password: PASSWORD.to_owned(),
+        name: "Una".to_owned(),
+        organization_name: Some("Acme".to_owned()),
+        invite_token: None,
+    };
+    for (email, code) in [
+        ("un\u{430}@acme.example", "look_alike"),
+        ("una@\u{430}cme.example", "look_alike"),
+        ("u\u{200b}na@acme.example", "invalid"),
+        ("una@acme.example\r\nBcc: all@acme.example", "control_character"),
+    ] {
+        let flaw = vec![("/email".to_owned(), code.to_owned())];
+        assert_eq!(pointers(world.crm.identity().sign_up(with(email)).await), flaw, "{email:?}");
+        let new = NewInvitation { email: email.to_owned(), role: Role::Member, team_id: None };
+        assert_eq!(pointers(world.me.invitations().create(new).await), flaw, "{email:?}");
+    }
+    // What is the same address in other letters is that address, at every door.
+    let wide = "ＵＮＡ@ａｃｍｅ.example";
+    refused(world.crm.identity().sign_up(with(wide)).await, 409, "email_taken");
+    let given = SignIn { email: wide.to_owned(), password: PASSWORD.to_owned(), totp_code: None };
+    assert_eq!(world.crm.identity().sign_in(given).await.unwrap().user.id, una.user.id);
 }

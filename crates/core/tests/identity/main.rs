@@ -11,6 +11,7 @@ mod outbox;
 mod passwords;
 mod sessions;
 mod tokens;
+mod two_factor;
 
 use std::{ops::Deref, process::ExitCode, sync::Arc};
 
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
         ("passwords", passwords::CASES),
         ("sessions", sessions::CASES),
         ("tokens", tokens::CASES),
+        ("two_factor", two_factor::CASES),
     ];
     harness::run(&rooms, |database| Box::pin(World::new(database)))
 }

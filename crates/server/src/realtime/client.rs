@@ -71,6 +71,7 @@ impl std::fmt::Display for Refused {
 pub async fn admit<E>(shared: &Shared, socket: &SocketRef, given: Result<Handshake, E>) -> Result<(), Refused> {
     let Handshake { token } = given.map_err(|_| Refused("unauthenticated".to_owned()))?;
     let scope = shared.crm().identity().authenticate(&token).await;
+    let scope = scope.and_then(|scope| scope.require_two_factor().map(|()| scope));
     let scope = scope.map_err(|error: Error| Refused(error.code().to_owned()))?;
     socket.extensions.insert(Client(Arc::new(Mutex::new(Signed { token, scope }))));
     Ok(())

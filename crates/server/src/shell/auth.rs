@@ -11,8 +11,8 @@ use dealwright::{
     read_input,
     services::{
         identity::{
-            AcceptInvitation, ChangePassword, ForgotPassword, Origin, Refresh, ResetPassword, SignIn, SignUp, SignedIn,
-            Switch, TokenState, VerifyEmail,
+            AcceptInvitation, ChangePassword, EnableTwoFactor, ForgotPassword, Origin, RecoveryCodes, Refresh,
+            ResetPassword, SignIn, SignUp, SignedIn, StepUp, Switch, TokenState, TwoFactorSetup, VerifyEmail,
         },
         organization::Belonging,
     },
@@ -78,7 +78,8 @@ pub(super) const SIGN_UP: ShellRoute = ShellRoute {
 };
 
 pub(super) const SIGN_IN: ShellRoute = ShellRoute {
-    doc: "Signs in by e-mail address and password.",
+    doc: "Signs in by e-mail address and password, and by `totp_code` where there is a second factor: `two_factor_required` \
+          without it, `invalid_totp` with one that does not count.",
     input: schema!(SignIn),
     output: schema!(SignedIn),
     handler: |shared, request| {
@@ -209,6 +210,56 @@ pub(super) const CHANGE: ShellRoute = ShellRoute {
         })
     },
     ..auth("/api/auth/password", "auth.change_password")
+};
+
+pub(super) const SET_UP_2FA: ShellRoute = ShellRoute {
+    doc: "Gives the caller a seed for their authenticator application, as a text, a link and a QR code. Nothing is asked for at \
+          sign-in before `/enable` was sent a code of it.",
+    signed_in: true,
+    output: schema!(TwoFactorSetup),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let scope = shared.scope(request.headers()).await?;
+            read::<Nothing>(request).await?;
+            let answer = shared.crm().identity().set_up_two_factor(&scope).await?;
+            Ok(json(StatusCode::OK, &answer))
+        })
+    },
+    ..auth("/api/auth/2fa/setup", "auth.set_up_two_factor")
+};
+
+pub(super) const ENABLE_2FA: ShellRoute = ShellRoute {
+    doc: "From here on a code is asked for when the caller signs in. Answers ten recovery codes, once; each counts once, in \
+          the place of a code.",
+    signed_in: true,
+    input: schema!(EnableTwoFactor),
+    output: schema!(RecoveryCodes),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let scope = shared.scope(request.headers()).await?;
+            let given = read::<EnableTwoFactor>(request).await?;
+            let answer = shared.crm().identity().enable_two_factor(&scope, given).await?;
+            Ok(json(StatusCode::OK, &answer))
+        })
+    },
+    ..auth("/api/auth/2fa/enable", "auth.enable_two_factor")
+};
+
+pub(super) const DISABLE_2FA: ShellRoute = ShellRoute {
+    doc: "No code is asked for any more when the caller signs in. It takes a code, a recovery code or the password: \
+          `step_up_required` without.",
+    status: 204,
+    signed_in: true,
+    input: schema!(StepUp),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let scope = shared.scope(request.headers()).await?;
+            let given = read::<StepUp>(request).await?;
+            shared.crm().identity().disable_two_factor(&scope, given).await?;
+            Ok(StatusCode::NO_CONTENT.into_response())
+        })
+    },
+    ..auth("/api/auth/2fa/disable", "auth.disable_two_factor")
 };
 
 pub(super) const SWITCH: ShellRoute = ShellRoute {

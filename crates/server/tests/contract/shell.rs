@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use dealwright::{
     domain::mail_token::{MailPurpose, MailToken},
     ports::store::{Batch, Store, Write},
+    testkit::totp_code,
 };
 use dealwright_server::shell::SHELL_ROUTES;
 use reqwest::Method;
@@ -31,6 +32,10 @@ pub async fn every_route(live: &Live) {
     let guest = post(live, "/api/auth/refresh", None, &json!({ "refresh_token": guest["refresh_token"] }), 200).await;
     let own = guest["access_token"].as_str();
     post(live, "/api/auth/verify-email/send", own, &json!({}), 202).await;
+    let setup = post(live, "/api/auth/2fa/setup", own, &json!({}), 200).await;
+    let code = totp_code(setup["secret"].as_str().unwrap(), live.side.crm.env().now()).unwrap();
+    let codes = post(live, "/api/auth/2fa/enable", own, &json!({ "code": code }), 200).await;
+    post(live, "/api/auth/2fa/disable", own, &json!({ "code": codes["recovery_codes"][0] }), 204).await;
     post(live, "/api/auth/password/forgot", None, &json!({ "email": account["email"] }), 202).await;
     let change = json!({ "current_password": "correct horse", "password": "another horse" });
     good(live, &Method::PUT, "/api/auth/password", own, Some(&change), 204).await;

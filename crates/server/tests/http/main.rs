@@ -13,3 +13,4 @@ mod passwords;
 mod server;
 mod tables;
 mod team;
+mod two_factor;

@@ -226,6 +226,7 @@ const NOTED: &[&str] = &[
     "messages",
     "notifications",
     "runs",
+    "second_factors",
     "sessions",
     "skipped_messages",
     "tasks",

@@ -12,10 +12,14 @@ mod refresh_token;
 mod sessions;
 mod sign_in;
 mod token_keys;
+mod totp;
+mod two_factor;
 mod verification;
 
 use std::{fmt, net::IpAddr};
 
+#[cfg(feature = "testkit")]
+pub(crate) use self::totp::code_shown;
 pub use self::{
     access::TokenState,
     invitations::{AcceptInvitation, InvitationView, ListInvitations, NewInvitation},
@@ -24,6 +28,7 @@ pub use self::{
     sessions::{Refresh, SessionView},
     sign_in::{SignIn, SignUp, SignedIn, Switch},
     token_keys::{PublicKey, PublicKeys, TokenKeys},
+    two_factor::{EnableTwoFactor, RecoveryCodes, StepUp, TwoFactorSetup},
     verification::VerifyEmail,
 };
 use self::{access::VerifiedTokens, passwords::Passwords};

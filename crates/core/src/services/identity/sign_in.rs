@@ -26,7 +26,7 @@ use crate::{
             passwords::Verdict,
             refresh_token::RefreshToken,
             sessions::{KEPT, hold},
-            verification,
+            two_factor, verification,
         },
         unit::Unit,
     },
@@ -67,6 +67,9 @@ pub struct SignIn {
     /// Their password.
     #[schemars(example = "correct horse battery")]
     pub password: String,
+    /// The code that their authenticator application shows, or a recovery code: for those who have a second factor.
+    #[serde(default)]
+    pub totp_code: Option<String>,
 }
 
 /// Where to go on.
@@ -163,7 +166,7 @@ impl Identity<'_> {
     pub async fn sign_up(&self, new: SignUp) -> Result<SignedIn> {
         let (engine, origin) = (self.0, self.1.cloned());
         let mut flaws = Flaws::default();
-        let email = flaws.take("/email", text::email(&new.email)).unwrap_or_default();
+        let email = flaws.take("/email", text::account_email(&new.email)).unwrap_or_default();
         let about = [new.email.as_str(), new.name.as_str(), new.organization_name.as_deref().unwrap_or_default()];
         flaws.take("/password", check::password(&new.password, &about));
         let name = flaws.take("/name", text::name(&new.name)).unwrap_or_default();
@@ -268,7 +271,8 @@ impl Identity<'_> {
     /// hashed anew.
     ///
     /// # Errors
-    /// `invalid_credentials`, the same and after the same time whether the address or the password is wrong.
+    /// `invalid_credentials`, the same and after the same time whether the address or the password is wrong; of those who
+    /// have a second factor `two_factor_required` without a code and `invalid_totp` with one that does not count.
     pub async fn sign_in(&self, given: SignIn) -> Result<SignedIn> {
         let (engine, origin) = (self.0, self.1.cloned());
         if !comparable(&given.password) {
@@ -289,7 +293,9 @@ impl Identity<'_> {
 
         let (session, token) = commit(engine, &scope, move |unit| {
             let (credential, renewed, origin) = (credential.clone(), renewed.clone(), origin.clone());
+            let code = given.totp_code.clone();
             Box::pin(async move {
+                two_factor::pass(unit, credential.user_id, code.as_deref()).await?;
                 still_counts(unit, &credential, renewed).await?;
                 begin_session(unit, credential.user_id, origin)
             })

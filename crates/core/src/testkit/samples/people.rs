@@ -13,7 +13,9 @@ use crate::{
         message::{CreditKind, Message, MessageCredit},
         note::Note,
         notification::Preferences,
-        organization::{Credential, Invitation, InvitationStatus, Membership, Organization, SignInSession, User},
+        organization::{
+            Credential, Invitation, InvitationStatus, Membership, Organization, SecondFactor, SignInSession, User,
+        },
         task::Task,
         team::{AssignmentTurn, Team, TeamMember, pool},
     },
@@ -30,6 +32,7 @@ impl Samples {
             time_zone: "Europe/Berlin".to_owned(),
             locale: "de".to_owned(),
             currency: Currency::default(),
+            require_two_factor: false,
             created_at: Self::epoch(),
             updated_at: Self::epoch(),
             version: 1,
@@ -55,6 +58,19 @@ impl Samples {
     /// A password that nobody knows.
     pub fn credential(&self, user: &User) -> Credential {
         Credential { user_id: user.id, password_hash: "$argon2id$v=19$".to_owned(), updated_at: Self::epoch() }
+    }
+
+    /// Their second factor.
+    pub fn second_factor(&mut self, user: &User) -> SecondFactor {
+        SecondFactor {
+            user_id: user.id,
+            key_id: "00000000".to_owned(),
+            sealed: self.next().to_be_bytes().to_vec(),
+            enabled: true,
+            last_step: 7,
+            recovery: vec!["hash".to_owned()],
+            created_at: Self::epoch(),
+        }
     }
 
     /// A secret that they were sent.

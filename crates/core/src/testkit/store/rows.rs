@@ -172,6 +172,7 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     let (message, notification) = (samples.message(&ground.chat), samples.notification(ground.user.id));
     let (credential, membership) = (samples.credential(&ground.user), samples.membership(&ground.user));
     let (session, token) = (samples.session(&ground.user), samples.mail_token(&ground.user));
+    let factor = samples.second_factor(&ground.user);
     let lost = samples.stage(&ground.pipeline, 1, StageKind::Lost);
     let moved = samples.stage_move(&ground.contact, Some(&ground.stage), &lost, at);
     let (secret, skipped) = (samples.secret(&ground.account), samples.skipped(&ground.account));
@@ -188,6 +189,7 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
         Write::insert(&membership),
         Write::insert(&session),
         Write::insert(&token),
+        Write::insert(&factor),
         Write::insert(&lost),
         Write::insert(&moved),
         Write::insert(&secret),
@@ -197,7 +199,9 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure_eq!(store.organization(id).await?, Some(ground.organization));
     ensure_eq!(store.user(ground.user.id).await?, Some(ground.user.clone()));
     ensure!(store.credential(ground.user.id).await? == Some(credential), "the credential differs");
-    ensure_eq!(store.membership(id, ground.user.id).await?, Some(membership));
+    ensure_eq!(store.membership(id, ground.user.id).await?, Some(membership.clone()));
+    ensure_eq!(store.place(id, ground.user.id).await?, Some((membership, false)));
+    ensure!(store.second_factor(ground.user.id).await? == Some(factor), "the second factor differs");
     ensure!(store.mail_token_by_hash(&token.token_hash).await?.as_ref() == Some(&token), "the mailed token differs");
     ensure!(store.mail_token(ground.user.id, token.purpose).await? == Some(token), "the mailed token differs");
     ensure_eq!(store.session(session.id).await?, Some(session));

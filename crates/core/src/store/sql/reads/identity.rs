@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 
 use super::{
     list::{self, Order, by_time},
-    select::{cell, columns, select_global},
+    select::{cell, columns, select_global, split},
 };
 use crate::{
     domain::{
         mail_token::{MailPurpose, MailToken},
-        organization::{Credential, Member, Membership, Organization, SignInSession, User},
+        organization::{Credential, Member, Membership, Organization, SecondFactor, SignInSession, User},
     },
     error::Result,
     id::*,
@@ -49,6 +49,20 @@ impl IdentityReads for SqlStore {
         let mut statement = select_global::<Credential>();
         statement.push("t.user_id = ").bind(&user);
         self.record(None, statement).await
+    }
+
+    async fn second_factor(&self, user: UserId) -> Result<Option<SecondFactor>> {
+        let mut statement = select_global::<SecondFactor>();
+        statement.push("t.user_id = ").bind(&user);
+        self.record(None, statement).await
+    }
+
+    async fn place(&self, organization: OrganizationId, user: UserId) -> Result<Option<(Membership, bool)>> {
+        let Some(mut row) = self.rows(None, place(organization, user)).await?.into_iter().next() else {
+            return Ok(None);
+        };
+        let membership = split::<Membership>(&mut row)?;
+        Ok(Some((membership, cell(&mut row.into_iter())?)))
     }
 
     async fn mail_token(&self, user: UserId, purpose: MailPurpose) -> Result<Option<MailToken>> {
@@ -116,6 +130,18 @@ impl IdentityReads for SqlStore {
     async fn session_by_refresh_hash(&self, hash: &[u8]) -> Result<Option<SignInSession>> {
         self.record(None, by_refresh_hash(hash)).await
     }
+}
+
+/// A user's place, and whether they lack what is asked for there.
+pub(super) fn place(organization: OrganizationId, user: UserId) -> Statement {
+    let mut statement = Statement::new(format!(
+        "SELECT {}, (o.require_two_factor \
+         AND NOT EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = t.user_id AND f.enabled)) \
+         FROM memberships t JOIN organizations o ON o.id = t.organization_id WHERE t.organization_id = ",
+        columns::<Membership>("t")
+    ));
+    statement.bind(&organization).push(" AND t.user_id = ").bind(&user);
+    statement
 }
 
 /// A user's sessions that stand, newest first.
