@@ -62,7 +62,7 @@ impl Caller {
     /// Makes a contact; answers it as text.
     pub async fn create(&self, number: usize) -> Result<Vec<u8>> {
         let body = json!({ "name": format!("Ann Lee {number}"), "emails": [format!("http{number}@lee.example")],
-            "phones": [format!("+1415{:07}", number % 10_000_000)], "source": "load", "tags": ["new"] });
+            "phones": [format!("+1416{:07}", number % 10_000_000)], "source": "load", "tags": ["new"] });
         self.ask(Method::POST, "/api/crm/clients", Some(&body), StatusCode::CREATED).await
     }
 

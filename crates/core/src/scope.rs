@@ -372,6 +372,8 @@ pub struct Scope {
     pub session_id: Option<SessionId>,
     /// The client's idempotency key.
     pub idempotency_key: Option<String>,
+    /// Whether the organisation asks for a second factor that the caller does not have.
+    pub lacks_two_factor: bool,
 }
 
 impl Scope {
@@ -386,6 +388,7 @@ impl Scope {
             cause: Cause::default(),
             session_id: None,
             idempotency_key: None,
+            lacks_two_factor: false,
         }
     }
 
@@ -452,11 +455,26 @@ impl Scope {
         })
     }
 
+    /// Fails if the organisation asks for a second factor that the caller does not have.
+    ///
+    /// # Errors
+    /// `two_factor_required` (forbidden).
+    pub fn require_two_factor(&self) -> Result<()> {
+        if !self.lacks_two_factor {
+            return Ok(());
+        }
+        let message = "this organisation asks for a second factor: set one up at /api/auth/2fa/setup";
+        Err(Error::forbidden(message).code_of("two_factor_required"))
+    }
+
     /// Fails unless the caller may do it.
     ///
     /// # Errors
-    /// `forbidden`, naming the missing permission.
+    /// `forbidden`, naming the missing permission; `two_factor_required` (forbidden) for all but one's own profile.
     pub fn require(&self, permission: Permission) -> Result<()> {
+        if permission.resource != Resource::Profile {
+            self.require_two_factor()?;
+        }
         if self.permissions.contains(permission) {
             return Ok(());
         }

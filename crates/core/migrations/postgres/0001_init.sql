@@ -15,6 +15,7 @@ CREATE TABLE organizations (
     time_zone text COLLATE "C" NOT NULL,
     locale text COLLATE "C" NOT NULL,
     currency text COLLATE "C" NOT NULL,
+    require_two_factor boolean NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
     version bigint NOT NULL,
@@ -29,16 +30,44 @@ CREATE TABLE users (
     time_zone text COLLATE "C",
     locale text COLLATE "C",
     preferences text COLLATE "C" NOT NULL,
+    email_verified boolean NOT NULL,
     created_at bigint NOT NULL,
     version bigint NOT NULL,
     PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX users_email ON users (email);
 
+-- Of a mailed token only the SHA-256 is kept.
+CREATE TABLE mail_tokens (
+    user_id uuid NOT NULL,
+    purpose text COLLATE "C" NOT NULL,
+    token_hash bytea NOT NULL,
+    email text COLLATE "C" NOT NULL,
+    expires_at bigint NOT NULL,
+    used_at bigint,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (user_id, purpose),
+    FOREIGN KEY (user_id) REFERENCES users (id)
+);
+CREATE UNIQUE INDEX mail_tokens_hash ON mail_tokens (token_hash);
+
 CREATE TABLE credentials (
     user_id uuid NOT NULL,
     password_hash text COLLATE "C" NOT NULL,
     updated_at bigint NOT NULL,
+    PRIMARY KEY (user_id),
+    FOREIGN KEY (user_id) REFERENCES users (id)
+);
+
+-- The seed lies sealed; of recovery codes only the SHA-256 is kept.
+CREATE TABLE second_factors (
+    user_id uuid NOT NULL,
+    key_id text COLLATE "C" NOT NULL,
+    sealed bytea NOT NULL,
+    enabled boolean NOT NULL,
+    last_step bigint NOT NULL,
+    recovery text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
     PRIMARY KEY (user_id),
     FOREIGN KEY (user_id) REFERENCES users (id)
 );

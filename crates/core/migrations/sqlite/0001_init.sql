@@ -9,6 +9,7 @@ CREATE TABLE organizations (
     time_zone TEXT NOT NULL,
     locale TEXT NOT NULL,
     currency TEXT NOT NULL,
+    require_two_factor INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
@@ -23,16 +24,44 @@ CREATE TABLE users (
     time_zone TEXT,
     locale TEXT,
     preferences TEXT NOT NULL,
+    email_verified INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
     PRIMARY KEY (id)
 ) STRICT;
 CREATE UNIQUE INDEX users_email ON users (email);
 
+-- Of a mailed token only the SHA-256 is kept.
+CREATE TABLE mail_tokens (
+    user_id BLOB NOT NULL,
+    purpose TEXT NOT NULL,
+    token_hash BLOB NOT NULL,
+    email TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    used_at INTEGER,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (user_id, purpose),
+    FOREIGN KEY (user_id) REFERENCES users (id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX mail_tokens_hash ON mail_tokens (token_hash);
+
 CREATE TABLE credentials (
     user_id BLOB NOT NULL,
     password_hash TEXT NOT NULL,
     updated_at INTEGER NOT NULL,
+    PRIMARY KEY (user_id),
+    FOREIGN KEY (user_id) REFERENCES users (id)
+) STRICT, WITHOUT ROWID;
+
+-- The seed lies sealed; of recovery codes only the SHA-256 is kept.
+CREATE TABLE second_factors (
+    user_id BLOB NOT NULL,
+    key_id TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    enabled INTEGER NOT NULL,
+    last_step INTEGER NOT NULL,
+    recovery TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
     PRIMARY KEY (user_id),
     FOREIGN KEY (user_id) REFERENCES users (id)
 ) STRICT, WITHOUT ROWID;

@@ -24,6 +24,8 @@ pub struct Organization {
     pub locale: String,
     /// ISO 4217 code of the currency that amounts are in unless they say otherwise when they are given.
     pub currency: Currency,
+    /// Whether its members must have a second factor: without, they reach their own profile and nothing else.
+    pub require_two_factor: bool,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When people last edited it.
@@ -50,6 +52,8 @@ pub struct User {
     /// What they want to be told, and how: their own business.
     #[serde(skip)]
     pub preferences: Preferences,
+    /// Whether they have shown that the address is theirs.
+    pub email_verified: bool,
     /// When they signed up.
     pub created_at: DateTime<Utc>,
     /// Counts the edits of what they say of themselves, from 1.
@@ -66,6 +70,25 @@ pub struct Credential {
     pub password_hash: String,
     /// When it was set.
     pub updated_at: DateTime<Utc>,
+}
+
+/// A user's second factor: an authenticator application, and recovery codes.
+#[derive(Clone, PartialEq)]
+pub struct SecondFactor {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Which key seals the seed.
+    pub key_id: String,
+    /// The seed, sealed for its user.
+    pub sealed: Vec<u8>,
+    /// Whether it is asked for; one that was only set up is not.
+    pub enabled: bool,
+    /// The time step of the newest code that was used.
+    pub last_step: i64,
+    /// SHA-256 of the recovery codes that were not used.
+    pub recovery: Vec<String>,
+    /// When it was set up.
+    pub created_at: DateTime<Utc>,
 }
 
 /// A user's place in an organisation.

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization;
+use unicode_security::{MixedScript, skeleton};
 
 use crate::{
     error::{Error, FieldError, Result},
@@ -205,6 +206,30 @@ pub fn email(text: &str) -> Checked<String> {
     Ok(text)
 }
 
+/// The compatible form of a text (NFKC): letters that are the same but for their looks, such as full-width ones, are one.
+pub fn plain(text: &str) -> String {
+    text.nfkc().collect()
+}
+
+/// An e-mail address that somebody signs in with: one that looks like another is nobody's. Invisible characters are none
+/// that an address has; a part between dots, dashes and the `@` is of one script (Unicode Technical Standard 39, 5.1); and
+/// letters of another script that all look like Latin ones spell no address.
+///
+/// # Errors
+/// As [`email()`], and `look_alike`.
+pub fn account_email(text: &str) -> Checked<String> {
+    let text = email(&plain(text))?;
+    let alike = |why: &str| Flaw::new("look_alike", format!("{text:?} looks like another address: {why}"));
+    if text.split(|c: char| !c.is_alphanumeric()).any(|part| !part.is_single_script()) {
+        return Err(alike("it mixes letters of several scripts"));
+    }
+    let words = text.split(|c: char| !c.is_alphanumeric());
+    if words.filter(|word| !word.is_ascii()).any(|word| skeleton(word).all(|c| c.is_ascii())) {
+        return Err(alike("its letters cannot be told from Latin ones"));
+    }
+    Ok(text)
+}
+
 /// A phone number as E.164: `+`, country code, number, 7 to 15 digits in all. Spaces, dashes, dots, slashes, parentheses
 /// and a leading `00` are understood; so is the `(0)` that some countries write between code and number.
 ///
@@ -402,6 +427,34 @@ mod tests {
             ("a@xn--mller-kva.example", "a@xn--mller-kva.example"),
         ] {
             assert_eq!(email(given).unwrap(), kept);
+        }
+    }
+
+    /// Cyrillic, Greek, full-width and invisible characters in the place of Latin ones.
+    #[test]
+    fn an_address_that_looks_like_another_is_nobodys_account() {
+        for given in ["una@acme.example", "jürgen@müller.example", "анна@почта.рф", "用户@例え.jp", "x_1@a-b.example"]
+        {
+            assert_eq!(account_email(given).unwrap(), given);
+        }
+        assert_eq!(account_email("ｕｎａ＠ａｃｍｅ．example").unwrap(), "una@acme.example");
+        assert_eq!(account_email("u\u{308}na@acme.example").unwrap(), "üna@acme.example");
+        for given in
+            ["un\u{430}@acme.example", "una@\u{430}cme.example", "\u{3bf}na@acme.example", "una@acm\u{435}.example"]
+        {
+            assert_eq!(code(account_email(given)), "look_alike", "{given}");
+        }
+        // As a whole of another script: "сора" and "аре" in Cyrillic.
+        for given in ["\u{441}\u{43e}\u{440}\u{430}@acme.example", "una@\u{430}\u{440}\u{435}.example"] {
+            assert_eq!(code(account_email(given)), "look_alike", "{given}");
+        }
+        for given in [
+            "u\u{200b}na@acme.example",
+            "una\u{ad}@acme.example",
+            "una@ac\u{2060}me.example",
+            "un\u{202e}a@acme.example",
+        ] {
+            assert_eq!(code(account_email(given)), "invalid", "{given:?}");
         }
     }
 

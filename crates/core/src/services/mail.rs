@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    domain::job::{Job, JobKind},
+    domain::{
+        job::{Job, JobKind},
+        text,
+    },
     engine::Engine,
     error::{Error, Result},
     id::OrganizationId,
@@ -49,7 +52,11 @@ pub(crate) fn send(unit: &mut Unit, new: NewMail) -> Result<()> {
         return Ok(());
     }
     let key = format!("mail:{}", new.key);
-    let sealed = Sealed { to: new.to, to_name: new.to_name, subject: new.subject, text: new.text };
+    // Names and subjects hold what people call themselves: of it nothing begins a header of its own, or turns the rest
+    // round.
+    let one_line = |text: String| text::salvage_line(&text, text::MAX_REMARK);
+    let subject = one_line(new.subject).unwrap_or_default();
+    let sealed = Sealed { to: new.to, to_name: new.to_name.and_then(one_line), subject, text: new.text };
     let plain = serde_json::to_vec(&sealed).map_err(|e| Error::internal("a mail is no JSON").with_source(e))?;
     let (key_id, bytes) = engine.cipher.seal(&engine.env, &place(unit.organization_id(), &key), &plain)?;
     let payload = json!({ "key": key, "key_id": key_id, "sealed": STANDARD.encode(bytes) });

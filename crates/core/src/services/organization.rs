@@ -35,6 +35,9 @@ pub struct OrganizationPatch {
     /// ISO 4217 code, for example `EUR`: what amounts are in that are given without a currency from then on.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub currency: Patch<String>,
+    /// Whether members must have a second factor: without, they reach their own profile and nothing else.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub require_two_factor: Patch<bool>,
 }
 
 /// The change of the organisation.
@@ -103,6 +106,13 @@ pub(crate) async fn update(unit: &mut Unit, input: UpdateOrganization) -> Result
     set(&mut flaws, "/time_zone", patch.time_zone, text::time_zone, &mut after.time_zone);
     set(&mut flaws, "/locale", patch.locale, text::locale, &mut after.locale);
     set(&mut flaws, "/currency", patch.currency, currency, &mut after.currency);
+    match patch.require_two_factor {
+        Patch::Absent => {}
+        Patch::Null => {
+            flaws.add("/require_two_factor", "required", "it cannot be cleared: send false");
+        }
+        Patch::Value(required) => after.require_two_factor = required,
+    }
     flaws.end()?;
     if after == before {
         return Ok(before);

@@ -25,6 +25,8 @@ pub struct Profile {
     pub id: UserId,
     /// The address they sign in with.
     pub email: String,
+    /// Whether they have shown that it is theirs.
+    pub email_verified: bool,
     /// What people call them.
     pub name: String,
     /// Where their picture is.
@@ -79,12 +81,13 @@ async fn view(unit: &mut Unit, user: User) -> Result<Profile> {
     Ok(Profile {
         id: user.id,
         email: user.email,
+        email_verified: user.email_verified,
         name: user.name,
         avatar_url: user.avatar_url,
         time_zone: user.time_zone,
         locale: user.locale,
         preferences: user.preferences.complete(),
-        two_factor_enabled: false,
+        two_factor_enabled: unit.store().second_factor(user.id).await?.is_some_and(|it| it.enabled),
         created_at: user.created_at,
         version: user.version,
         organization: unit.organization().await?,

@@ -23,6 +23,14 @@ pub use limiter::limiter_cases;
 pub use store::{StoreCase, store_cases};
 pub use tenants::{copy_rows, rows_of};
 
+/// The code that an authenticator application shows at an instant which was given this secret.
+///
+/// # Errors
+/// `malformed` if it is no base32.
+pub fn totp_code(secret: &str, at: chrono::DateTime<chrono::Utc>) -> crate::Result<String> {
+    crate::services::identity::code_shown(secret, at)
+}
+
 /// Why a case failed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Failure(String);

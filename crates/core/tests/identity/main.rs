@@ -4,25 +4,37 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+mod mails;
 mod organizations;
+#[path = "../team/outbox.rs"]
+mod outbox;
 mod passwords;
 mod sessions;
 mod tokens;
+mod two_factor;
 
-use std::{ops::Deref, process::ExitCode};
+use std::{ops::Deref, process::ExitCode, sync::Arc};
 
 use dealwright::{
+    CrmBuilder,
     env::Env,
     services::identity::{SignUp, SignedIn, TokenKeys},
 };
 
-use crate::harness::{Database, world};
+use crate::{
+    harness::{Database, world},
+    outbox::Outbox,
+};
 
-/// The world of contacts and pipelines, and the key that signs its tokens.
+/// Where people find the engine.
+pub const PUBLIC_URL: &str = "https://crm.acme.example";
+
+/// The world of contacts and pipelines, the key that signs its tokens, and a mail server that keeps what it is given.
 pub struct World {
     base: world::World,
     /// The text of its key file.
     pub key_file: String,
+    pub outbox: Arc<Outbox>,
 }
 
 impl Deref for World {
@@ -38,8 +50,11 @@ impl World {
         let key_file = TokenKeys::new_key_file(&Env::system()).unwrap();
         let keys = TokenKeys::from_key_file(&key_file).unwrap();
         let url = world::fresh(database).await;
-        let base = world::World::over(&url, |builder| builder.token_keys(keys)).await;
-        Self { base, key_file }
+        let outbox = Arc::new(Outbox::default());
+        let mailer = outbox.clone();
+        let give = |builder: CrmBuilder| builder.token_keys(keys).mailer(mailer).public_url(PUBLIC_URL);
+        let base = world::World::over(&url, give).await;
+        Self { base, key_file, outbox }
     }
 
     /// Somebody who signs up as `NAME@acme.example` with an organisation of their own.
@@ -65,10 +80,12 @@ pub fn address(name: &str) -> String {
 
 fn main() -> ExitCode {
     let rooms = [
+        ("mails", mails::CASES),
         ("organizations", organizations::CASES),
         ("passwords", passwords::CASES),
         ("sessions", sessions::CASES),
         ("tokens", tokens::CASES),
+        ("two_factor", two_factor::CASES),
     ];
     harness::run(&rooms, |database| Box::pin(World::new(database)))
 }

@@ -53,7 +53,7 @@ async fn a_person_without_a_password_cannot_sign_in_by_one(world: World) {
     let crm = &world.crm;
     acme(crm).await;
     for password in ["", "correct horse"] {
-        let given = SignIn { email: "una@acme.example".to_owned(), password: password.to_owned() };
+        let given = SignIn { email: "una@acme.example".to_owned(), password: password.to_owned(), totp_code: None };
         assert_eq!(crm.identity().sign_in(given).await.unwrap_err().code(), "invalid_credentials");
     }
 }
@@ -88,7 +88,7 @@ fn uuid_of(id: UserId) -> OrganizationId {
 
 async fn secrets_are_not_printed(_: World) {
     let printed = format!("{:?} {:?}", user("una", Some("correct horse")), {
-        SignIn { email: "una@acme.example".to_owned(), password: "correct horse".to_owned() }
+        SignIn { email: "una@acme.example".to_owned(), password: "correct horse".to_owned(), totp_code: None }
     });
     assert!(!printed.contains("horse"), "{printed}");
 }

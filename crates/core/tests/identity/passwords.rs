@@ -28,7 +28,7 @@ cases!(
 );
 
 async fn sign_in(world: &World, name: &str, password: &str) -> Result<SignedIn, Error> {
-    world.crm.identity().sign_in(SignIn { email: address(name), password: password.to_owned() }).await
+    world.crm.identity().sign_in(SignIn { email: address(name), password: password.to_owned(), totp_code: None }).await
 }
 
 fn sign_up(password: &str) -> SignUp {
@@ -127,8 +127,10 @@ async fn an_unknown_address_costs_what_a_wrong_password_costs(world: World) {
     world.member("max", Role::Member).await;
     let identity = world.crm.identity();
     let mut answers = Vec::new();
-    let without_password = SignIn { email: "max@people.example".to_owned(), password: PASSWORD.to_owned() };
-    let wrong = |name: &str| SignIn { email: address(name), password: "wrong horse battery".to_owned() };
+    let without_password =
+        SignIn { email: "max@people.example".to_owned(), password: PASSWORD.to_owned(), totp_code: None };
+    let wrong =
+        |name: &str| SignIn { email: address(name), password: "wrong horse battery".to_owned(), totp_code: None };
     for given in [wrong("una"), wrong("nobody"), wrong("no address"), without_password] {
         let before = identity.password_computations();
         let error = refused(identity.sign_in(given).await, 401, "invalid_credentials");

@@ -23,7 +23,7 @@ cases!(
 );
 
 async fn sign_in(world: &World, name: &str, origin: &Origin) -> SignedIn {
-    let given = SignIn { email: address(name), password: PASSWORD.to_owned() };
+    let given = SignIn { email: address(name), password: PASSWORD.to_owned(), totp_code: None };
     world.later(1);
     world.crm.identity().from_origin(origin).sign_in(given).await.unwrap()
 }

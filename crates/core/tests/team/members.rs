@@ -144,7 +144,7 @@ async fn of_two_owners_who_go_at_once_one_stays(world: World) {
 async fn who_is_removed_is_out_at_once_and_leaves_nothing_behind(world: World) {
     let new = NewUser { email: "bo@acme.example".into(), name: "Bo".into(), password: Some("correct horse".into()) };
     let bo = world.crm.organizations().add_member(world.organization, new, Role::Member).await.unwrap().user_id;
-    let given = || SignIn { email: "bo@acme.example".into(), password: "correct horse".into() };
+    let given = || SignIn { email: "bo@acme.example".into(), password: "correct horse".into(), totp_code: None };
     let signed_in = world.crm.identity().sign_in(given()).await.unwrap();
     world.crm.identity().authenticate(&signed_in.access_token).await.unwrap();
     let team = world.team("Closers", &[bo]).await;

@@ -86,6 +86,7 @@ pub async fn admit<E>(shared: &Shared, socket: &SocketRef, given: Result<Handsha
         Err(_) => from_cookie(shared, socket)?,
     };
     let scope = shared.crm().identity().authenticate(&token).await;
+    let scope = scope.and_then(|scope| scope.require_two_factor().map(|()| scope));
     let scope = scope.map_err(|error: Error| Refused(error.code().to_owned()))?;
     socket.extensions.insert(Client(Arc::new(Mutex::new(Signed { token, scope }))));
     Ok(())

@@ -53,7 +53,8 @@ pub fn open(shared: &Shared) -> (SocketIoLayer, Live) {
     (layer, Live { _guard: stop.drop_guard() })
 }
 
-/// Closes the sockets of those whose token has expired, whose session was ended or whose key was revoked.
+/// Closes the sockets of those whose token has expired, whose session was ended, whose key was revoked, or who lack a second
+/// factor that was asked for meanwhile.
 async fn watch(shared: Shared, io: SocketIo, stop: CancellationToken) {
     let mut round = tokio::time::interval(shared.options().session_check);
     round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -66,13 +67,14 @@ async fn watch(shared: Shared, io: SocketIo, stop: CancellationToken) {
         metrics::sockets(sockets.len());
         for socket in sockets {
             let Some(client) = socket.extensions.get::<Client>() else { continue };
-            match shared.crm().identity().authenticate(&client.token()).await {
+            let scope = shared.crm().identity().authenticate(&client.token()).await;
+            match scope.and_then(|scope| scope.require_two_factor().map(|()| scope)) {
                 Ok(scope) => {
                     if client.renew(scope.clone()) {
                         rooms::tune(&socket, &scope);
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::Unauthenticated => {
+                Err(error) if matches!(error.kind(), ErrorKind::Unauthenticated | ErrorKind::Forbidden) => {
                     debug!(socket = %socket.id, code = error.code(), "closed");
                     // It may have gone by itself meanwhile.
                     let _ = socket.disconnect();

@@ -9,7 +9,10 @@ use dealwright::{
     ErrorKind, read_input,
     scope::Scope,
     services::{
-        identity::{AcceptInvitation, Origin, Refresh, SignIn, SignUp, SignedIn, Switch, TokenState},
+        identity::{
+            AcceptInvitation, ChangePassword, EnableTwoFactor, ForgotPassword, Origin, RecoveryCodes, Refresh,
+            ResetPassword, SignIn, SignUp, SignedIn, StepUp, Switch, TokenState, TwoFactorSetup, VerifyEmail,
+        },
         organization::Belonging,
     },
 };
@@ -86,7 +89,8 @@ pub(super) const SIGN_UP: ShellRoute = ShellRoute {
 };
 
 pub(super) const SIGN_IN: ShellRoute = ShellRoute {
-    doc: "Signs in by e-mail address and password.",
+    doc: "Signs in by e-mail address and password, and by `totp_code` where there is a second factor: `two_factor_required` \
+          without it, `invalid_totp` with one that does not count.",
     input: schema!(SignIn),
     output: schema!(SignedIn),
     handler: |shared, request| {
@@ -166,6 +170,131 @@ pub(super) const SIGN_OUT: ShellRoute = ShellRoute {
         })
     },
     ..auth("/api/auth/signout", "auth.sign_out")
+};
+
+pub(super) const VERIFY_EMAIL: ShellRoute = ShellRoute {
+    doc: "Confirms the address that a mailed token was sent to. `email_verified` of its user is true from then on; without, no \
+          work is blocked.",
+    status: 204,
+    input: schema!(VerifyEmail),
+    handler: |shared, request| {
+        Box::pin(async move {
+            shared.crm().identity().verify_email(read::<VerifyEmail>(request).await?).await?;
+            Ok(StatusCode::NO_CONTENT.into_response())
+        })
+    },
+    ..auth("/api/auth/verify-email", "auth.verify_email")
+};
+
+pub(super) const SEND_VERIFICATION: ShellRoute = ShellRoute {
+    doc: "Sends the caller the mail again by which they confirm their address, once a minute at most.",
+    status: 202,
+    signed_in: true,
+    handler: |shared, request| {
+        Box::pin(async move {
+            let scope = shared.scope(request.extensions())?;
+            read::<Nothing>(request).await?;
+            shared.crm().identity().send_verification(&scope).await?;
+            Ok(StatusCode::ACCEPTED.into_response())
+        })
+    },
+    ..auth("/api/auth/verify-email/send", "auth.send_verification")
+};
+
+pub(super) const FORGOT: ShellRoute = ShellRoute {
+    doc: "Sends a mail by which whoever has this address chooses a new password. The answer is the same if nobody has it.",
+    status: 202,
+    input: schema!(ForgotPassword),
+    handler: |shared, request| {
+        Box::pin(async move {
+            shared.crm().identity().forgot_password(&read::<ForgotPassword>(request).await?);
+            Ok(StatusCode::ACCEPTED.into_response())
+        })
+    },
+    ..auth("/api/auth/password/forgot", "auth.forgot_password")
+};
+
+pub(super) const RESET: ShellRoute = ShellRoute {
+    doc: "Replaces a password by a token that came by mail: it counts for an hour, once. All sessions of its user end.",
+    status: 204,
+    input: schema!(ResetPassword),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let origin = origin(request.extensions(), request.headers());
+            let identity = shared.crm().identity().from_origin(&origin);
+            identity.reset_password(read::<ResetPassword>(request).await?).await?;
+            Ok(StatusCode::NO_CONTENT.into_response())
+        })
+    },
+    ..auth("/api/auth/password/reset", "auth.reset_password")
+};
+
+pub(super) const CHANGE: ShellRoute = ShellRoute {
+    method: Verb::Put,
+    doc: "Replaces the caller's password, who sends the present one too. All of their other sessions end.",
+    status: 204,
+    signed_in: true,
+    input: schema!(ChangePassword),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let scope = shared.scope(request.extensions())?;
+            let origin = origin(request.extensions(), request.headers());
+            let identity = shared.crm().identity().from_origin(&origin);
+            identity.change_password(&scope, read::<ChangePassword>(request).await?).await?;
+            Ok(StatusCode::NO_CONTENT.into_response())
+        })
+    },
+    ..auth("/api/auth/password", "auth.change_password")
+};
+
+pub(super) const SET_UP_2FA: ShellRoute = ShellRoute {
+    doc: "Gives the caller a seed for their authenticator application, as a text, a link and a QR code. Nothing is asked for at \
+          sign-in before `/enable` was sent a code of it.",
+    signed_in: true,
+    output: schema!(TwoFactorSetup),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let scope = shared.scope(request.extensions())?;
+            read::<Nothing>(request).await?;
+            let answer = shared.crm().identity().set_up_two_factor(&scope).await?;
+            Ok(json(StatusCode::OK, &answer))
+        })
+    },
+    ..auth("/api/auth/2fa/setup", "auth.set_up_two_factor")
+};
+
+pub(super) const ENABLE_2FA: ShellRoute = ShellRoute {
+    doc: "From here on a code is asked for when the caller signs in. Answers ten recovery codes, once; each counts once, in \
+          the place of a code.",
+    signed_in: true,
+    input: schema!(EnableTwoFactor),
+    output: schema!(RecoveryCodes),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let scope = shared.scope(request.extensions())?;
+            let given = read::<EnableTwoFactor>(request).await?;
+            let answer = shared.crm().identity().enable_two_factor(&scope, given).await?;
+            Ok(json(StatusCode::OK, &answer))
+        })
+    },
+    ..auth("/api/auth/2fa/enable", "auth.enable_two_factor")
+};
+
+pub(super) const DISABLE_2FA: ShellRoute = ShellRoute {
+    doc: "No code is asked for any more when the caller signs in. It takes a code, a recovery code or the password: \
+          `step_up_required` without.",
+    status: 204,
+    signed_in: true,
+    input: schema!(StepUp),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let scope = shared.scope(request.extensions())?;
+            let given = read::<StepUp>(request).await?;
+            shared.crm().identity().disable_two_factor(&scope, given).await?;
+            Ok(StatusCode::NO_CONTENT.into_response())
+        })
+    },
+    ..auth("/api/auth/2fa/disable", "auth.disable_two_factor")
 };
 
 pub(super) const SWITCH: ShellRoute = ShellRoute {

@@ -1,5 +1,11 @@
 //! Every route that is no operation, once with what counts: signing in and out, files, health.
 
+use chrono::TimeDelta;
+use dealwright::{
+    domain::mail_token::{MailPurpose, MailToken},
+    ports::store::{Batch, Store, Write},
+    testkit::totp_code,
+};
 use dealwright_server::shell::SHELL_ROUTES;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -25,6 +31,25 @@ pub async fn every_route(live: &Live) {
     post(live, "/api/auth/verify", None, &json!({ "token": guest["access_token"] }), 200).await;
     let guest = post(live, "/api/auth/refresh", None, &json!({ "refresh_token": guest["refresh_token"] }), 200).await;
     let own = guest["access_token"].as_str();
+    post(live, "/api/auth/verify-email/send", own, &json!({}), 202).await;
+    let setup = post(live, "/api/auth/2fa/setup", own, &json!({}), 200).await;
+    let code = totp_code(setup["secret"].as_str().unwrap(), live.side.crm.env().now()).unwrap();
+    let codes = post(live, "/api/auth/2fa/enable", own, &json!({ "code": code }), 200).await;
+    post(live, "/api/auth/2fa/disable", own, &json!({ "code": codes["recovery_codes"][0] }), 204).await;
+    post(live, "/api/auth/password/forgot", None, &json!({ "email": account["email"] }), 202).await;
+    let change = json!({ "current_password": "correct horse", "password": "another horse" });
+    good(live, &Method::PUT, "/api/auth/password", own, Some(&change), 204).await;
+    for (path, purpose) in
+        [("/api/auth/verify-email", MailPurpose::VerifyEmail), ("/api/auth/password/reset", MailPurpose::ResetPassword)]
+    {
+        let mut input = json!({ "token": mail_token(live, &guest["user"], purpose).await });
+        if purpose == MailPurpose::ResetPassword {
+            input["password"] = json!("correct horse");
+        }
+        post(live, path, None, &input, 204).await;
+    }
+    let guest = post(live, "/api/auth/signin", None, &account, 200).await;
+    let own = guest["access_token"].as_str();
 
     let invitation = json!({ "email": "guest@initech.example", "role": "member" });
     let invitation = post(live, "/api/team/members/invite", Some(&token), &invitation, 201).await;
@@ -32,6 +57,24 @@ pub async fn every_route(live: &Live) {
     let there = json!({ "organization_id": live.signed_in.organization.id });
     post(live, "/api/auth/switch", own, &there, 200).await;
     post(live, "/api/auth/signout", own, &json!({}), 204).await;
+}
+
+/// A token as it would have come by mail.
+async fn mail_token(live: &Live, user: &Value, purpose: MailPurpose) -> &'static str {
+    let now = live.side.crm.env().now();
+    let token = MailToken {
+        user_id: user["id"].as_str().unwrap().parse().unwrap(),
+        purpose,
+        token_hash: MailToken::hash(purpose.as_str()),
+        email: user["email"].as_str().unwrap().to_owned(),
+        expires_at: now + TimeDelta::hours(1),
+        used_at: None,
+        created_at: now,
+    };
+    let mut batch = Batch::default();
+    batch.note(Write::put(&token)).unwrap();
+    live.side.store.commit(live.side.organization, batch).await.unwrap();
+    purpose.as_str()
 }
 
 async fn post(live: &Live, path: &str, token: Option<&str>, body: &Value, expected: u16) -> Value {

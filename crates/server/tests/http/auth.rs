@@ -229,3 +229,28 @@ async fn the_public_keys_are_anybodys_to_read() {
     // Nothing of the private half: `d` is where it would be (RFC 8037, 2).
     assert!(keys[0].get("d").is_none(), "{keys}");
 }
+
+#[tokio::test]
+async fn sessions_are_listed_and_ended() {
+    let server = Server::start().await;
+    let here = server.sign_up("una").await;
+    let account = json!({"email": "una@acme.example", "password": "correct horse"});
+    let call = server.call("POST", "/api/auth/signin").header("user-agent", "Firefox/145");
+    server.clock.advance(Duration::seconds(1));
+    let there = Member::of(&call.json(&account).send().await.json());
+    let list = server.call("GET", "/api/auth/sessions?limit=1").by(&here).send().await.json();
+    assert_eq!((&list["data"][0]["user_agent"], &list["data"][0]["current"]), (&json!("Firefox/145"), &json!(false)));
+    assert!(list["next_cursor"].is_string());
+    let path = format!("/api/auth/sessions/{}", list["data"][0]["id"].as_str().unwrap());
+    let eve = server.sign_up("eve").await;
+    assert_eq!(server.call("DELETE", &path).by(&eve).send().await.problem(), (404, "not_found".to_owned()));
+    assert_eq!(server.call("DELETE", &path).by(&here).send().await.status, 204);
+    let reply = server.call("GET", "/api/users/profile").by(&there).send().await;
+    assert_eq!(reply.problem(), (401, "session_ended".to_owned()));
+    assert_eq!(server.call("DELETE", &path).by(&here).send().await.status, 404);
+
+    let there = Member::of(&sign_in(&server, "una@acme.example", "correct horse").await.json());
+    assert_eq!(server.call("DELETE", "/api/auth/sessions").by(&here).send().await.status, 204);
+    assert_eq!(server.call("GET", "/api/users/profile").by(&there).send().await.status, 401);
+    assert_eq!(server.call("GET", "/api/users/profile").by(&here).send().await.status, 200);
+}

@@ -21,9 +21,11 @@ mod lists;
 mod media;
 mod merge_patches;
 mod nouns;
+mod passwords;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;
 mod tables;
 mod team;
 mod throttle;
+mod two_factor;

@@ -1,6 +1,9 @@
 //! A server in this process, and what one needs to talk to it.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
 
 use axum::{
     Router,
@@ -12,6 +15,7 @@ use chrono::{TimeZone, Utc};
 use dealwright::{
     Crm, Registry,
     env::{Env, ManualClock},
+    ports::mailer::{Mail, Mailer},
 };
 use dealwright_server::{Options, app};
 use http_body_util::BodyExt;
@@ -20,6 +24,8 @@ use tower::ServiceExt;
 
 pub struct Server {
     pub crm: Crm,
+    /// Every mail that was handed over, oldest first.
+    pub mails: Arc<Mutex<Vec<Mail>>>,
     pub clock: ManualClock,
     router: Router,
 }
@@ -28,6 +34,17 @@ pub struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub bytes: Vec<u8>,
+}
+
+/// A mail server that keeps what it is given.
+struct Outbox(Arc<Mutex<Vec<Mail>>>);
+
+#[async_trait::async_trait]
+impl Mailer for Outbox {
+    async fn send(&self, mail: &Mail) -> dealwright::Result<()> {
+        self.0.lock().unwrap().push(mail.clone());
+        Ok(())
+    }
 }
 
 /// A call being put together.
@@ -54,7 +71,10 @@ impl Server {
         let clock = ManualClock::at(Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).unwrap());
         let mut registry = Registry::new();
         registry.rule_engine(dealwright_rules::declarative::Declarative);
+        let mails = Arc::<Mutex<Vec<Mail>>>::default();
         let crm = Crm::builder()
+            .mailer(Arc::new(Outbox(mails.clone())))
+            .public_url("https://crm.acme.example")
             .database("sqlite::memory:")
             .registry(registry)
             .env(Env::system().with_clock(clock.clone()))
@@ -62,11 +82,23 @@ impl Server {
             .await
             .unwrap();
         let router = app(crm.clone(), options);
-        Self { crm, clock, router }
+        Self { crm, mails, clock, router }
     }
 
     pub fn call(&self, method: &str, path: &str) -> Call<'_> {
         Call { server: self, builder: Request::builder().method(method).uri(path), body: Body::empty() }
+    }
+
+    /// The newest mail to an address that says this; what sends it may still be at work.
+    pub async fn mail(&self, to: &str, subject: &str) -> Mail {
+        loop {
+            self.crm.runtime().drain().await.unwrap();
+            let found = self.mails.lock().unwrap().iter().rfind(|it| it.to == to && it.subject == subject).cloned();
+            match found {
+                Some(mail) => return mail,
+                None => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            }
+        }
     }
 
     /// Signs up `NAME@acme.example` with an organisation of their own.

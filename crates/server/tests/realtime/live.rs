@@ -52,7 +52,7 @@ impl Live {
         let password = "correct horse".to_owned();
         let new = NewUser { email: email.clone(), name: name.to_owned(), password: Some(password.clone()) };
         self.crm.organizations().add_member(owner.organization.id, new, Role::Member).await.unwrap();
-        self.crm.identity().sign_in(SignIn { email, password }).await.unwrap()
+        self.crm.identity().sign_in(SignIn { email, password, totp_code: None }).await.unwrap()
     }
 
     pub async fn call(&self, by: &SignedIn, operation: &str, input: Value) -> Value {

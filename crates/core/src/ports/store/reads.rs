@@ -11,10 +11,11 @@ use crate::{
         chat::{Chat, ChatState},
         event::{Event, Subject},
         job::{Claim, Job, JobState, Lane},
+        mail_token::{MailPurpose, MailToken},
         media::Media,
         message::Message,
         notification::Notification,
-        organization::{Credential, Member, Membership, Organization, SignInSession, User},
+        organization::{Credential, Member, Membership, Organization, SecondFactor, SignInSession, User},
         rule::Rule,
         run::{Run, RunOutcome, Timer},
     },
@@ -305,6 +306,14 @@ pub trait IdentityReads {
     async fn user_by_email(&self, email: &str) -> Result<Option<User>>;
     /// A user's password.
     async fn credential(&self, user: UserId) -> Result<Option<Credential>>;
+    /// A user's second factor, asked for or only set up.
+    async fn second_factor(&self, user: UserId) -> Result<Option<SecondFactor>>;
+    /// A user's place in an organisation, and whether they lack the second factor that it asks for.
+    async fn place(&self, organization: OrganizationId, user: UserId) -> Result<Option<(Membership, bool)>>;
+    /// The secret of a purpose that a user was sent last.
+    async fn mail_token(&self, user: UserId, purpose: MailPurpose) -> Result<Option<MailToken>>;
+    /// The secret with this hash.
+    async fn mail_token_by_hash(&self, hash: &[u8]) -> Result<Option<MailToken>>;
     /// A user's place in an organisation.
     async fn membership(&self, organization: OrganizationId, user: UserId) -> Result<Option<Membership>>;
     /// Where a user belongs, oldest first.

@@ -14,12 +14,13 @@ use crate::{
         event::{Event, Subject},
         external_id::ExternalId,
         job::Job,
+        mail_token::MailToken,
         media::Media,
         message::{Message, MessageCredit},
         money::Money,
         note::Note,
         notification::Notification,
-        organization::{Credential, Invitation, Membership, Organization, SignInSession, User},
+        organization::{Credential, Invitation, Membership, Organization, SecondFactor, SignInSession, User},
         pipeline::{Pipeline, Stage, StageMove},
         rule::Rule,
         run::{Run, Timer},
@@ -112,9 +113,11 @@ macro_rules! records {
 }
 
 records! {
-    Organization = "organizations" (global) key [id] { id, name, time_zone, locale, currency, created_at, updated_at, version }
-    User = "users" (global) key [id] { id, email, name, avatar_url, time_zone, locale, preferences, created_at, version }
+    Organization = "organizations" (global) key [id] { id, name, time_zone, locale, currency, require_two_factor, created_at, updated_at, version }
+    User = "users" (global) key [id] { id, email, name, avatar_url, time_zone, locale, preferences, email_verified, created_at, version }
+    MailToken = "mail_tokens" (global) key [user_id, purpose] { user_id, purpose, token_hash, email, expires_at, used_at, created_at }
     Credential = "credentials" (global) key [user_id] { user_id, password_hash, updated_at }
+    SecondFactor = "second_factors" (global) key [user_id] { user_id, key_id, sealed, enabled, last_step, recovery, created_at }
     Membership = "memberships" (global) key [organization_id, user_id] { organization_id, user_id, role, created_at }
     SignInSession = "sessions" (global) key [id] { id, user_id, organization_id, refresh_hash, previous_hash, refreshed_at, expires_at, revoked_at, address, user_agent, created_at }
     ApiKey = "api_keys" (global) key [id] { id, organization_id, name, prefix, secret_hash, scopes, acts_for, created_by, expires_at, last_used_at, created_at }

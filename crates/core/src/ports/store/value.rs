@@ -14,6 +14,7 @@ use crate::{
         custom_field::{CustomKind, Noun},
         event::{Change, EventKind, SubjectKind},
         job::{JobKind, JobState, Lane},
+        mail_token::MailPurpose,
         message::{Content, CreditKind, Direction, MessageStatus, Sender},
         notification::Preferences,
         organization::InvitationStatus,
@@ -156,6 +157,7 @@ word_columns!(
     RunOutcome,
     Role,
     InvitationStatus,
+    MailPurpose,
     Currency
 );
 

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     id::{OrganizationId, SessionId, UserId},
     scope::{Role, Scope},
-    services::identity::{Identity, PublicKeys, api_keys},
+    services::identity::{Identity, PublicKeys, api_keys, sessions::ended},
 };
 
 /// How long an access token counts.
@@ -132,16 +132,16 @@ fn claims(engine: &Engine, token: &str) -> Result<Claims> {
 
 /// The scope of a token that counts at this moment.
 async fn scope(engine: &Engine, claims: Claims) -> Result<Scope> {
-    let ended = || Error::unauthenticated("session_ended", "the session of this access token was ended: sign in again");
-    let (session, membership) =
-        futures::try_join!(engine.store.session(claims.sid), engine.store.membership(claims.org, claims.sub))?;
+    let (session, place) =
+        futures::try_join!(engine.store.session(claims.sid), engine.store.place(claims.org, claims.sub))?;
     let session = session.ok_or_else(ended)?;
     let belongs = session.user_id == claims.sub && session.organization_id == claims.org;
     if !belongs || session.revoked_at.is_some() || session.expires_at <= engine.env.now() {
         return Err(ended());
     }
-    let membership = membership.ok_or_else(ended)?;
+    let (membership, lacks_two_factor) = place.ok_or_else(ended)?;
     let mut scope = Scope::user(claims.org, claims.sub, membership.role);
+    scope.lacks_two_factor = lacks_two_factor;
     scope.session_id = Some(claims.sid);
     Ok(scope)
 }

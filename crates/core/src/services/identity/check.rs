@@ -3,7 +3,7 @@
 
 use std::{ops::RangeInclusive, sync::LazyLock};
 
-use crate::domain::text::{Checked, Flaw};
+use crate::domain::text::{self, Checked, Flaw};
 
 /// Length of passwords, in characters (OWASP ASVS 5.0, 6.2.1 and 6.2.9).
 const LENGTH: RangeInclusive<usize> = 8..=200;
@@ -55,6 +55,12 @@ fn is_named_by(password: &str, word: &str) -> bool {
         let rest = password.strip_prefix(&word).filter(|_| !word.is_empty());
         rest.is_some_and(|rest| rest.len() <= TAIL && rest.bytes().all(|b| b.is_ascii_digit()))
     })
+}
+
+/// An e-mail address as it is kept, to look for its user by; whatever is none finds nobody.
+pub(super) fn sought(given: &str) -> String {
+    let text = text::plain(given).trim().to_lowercase();
+    if text.len() <= 254 && !text.contains(char::is_control) { text } else { String::new() }
 }
 
 /// Whether a password is worth comparing: a longer one was never accepted.

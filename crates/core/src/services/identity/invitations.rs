@@ -127,7 +127,7 @@ pub(crate) async fn create(unit: &mut Unit, input: NewInvitation) -> Result<Invi
     unit.scope().require_rank(input.role)?;
     let organization = unit.organization().await?;
     let mut flaws = Flaws::default();
-    let email = flaws.take("/email", text::email(&input.email)).unwrap_or_default();
+    let email = flaws.take("/email", text::account_email(&input.email)).unwrap_or_default();
     if let Some(team) = input.team_id
         && unit.store().team(organization.id, team).await?.is_none()
     {

@@ -5,6 +5,8 @@ mod access;
 mod api_keys;
 mod check;
 mod invitations;
+mod mail_tokens;
+mod new_password;
 mod organizations;
 mod passwords;
 mod refresh_token;
@@ -12,17 +14,25 @@ mod sessions;
 mod sign_in;
 mod throttle;
 mod token_keys;
+mod totp;
+mod two_factor;
+mod verification;
 
 use std::{fmt, net::IpAddr};
 
+#[cfg(feature = "testkit")]
+pub(crate) use self::totp::code_shown;
 pub use self::{
     access::TokenState,
     api_keys::{ApiKeyView, NewApiKey},
     invitations::{AcceptInvitation, InvitationView, ListInvitations, NewInvitation},
+    new_password::{ChangePassword, ForgotPassword, ResetPassword},
     organizations::{NewOrganization, NewUser, OrganizationWithOwner},
     sessions::{KEPT as SESSION_KEPT, Refresh, SessionView},
     sign_in::{SignIn, SignUp, SignedIn, Switch},
     token_keys::{PublicKey, PublicKeys, TokenKeys},
+    two_factor::{EnableTwoFactor, RecoveryCodes, StepUp, TwoFactorSetup},
+    verification::VerifyEmail,
 };
 use self::{access::VerifiedTokens, api_keys::NotedUses, passwords::Passwords};
 pub(crate) use self::{

@@ -93,6 +93,7 @@ impl Person {
             time_zone: None,
             locale: None,
             preferences: Preferences::default(),
+            email_verified: false,
             created_at: engine.env.now(),
             version: 1,
         };
@@ -150,6 +151,7 @@ pub(super) async fn found(unit: &mut Unit, name: String, owner: &Person) -> Resu
         time_zone: TIME_ZONE.to_owned(),
         locale: LOCALE.to_owned(),
         currency: Currency::default(),
+        require_two_factor: false,
         created_at: now,
         updated_at: now,
         version: 1,
@@ -161,7 +163,7 @@ pub(super) async fn found(unit: &mut Unit, name: String, owner: &Person) -> Resu
 
 /// The checked e-mail address and name of a new user of `organization`; empty where a flaw was noted.
 fn entered(flaws: &mut Flaws, under: &str, new: &NewUser, organization: &str) -> (String, String) {
-    let email = flaws.take(format!("{under}/email"), text::email(&new.email));
+    let email = flaws.take(format!("{under}/email"), text::account_email(&new.email));
     let name = flaws.take(format!("{under}/name"), text::name(&new.name));
     if let Some(password) = &new.password {
         let about = [new.email.as_str(), new.name.as_str(), organization];

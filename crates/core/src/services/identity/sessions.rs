@@ -93,6 +93,19 @@ pub(crate) async fn revoke_others(unit: &mut Unit, (): ()) -> Result<()> {
     revoke_all(unit, user, kept).await
 }
 
+/// Holds on to a session until the unit is written: one that is ended meanwhile gives no other.
+pub(super) async fn hold(unit: &mut Unit, id: Option<SessionId>) -> Result<()> {
+    let Some(id) = id else { return Ok(()) };
+    let session = unit.store().session(id).await?.filter(|session| session.revoked_at.is_none());
+    let session = session.ok_or_else(ended)?;
+    unit.note(Write::Update(Update::of(&session).expect("revoked_at", &session.revoked_at)))
+}
+
+/// The session is over.
+pub(super) fn ended() -> Error {
+    Error::unauthenticated("session_ended", "the session of this access token was ended: sign in again")
+}
+
 /// Ends all of a user's sessions but one.
 pub(super) async fn revoke_all(unit: &mut Unit, user: UserId, kept: Option<SessionId>) -> Result<()> {
     for session in unit.store().open_sessions(user, unit.now()).await? {

@@ -21,10 +21,12 @@ use crate::{
             Identity, Origin, access,
             check::{self, comparable},
             invitations::{redeem, redeemable},
+            mail_tokens::home,
             organizations::{Person, credential, email_taken, found},
             passwords::Verdict,
             refresh_token::RefreshToken,
-            sessions::KEPT,
+            sessions::{KEPT, hold},
+            two_factor, verification,
         },
         unit::Unit,
     },
@@ -65,6 +67,9 @@ pub struct SignIn {
     /// Their password.
     #[schemars(example = "correct horse battery")]
     pub password: String,
+    /// The code that their authenticator application shows, or a recovery code: for those who have a second factor.
+    #[serde(default)]
+    pub totp_code: Option<String>,
 }
 
 /// Where to go on.
@@ -161,7 +166,7 @@ impl Identity<'_> {
     pub async fn sign_up(&self, new: SignUp) -> Result<SignedIn> {
         let (engine, origin) = (self.0, self.1.cloned());
         let mut flaws = Flaws::default();
-        let email = flaws.take("/email", text::email(&new.email)).unwrap_or_default();
+        let email = flaws.take("/email", text::account_email(&new.email)).unwrap_or_default();
         let about = [new.email.as_str(), new.name.as_str(), new.organization_name.as_deref().unwrap_or_default()];
         flaws.take("/password", check::password(&new.password, &about));
         let name = flaws.take("/name", text::name(&new.name)).unwrap_or_default();
@@ -191,6 +196,7 @@ impl Identity<'_> {
             let (name, owner, origin) = (organization_name.clone(), owner.clone(), origin.clone());
             Box::pin(async move {
                 let organization = found(unit, name, &owner).await?;
+                verification::ask(unit, &owner.user).await?;
                 let (session, token) = begin_session(unit, owner.user.id, origin)?;
                 Ok((organization, session, token))
             })
@@ -218,6 +224,8 @@ impl Identity<'_> {
                 }
                 redeem(unit, &invitation, &person.user, true).await?;
                 credential(unit, &person)?;
+                // The inviter has seen the invitation's token too: it proves no address.
+                verification::ask(unit, &person.user).await?;
                 let organization = unit.organization().await?;
                 let (session, refresh) = begin_session(unit, person.user.id, origin)?;
                 Ok((organization, session, refresh))
@@ -233,7 +241,7 @@ impl Identity<'_> {
     /// `not_found` if they are no member of it.
     pub async fn switch(&self, caller: &Scope, to: Switch) -> Result<SignedIn> {
         let (engine, origin) = (self.0, self.1.cloned());
-        let (user_id, id) = (caller.require_user()?, to.organization_id);
+        let (user_id, id, from) = (caller.require_user()?, to.organization_id, caller.session_id);
         let (user, membership, organization) = futures::try_join!(
             engine.store.user(user_id),
             engine.store.membership(id, user_id),
@@ -245,7 +253,10 @@ impl Identity<'_> {
         let scope = Scope::user(id, user_id, membership.role);
         let (session, token) = commit(engine, &scope, move |unit| {
             let origin = origin.clone();
-            Box::pin(async move { begin_session(unit, user_id, origin) })
+            Box::pin(async move {
+                hold(unit, from).await?;
+                begin_session(unit, user_id, origin)
+            })
         })
         .await?;
         SignedIn::new(engine, user, organization, &session, &token)
@@ -260,7 +271,8 @@ impl Identity<'_> {
     /// hashed anew.
     ///
     /// # Errors
-    /// `invalid_credentials`, the same and after the same time whether the address or the password is wrong;
+    /// `invalid_credentials`, the same and after the same time whether the address or the password is wrong; of those who
+    /// have a second factor `two_factor_required` without a code and `invalid_totp` with one that does not count;
     /// `rate_limited`, with the time to wait, after too many of them.
     pub async fn sign_in(&self, given: SignIn) -> Result<SignedIn> {
         let account = given.email.clone();
@@ -273,7 +285,7 @@ impl Identity<'_> {
         if !comparable(&given.password) {
             return Err(wrong());
         }
-        let user = engine.store.user_by_email(&given.email.trim().to_lowercase()).await?;
+        let user = engine.store.user_by_email(&check::sought(&given.email)).await?;
         // Asked for nobody's too, and compared with nothing: an unknown address takes the same way.
         let id = user.as_ref().map_or_else(|| UserId::from_uuid(uuid::Uuid::nil()), |user| user.id);
         let credential = engine.store.credential(id).await?;
@@ -282,16 +294,15 @@ impl Identity<'_> {
         let (Some(user), Some(credential), Verdict::Right { renewed }) = (user, credential, verdict) else {
             return Err(wrong());
         };
-        let membership = engine.store.memberships(user.id).await?.into_iter().next().ok_or_else(|| {
-            Error::forbidden("you belong to no organisation any more: ask to be invited").code_of("no_organization")
-        })?;
-        let id = membership.organization_id;
+        let scope = home(engine, user.id).await?;
+        let id = scope.organization_id;
         let organization = engine.store.organization(id).await?.ok_or_else(|| Error::not_found("organization", id))?;
 
-        let scope = Scope::user(id, user.id, membership.role);
         let (session, token) = commit(engine, &scope, move |unit| {
             let (credential, renewed, origin) = (credential.clone(), renewed.clone(), origin.clone());
+            let code = given.totp_code.clone();
             Box::pin(async move {
+                two_factor::pass(unit, credential.user_id, code.as_deref()).await?;
                 still_counts(unit, &credential, renewed).await?;
                 begin_session(unit, credential.user_id, origin)
             })

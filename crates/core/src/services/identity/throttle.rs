@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::{
     error::{Error, ErrorKind, Result},
+    id::UserId,
     ports::limiter::{Charge, Key, Quota, Subject},
     services::identity::Identity,
 };
@@ -17,6 +18,16 @@ const WINDOW: Duration = Duration::from_secs(15 * 60);
 const BY_ACCOUNT: Quota = Quota::new(5, WINDOW);
 /// Failures that an address may have within the window, whatever succeeds between: others may sit behind it too.
 const BY_ADDRESS: Quota = Quota::new(30, WINDOW);
+
+/// Whether an attempt has shown who somebody is not. Who is asked for their second factor has shown the first.
+fn is_failure(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unauthenticated | ErrorKind::Invalid) && error.code() != "two_factor_required"
+}
+
+/// What somebody who is signed in is known by when they prove it afresh.
+pub(super) fn of_user(id: UserId) -> String {
+    format!("user:{id}")
+}
 
 impl Identity<'_> {
     /// Tries to prove that somebody is who they say: `account` is what they are known by, such as their e-mail address or
@@ -29,7 +40,8 @@ impl Identity<'_> {
         let limiter = &self.0.limiter;
         let account = Key::text(Subject::FailedAccount, &account.trim().to_lowercase());
         let by_account = Charge::one(account, BY_ACCOUNT);
-        let by_address = self.address().map(|address| Charge::one(Key::address(Subject::FailedAddress, address), BY_ADDRESS));
+        let by_address =
+            self.address().map(|address| Charge::one(Key::address(Subject::FailedAddress, address), BY_ADDRESS));
         let verdict = match by_address {
             Some(by_address) => limiter.take(&[by_account, by_address]).await,
             None => limiter.take(&[by_account]).await,
@@ -40,8 +52,7 @@ impl Identity<'_> {
             return Err(Error::new(ErrorKind::RateLimited, message).with_retry_after(Duration::from_secs(seconds)));
         }
         let answer = tried.await;
-        let failed =
-            answer.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::Unauthenticated | ErrorKind::Invalid));
+        let failed = answer.as_ref().is_err_and(is_failure);
         match &answer {
             Ok(_) => limiter.forget(account).await,
             Err(_) if !failed => limiter.give_back(by_account).await,

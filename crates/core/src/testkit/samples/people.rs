@@ -10,10 +10,13 @@ use crate::{
         contact::Contact,
         currency::Currency,
         custom_field::{CustomField, CustomKind, Noun},
+        mail_token::{MailPurpose, MailToken},
         message::{CreditKind, Message, MessageCredit},
         note::Note,
         notification::Preferences,
-        organization::{Credential, Invitation, InvitationStatus, Membership, Organization, SignInSession, User},
+        organization::{
+            Credential, Invitation, InvitationStatus, Membership, Organization, SecondFactor, SignInSession, User,
+        },
         task::Task,
         team::{AssignmentTurn, Team, TeamMember, pool},
     },
@@ -30,6 +33,7 @@ impl Samples {
             time_zone: "Europe/Berlin".to_owned(),
             locale: "de".to_owned(),
             currency: Currency::default(),
+            require_two_factor: false,
             created_at: Self::epoch(),
             updated_at: Self::epoch(),
             version: 1,
@@ -47,6 +51,7 @@ impl Samples {
             time_zone: None,
             locale: None,
             preferences: Preferences::default(),
+            email_verified: false,
             created_at: self.hour(99),
             version: 1,
         }
@@ -55,6 +60,32 @@ impl Samples {
     /// A password that nobody knows.
     pub fn credential(&self, user: &User) -> Credential {
         Credential { user_id: user.id, password_hash: "$argon2id$v=19$".to_owned(), updated_at: Self::epoch() }
+    }
+
+    /// Their second factor.
+    pub fn second_factor(&mut self, user: &User) -> SecondFactor {
+        SecondFactor {
+            user_id: user.id,
+            key_id: "00000000".to_owned(),
+            sealed: self.next().to_be_bytes().to_vec(),
+            enabled: true,
+            last_step: 7,
+            recovery: vec!["hash".to_owned()],
+            created_at: Self::epoch(),
+        }
+    }
+
+    /// A secret that they were sent.
+    pub fn mail_token(&mut self, user: &User) -> MailToken {
+        MailToken {
+            user_id: user.id,
+            purpose: MailPurpose::ResetPassword,
+            token_hash: self.next().to_be_bytes().to_vec(),
+            email: user.email.clone(),
+            expires_at: Self::epoch() + Duration::hours(1),
+            used_at: None,
+            created_at: Self::epoch(),
+        }
     }
 
     /// Their place in the organisation.

@@ -172,6 +172,7 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     let (message, notification) = (samples.message(&ground.chat), samples.notification(ground.user.id));
     let (credential, membership) = (samples.credential(&ground.user), samples.membership(&ground.user));
     let (session, key) = (samples.session(&ground.user), samples.api_key(&ground.user));
+    let (token, factor) = (samples.mail_token(&ground.user), samples.second_factor(&ground.user));
     let lost = samples.stage(&ground.pipeline, 1, StageKind::Lost);
     let moved = samples.stage_move(&ground.contact, Some(&ground.stage), &lost, at);
     let (secret, skipped) = (samples.secret(&ground.account), samples.skipped(&ground.account));
@@ -188,6 +189,8 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
         Write::insert(&membership),
         Write::insert(&session),
         Write::insert(&key),
+        Write::insert(&token),
+        Write::insert(&factor),
         Write::insert(&lost),
         Write::insert(&moved),
         Write::insert(&secret),
@@ -199,7 +202,11 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure!(store.credential(ground.user.id).await? == Some(credential), "the credential differs");
     ensure_eq!(store.membership(id, ground.user.id).await?, Some(membership.clone()));
     ensure_eq!(store.api_key(id, key.id).await?, Some(key.clone()));
+    ensure_eq!(store.place(id, ground.user.id).await?, Some((membership.clone(), false)));
     ensure_eq!(store.api_key_by_hash(&key.secret_hash).await?, Some((key, Some(membership))));
+    ensure!(store.second_factor(ground.user.id).await? == Some(factor), "the second factor differs");
+    ensure!(store.mail_token_by_hash(&token.token_hash).await?.as_ref() == Some(&token), "the mailed token differs");
+    ensure!(store.mail_token(ground.user.id, token.purpose).await? == Some(token), "the mailed token differs");
     ensure_eq!(store.session(session.id).await?, Some(session));
     ensure_eq!(store.pipelines(id).await?, [ground.pipeline]);
     ensure_eq!(store.stages(id).await?, [ground.stage, lost]);

@@ -11,7 +11,8 @@ use super::{
 use crate::{
     domain::{
         api_key::ApiKey,
-        organization::{Credential, Member, Membership, Organization, SignInSession, User},
+        mail_token::{MailPurpose, MailToken},
+        organization::{Credential, Member, Membership, Organization, SecondFactor, SignInSession, User},
     },
     error::Result,
     id::*,
@@ -48,6 +49,32 @@ impl IdentityReads for SqlStore {
     async fn credential(&self, user: UserId) -> Result<Option<Credential>> {
         let mut statement = select_global::<Credential>();
         statement.push("t.user_id = ").bind(&user);
+        self.record(None, statement).await
+    }
+
+    async fn second_factor(&self, user: UserId) -> Result<Option<SecondFactor>> {
+        let mut statement = select_global::<SecondFactor>();
+        statement.push("t.user_id = ").bind(&user);
+        self.record(None, statement).await
+    }
+
+    async fn place(&self, organization: OrganizationId, user: UserId) -> Result<Option<(Membership, bool)>> {
+        let Some(mut row) = self.rows(None, place(organization, user)).await?.into_iter().next() else {
+            return Ok(None);
+        };
+        let membership = split::<Membership>(&mut row)?;
+        Ok(Some((membership, cell(&mut row.into_iter())?)))
+    }
+
+    async fn mail_token(&self, user: UserId, purpose: MailPurpose) -> Result<Option<MailToken>> {
+        let mut statement = select_global::<MailToken>();
+        statement.push("t.user_id = ").bind(&user).push(" AND t.purpose = ").bind(&purpose);
+        self.record(None, statement).await
+    }
+
+    async fn mail_token_by_hash(&self, hash: &[u8]) -> Result<Option<MailToken>> {
+        let mut statement = select_global::<MailToken>();
+        statement.push("t.token_hash = ").bind(&hash.to_vec());
         self.record(None, statement).await
     }
 
@@ -123,6 +150,18 @@ pub(super) fn api_key_by_hash(hash: &[u8]) -> Statement {
          WHERE t.secret_hash = "
     ));
     statement.bind(&hash.to_vec());
+    statement
+}
+
+/// A user's place, and whether they lack what is asked for there.
+pub(super) fn place(organization: OrganizationId, user: UserId) -> Statement {
+    let mut statement = Statement::new(format!(
+        "SELECT {}, (o.require_two_factor \
+         AND NOT EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = t.user_id AND f.enabled)) \
+         FROM memberships t JOIN organizations o ON o.id = t.organization_id WHERE t.organization_id = ",
+        columns::<Membership>("t")
+    ));
+    statement.bind(&organization).push(" AND t.user_id = ").bind(&user);
     statement
 }
 
