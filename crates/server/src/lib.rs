@@ -7,6 +7,7 @@ pub mod client;
 pub mod config;
 pub mod cookies;
 pub mod docs;
+pub mod doctor;
 mod door;
 mod frame;
 mod guard;

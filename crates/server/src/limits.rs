@@ -106,6 +106,14 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// The settings of those whom nothing limits.
+    pub fn unlimited(&self) -> Vec<String> {
+        let all = [&self.address, &self.user, &self.key, &self.organization];
+        all.iter().filter(|it| it.quota.is_none()).map(|it| format!("rate_limit_{}", it.name)).collect()
+    }
+}
+
 /// Reads a setting: `1200` a minute, `1200:600` with at most 600 at once, or `off`.
 ///
 /// # Errors

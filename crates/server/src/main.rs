@@ -1,12 +1,15 @@
 #![doc = "The server's binary: reads the settings and does what they say."]
 
 use anyhow::{Context, Result, bail};
-use dealwright::store::sql::{self, SqlStore, migrate};
+use dealwright::{
+    env::Env,
+    store::sql::{Finding, Level, SqlStore, migrate},
+};
 use dealwright_server::{
     config::{self, Config, Task},
-    metrics, serve, setup,
+    doctor, metrics, serve, setup,
 };
-use tracing::{Level, Metadata};
+use tracing::Metadata;
 use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// A page of contacts is some thousand small allocations, made on one thread and freed on another.
@@ -56,25 +59,25 @@ fn log(config: &Config) -> Result<()> {
 
 /// Tracing of the IMAP client shows what it sends: whole commands, passwords among them.
 fn keeps_secrets(line: &Metadata<'_>) -> bool {
-    *line.level() < Level::TRACE || !line.target().starts_with("async_imap")
+    *line.level() < tracing::Level::TRACE || !line.target().starts_with("async_imap")
 }
 
+/// Tells everything that it looked at, and fails if something must be put right.
 async fn doctor(config: &Config) -> Result<()> {
-    let store = SqlStore::open(&config.database, setup::store_options(config)).await?;
-    let findings = store.doctor().await?;
-    if let Some(files) = &config.tls {
-        files.load().context("TLS")?;
-        println!("fine     tls: certificate and key are a pair, and the key is nobody else's to read");
+    let mut findings = doctor::examine(config);
+    match SqlStore::examine(&config.database, setup::store_options(config), &Env::system()).await {
+        Ok(found) => findings.extend(found),
+        Err(error) => findings.push(Finding::broken("database", error.message())),
     }
     for finding in &findings {
         let level = match finding.level {
-            sql::Level::Fine => "fine",
-            sql::Level::Warning => "warning",
-            sql::Level::Broken => "BROKEN",
+            Level::Fine => "fine",
+            Level::Warning => "warning",
+            Level::Broken => "BROKEN",
         };
         println!("{level:8} {}: {}", finding.subject, finding.sentence);
     }
-    if findings.iter().any(|finding| finding.level == sql::Level::Broken) {
+    if findings.iter().any(|finding| finding.level == Level::Broken) {
         bail!("something is broken: see above");
     }
     Ok(())

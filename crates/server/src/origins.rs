@@ -40,6 +40,11 @@ impl Origins {
         Ok(Self(texts.iter().map(origin).collect::<Result<_>>()?))
     }
 
+    /// The origins, as they were told.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|origin| origin.to_str().ok())
+    }
+
     fn allow(&self, origin: Option<&HeaderValue>) -> bool {
         origin.is_some_and(|origin| self.0.contains(origin))
     }

@@ -3,6 +3,7 @@
 use chrono::Duration;
 use dealwright::{
     domain::{event::EventKind, job::Lane, pipeline::StageKind},
+    env::{Env, ManualClock},
     id::Id,
     ports::store::{Batch, ContactReads, Store, TABLES, Update, WorkItem, WorkQueue, Write},
     store::sql::{Finding, Level, SqlStore, StoreOptions, migrate},
@@ -78,7 +79,7 @@ pub async fn a_role_that_the_wall_does_not_bind_is_refused() {
     for (url, why) in [(&superuser(&urls), "superuser"), (&urls.owner, "owns tables")] {
         let error = open(url).await.unwrap_err();
         assert!(error.code() == "role_unfit" && error.message().contains(why), "{error}");
-        let findings = SqlStore::examine(url, StoreOptions::default()).await.unwrap();
+        let findings = SqlStore::examine(url, StoreOptions::default(), &Env::system()).await.unwrap();
         let broken = sentences(&findings, Level::Broken);
         assert!(broken.starts_with("role: ") && broken.contains(why), "{broken}");
     }
@@ -89,8 +90,8 @@ pub async fn a_role_that_the_wall_does_not_bind_is_refused() {
 pub async fn doctor_finds_what_opens_the_wall() {
     let urls = database("doctor").await;
     let store = open(&urls.app).await.unwrap();
-    let findings = store.doctor().await.unwrap();
-    assert!(findings.iter().all(|it| it.level == Level::Fine) && findings.len() == 3, "{findings:?}");
+    let findings = store.doctor(&Env::system()).await.unwrap();
+    assert!(findings.iter().all(|it| it.level == Level::Fine) && findings.len() == 4, "{findings:?}");
     let owner = connect(&urls.owner).await;
     owner
         .batch_execute(
@@ -100,21 +101,39 @@ pub async fn doctor_finds_what_opens_the_wall() {
         )
         .await
         .unwrap();
-    let broken = sentences(&store.doctor().await.unwrap(), Level::Broken);
+    let broken = sentences(&store.doctor(&Env::system()).await.unwrap(), Level::Broken);
     for wrong in [
         "is off for contacts",
         "does not bind the owner of events",
         "of jobs lacks the policy",
         "of chats has a further policy",
-        "is off for extra",
+        "the table extra is none of this program's",
         "of rules lacks the policy",
     ] {
         assert!(broken.contains(wrong), "{wrong} is missing in\n{broken}");
     }
     assert_eq!(broken.lines().count(), 6, "{broken}");
+    owner
+        .batch_execute(
+            "ALTER TABLE notes DROP COLUMN text; ALTER TABLE tasks ADD COLUMN mood text; DROP INDEX contacts_created; \
+             DROP TABLE media CASCADE",
+        )
+        .await
+        .unwrap();
+    let clock = ManualClock::at(chrono::Utc::now() + chrono::TimeDelta::seconds(90));
+    let broken = sentences(&store.doctor(&Env::system().with_clock(clock)).await.unwrap(), Level::Broken);
+    for wrong in [
+        "the column notes.text is gone",
+        "tasks.mood is no column of this program's",
+        "the index contacts_created is gone: CREATE INDEX contacts_created ON contacts",
+        "the table media is gone",
+        "clock: the database's clock and this machine's are",
+    ] {
+        assert!(broken.contains(wrong), "{wrong} is missing in\n{broken}");
+    }
     let owner_of_edits = connect(&urls.owner).await;
     owner_of_edits.batch_execute("DELETE FROM schema_migrations").await.unwrap();
-    assert!(sentences(&store.doctor().await.unwrap(), Level::Broken).starts_with("schema: "));
+    assert!(sentences(&store.doctor(&Env::system()).await.unwrap(), Level::Broken).starts_with("schema: "));
 }
 
 pub async fn an_application_role_that_cannot_be_bound_is_refused() {

@@ -8,6 +8,7 @@ use std::{
 use chrono::Duration;
 use dealwright::{
     domain::{event::EventKind, job::Lane},
+    env::Env,
     id::{ContactId, Id, JobId},
     ports::store::{Batch, ContactReads, Store, WorkItem, WorkQueue, Write},
     store::sql::{Level, SqlStore, StoreOptions},
@@ -28,7 +29,13 @@ pub async fn only_one_process_may_have_the_file_open() {
     assert_eq!(error.code(), "database_in_use");
     assert!(error.message().contains("already open"), "{error}");
     // Whoever may not open it may still look whether it is sound.
-    assert!(SqlStore::examine(&url, StoreOptions::default()).await.unwrap().iter().all(|it| it.level == Level::Fine));
+    assert!(
+        SqlStore::examine(&url, StoreOptions::default(), &Env::system())
+            .await
+            .unwrap()
+            .iter()
+            .all(|it| it.level == Level::Fine)
+    );
     drop(first);
     open(&url).await.unwrap();
 }
@@ -79,7 +86,7 @@ pub async fn commits_survive_a_killed_process() {
         assert!(store.contact(organization, *id).await.unwrap().is_some(), "{id} was committed and is gone");
     }
     assert!(committed.len() >= 500);
-    for finding in store.doctor().await.unwrap() {
+    for finding in store.doctor(&Env::system()).await.unwrap() {
         assert_eq!(finding.level, Level::Fine, "{finding:?}");
     }
 }
@@ -130,7 +137,7 @@ pub async fn doctor_finds_a_damaged_file() {
     )
     .unwrap();
     drop(raw);
-    let findings = SqlStore::examine(&url, StoreOptions::default()).await.unwrap();
+    let findings = SqlStore::examine(&url, StoreOptions::default(), &Env::system()).await.unwrap();
     let broken: Vec<_> = findings.iter().filter(|it| it.level == Level::Broken).map(|it| &it.sentence).collect();
     assert!(broken.iter().any(|it| it.contains("damaged")), "{findings:?}");
     assert!(broken.iter().any(|it| it.contains("contact_tags")), "{findings:?}");

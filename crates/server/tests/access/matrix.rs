@@ -89,7 +89,8 @@ pub async fn every_cell(world: World, database: &str) {
     let (mut flaws, mut open, mut closed) = (Vec::new(), 0, 0);
     for role in Role::ALL {
         let email = side.let_ask(*role, Some(PASSWORD.to_owned())).await;
-        let signed_in = crm.identity().sign_in(SignIn { email, password: PASSWORD.to_owned() }).await.unwrap();
+        let signed_in =
+            crm.identity().sign_in(SignIn { email, password: PASSWORD.to_owned(), totp_code: None }).await.unwrap();
         let token = signed_in.access_token;
 
         let mut refused = Vec::new();

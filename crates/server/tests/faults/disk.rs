@@ -10,6 +10,7 @@ use std::{
 
 use dealwright::{
     Crm, ErrorKind, Handle,
+    env::Env,
     page::PageRequest,
     services::{
         contacts::{ListContacts, NewContact},
@@ -148,7 +149,7 @@ async fn a_full_disk_refuses_writes_and_nothing_else() {
     kept.sort();
     assert_eq!(names(&me, &store).await, kept);
     drop((me, crm));
-    for finding in store.doctor().await.unwrap() {
+    for finding in store.doctor(&Env::system()).await.unwrap() {
         assert_eq!(finding.level, Level::Fine, "{finding:?}");
     }
     drop(store);

@@ -268,7 +268,11 @@ async fn a_newer_token_keeps_the_connection() {
         assert!(hear(&heard, "acknowledged")["ack"]["error"]["code"].is_string());
 
         let sign_in = async || {
-            let again = SignIn { email: format!("una{place}@acme.example"), password: "correct horse".to_owned() };
+            let again = SignIn {
+                email: format!("una{place}@acme.example"),
+                password: "correct horse".to_owned(),
+                totp_code: None,
+            };
             live.crm.identity().sign_in(again).await.unwrap()
         };
         let again = sign_in().await;

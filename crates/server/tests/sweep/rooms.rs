@@ -19,7 +19,8 @@ impl World {
     /// Every kind of room, theirs and ours.
     pub async fn rooms(&mut self) -> Entered {
         let email = self.asks.call("members.get", self.ours.owner.to_string().into()).await.unwrap()["email"].clone();
-        let sign_in = SignIn { email: email.as_str().unwrap().to_owned(), password: PASSWORD.to_owned() };
+        let sign_in =
+            SignIn { email: email.as_str().unwrap().to_owned(), password: PASSWORD.to_owned(), totp_code: None };
         let token = self.crm.identity().sign_in(sign_in).await.unwrap().access_token;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -19,9 +19,14 @@ const BY_ACCOUNT: Quota = Quota::new(5, WINDOW);
 /// Failures that an address may have within the window, whatever succeeds between: others may sit behind it too.
 const BY_ADDRESS: Quota = Quota::new(30, WINDOW);
 
-/// Whether an attempt has shown who somebody is not. Who is asked for their second factor has shown the first.
+/// Whether an attempt has shown who somebody is not. Who is asked for their second factor has shown the first, and a new
+/// password that is too short says nothing of the old one.
 fn is_failure(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unauthenticated | ErrorKind::Invalid) && error.code() != "two_factor_required"
+    match error.kind() {
+        ErrorKind::Unauthenticated => error.code() != "two_factor_required",
+        ErrorKind::Invalid => error.fields().iter().any(|it| it.code == "wrong" || it.code == "invalid_totp"),
+        _ => false,
+    }
 }
 
 /// What somebody who is signed in is known by when they prove it afresh.
@@ -31,8 +36,7 @@ pub(super) fn of_user(id: UserId) -> String {
 
 impl Identity<'_> {
     /// Tries to prove that somebody is who they say: `account` is what they are known by, such as their e-mail address or
-    /// the id of a sign-in that waits for its second factor. An error of kind `unauthenticated` or `invalid` is a
-    /// failure; success lets the account begin anew, but not the address.
+    /// the id of a sign-in that waits for its second factor. An error that says they are not is a failure; success lets the account begin anew, but not the address.
     ///
     /// # Errors
     /// `rate_limited`, with the time to wait, without trying; else what the attempt says.

@@ -52,6 +52,11 @@ impl Migration {
     }
 }
 
+/// The text of all steps, one after the other.
+pub(crate) fn all(db: Db) -> String {
+    MIGRATIONS.iter().map(|it| it.sql(db)).collect::<Vec<_>>().join("\n")
+}
+
 /// A step that a database has had.
 pub(crate) type Applied = (String, Vec<u8>);
 
