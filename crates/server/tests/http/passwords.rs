@@ -51,7 +51,7 @@ async fn a_forgotten_password_is_replaced_by_whoever_reads_the_mail() {
     let server = Server::start().await;
     let una = server.sign_up("una").await;
     let nobody = post(&server, "/api/auth/password/forgot", &json!({"email": "nobody@acme.example"})).await;
-    let odd = post(&server, "/api/auth/password/forgot", &json!({"email": "\u{0}"})).await;
+    let odd = post(&server, "/api/auth/password/forgot", &json!({"email": "no address"})).await;
     let known = post(&server, "/api/auth/password/forgot", &json!({"email": " UNA@acme.example "})).await;
     for reply in [&nobody, &odd, &known] {
         assert_eq!((reply.status.as_u16(), reply.text()), (202, String::new()));
