@@ -26,7 +26,7 @@ use crate::{
 cases!(
     signing_up_asks_by_mail_whether_the_address_is_ones_own,
     the_mail_is_sent_again_when_it_is_asked_for,
-    an_invitations_token_shows_that_the_address_is_ones_own,
+    an_invitations_token_shows_no_address_to_be_ones_own,
     a_forgotten_password_is_replaced_once_within_an_hour,
     one_of_two_who_show_the_same_token_succeeds,
     nobody_is_written_to_twice_in_a_minute_or_where_nobody_has_signed_up,
@@ -139,7 +139,7 @@ async fn the_mail_is_sent_again_when_it_is_asked_for(world: World) {
     assert_eq!(world.mails("una", CONFIRM).await.len(), 2, "there is nothing left to confirm");
 }
 
-async fn an_invitations_token_shows_that_the_address_is_ones_own(world: World) {
+async fn an_invitations_token_shows_no_address_to_be_ones_own(world: World) {
     let invite = async |name: &str| {
         let new = NewInvitation { email: address(name), role: Role::Member, team_id: None };
         world.me.invitations().create(new).await.unwrap().token.unwrap()
@@ -152,14 +152,15 @@ async fn an_invitations_token_shows_that_the_address_is_ones_own(world: World) {
         invite_token: Some(invite("max").await),
     };
     let max = world.crm.identity().sign_up(new).await.unwrap();
-    assert!(max.user.email_verified && world.user(max.user.id).await.email_verified);
-    assert!(world.mails("max", CONFIRM).await.is_empty());
+    // Whoever invited has seen the token too.
+    assert!(!max.user.email_verified && !world.user(max.user.id).await.email_verified);
+    assert_eq!(world.sent("max", CONFIRM, 1).await.len(), 1);
 
     let una = world.sign_up("una").await;
     let scope = world.crm.identity().authenticate(&una.access_token).await.unwrap();
     let given = AcceptInvitation { token: invite("una").await };
     world.crm.identity().accept_invitation(&scope, given).await.unwrap();
-    assert!(world.user(una.user.id).await.email_verified);
+    assert!(!world.user(una.user.id).await.email_verified);
 }
 
 async fn a_forgotten_password_is_replaced_once_within_an_hour(world: World) {
@@ -294,7 +295,7 @@ async fn a_name_adds_no_header_to_a_mail(world: World) {
         organization_name: Some(organization.to_owned()),
         invite_token: None,
     };
-    for line in ["Eve\r\nBcc: all@acme.example", "Eve\nX: y", "Eve\u{0}", "Eve\u{85}"] {
+    for line in ["Eve\r\nBcc: all@acme.example", "Eve\nX: y", "Eve\u{0}", "Eve\u{85}Bcc"] {
         for (new, pointer) in [(with(line, "Evil"), "/name"), (with("Eve", line), "/organization_name")] {
             let flaws = pointers(world.crm.identity().sign_up(new).await);
             assert_eq!(flaws, [(pointer.to_owned(), "control_character".to_owned())], "{line:?}");

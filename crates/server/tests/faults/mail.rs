@@ -362,11 +362,14 @@ async fn each_step_of_settling_a_doubt_breaks() {
     let bench = Bench::new();
     let all = sends(&bench, "doubt.sound", Way::Smtp, None, None).await.steps;
     let mut found = None;
-    for step in (1..=all).rev() {
-        let sent = sends(&bench, &format!("doubt.at.{step}"), Way::Imap, Some(step), None).await;
-        if sent.status == MessageStatus::Unknown && sent.arrived == 1 {
-            found = Some((step, sent));
-            break;
+    // The step is another one now and then: a piece more or less on the way there.
+    'search: for round in 0..3 {
+        for step in (1..=all + 2).rev() {
+            let sent = sends(&bench, &format!("doubt.{round}.at.{step}"), Way::Imap, Some(step), None).await;
+            if sent.status == MessageStatus::Unknown && sent.arrived == 1 {
+                found = Some((step, sent));
+                break 'search;
+            }
         }
     }
     let (doubt, sound) = found.expect("there is a step whose loss leaves a doubt");

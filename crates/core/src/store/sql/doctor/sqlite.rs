@@ -38,7 +38,7 @@ pub(super) async fn examine(sqlite: &Sqlite) -> Result<Vec<Finding>> {
 }
 
 async fn schema(sqlite: &Sqlite) -> Result<Vec<Finding>> {
-    let columns = "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table'";
+    let columns = "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_xinfo(m.name) c WHERE m.type = 'table'";
     let indexes = "SELECT name FROM sqlite_schema WHERE type = 'index'";
     let columns = sqlite.read(Statement::new(columns)).await?;
     drift::findings(Db::Sqlite, columns, sqlite.read(Statement::new(indexes)).await?)
