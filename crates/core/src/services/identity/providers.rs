@@ -52,7 +52,6 @@ pub struct SentAway {
 }
 
 /// A browser that has come back from a provider.
-#[derive(Debug)]
 pub struct CameBack {
     /// Where it wanted to go on.
     pub return_to: String,
@@ -108,7 +107,7 @@ macro_rules! secretive {
         }
     )*};
 }
-secretive!(SentAway, ProviderSignIn, LinkIdentity);
+secretive!(SentAway, CameBack, ProviderSignIn, LinkIdentity);
 
 /// What a browser that was sent away comes back to.
 #[derive(Serialize, Deserialize)]

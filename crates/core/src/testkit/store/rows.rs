@@ -215,7 +215,7 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure_eq!(store.identity("github", &linked.subject).await?, None);
     ensure_eq!(store.identities(ground.user.id).await?, [linked]);
     ensure!(store.login_state(&login.token_hash).await? == Some(login.clone()), "the step of a sign-in differs");
-    store.forget_login_states(login.expires_at - chrono::Duration::microseconds(1)).await?;
+    store.forget_login_states(login.expires_at - Duration::microseconds(1)).await?;
     ensure!(store.login_state(&login.token_hash).await?.is_some(), "a step that still counts was forgotten");
     store.forget_login_states(login.expires_at).await?;
     ensure!(store.login_state(&login.token_hash).await?.is_none(), "a step that counts no more was kept");
