@@ -27,7 +27,7 @@ use crate::{
         commit::commit,
         identity::{
             Identity, IdentityView, SignedIn, StepUp, identities, login_states,
-            mail_tokens::home,
+            mail_tokens::{home, verified},
             sign_in::{Entry, begin_session},
             throttle::of_user,
             two_factor,
@@ -332,7 +332,8 @@ impl Identity<'_> {
     /// given afresh, is their consent (ASVS 7.5.1). They are told by mail.
     ///
     /// # Errors
-    /// `invalid_oauth_code`; `identity_taken` (conflict) if somebody else signs in by it; `step_up_required` and what else
+    /// `invalid_oauth_code`; `identity_taken` (conflict) if somebody else signs in by it; `email_unverified` (forbidden) if
+    /// the caller's address is not shown to be theirs and this does not either; `step_up_required` and what else
     /// [`Identity::step_up`] says; `forbidden` for keys.
     pub async fn link_identity(
         &self,
@@ -350,6 +351,7 @@ impl Identity<'_> {
             let proof = proof.clone();
             Box::pin(async move {
                 let identity = proof.link(unit, user).await?;
+                trust(unit, user, identity.email.as_deref()).await?;
                 identities::tell(unit, user, &identity.provider, "was linked to your account: it lets you in").await?;
                 Ok(identities::view(identity))
             })
@@ -363,6 +365,17 @@ impl Identity<'_> {
         let began = self.0.store.session(id).await?.map(|session| session.created_at);
         Ok(began.is_some_and(|at| (self.0.env.now() - at).abs() <= FRESH))
     }
+}
+
+/// Links nothing to an account whose address may be somebody else's, but what shows whose it is: else whoever signed up with
+/// it first would keep a way in when its owner comes.
+async fn trust(unit: &mut Unit, id: UserId, email: Option<&str>) -> Result<()> {
+    let user = unit.store().user(id).await?.ok_or_else(|| Error::not_found("user", id))?;
+    if !user.email_verified && email != Some(user.email.as_str()) {
+        let message = "your e-mail address is not confirmed: follow the link in the mail that was sent to it, first";
+        return Err(Error::forbidden(message).code_of("email_unverified"));
+    }
+    verified(unit, &user)
 }
 
 /// What somebody is called of whom nothing else is known.
