@@ -17,6 +17,7 @@ use dealwright::{
     env::{Env, ManualClock},
     ports::mailer::{Mail, Mailer},
 };
+use dealwright::testkit::voucher::Voucher;
 use dealwright_server::{Options, app};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -70,7 +71,7 @@ impl Server {
     pub async fn with(options: Options) -> Self {
         let clock = ManualClock::at(Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).unwrap());
         let mut registry = Registry::new();
-        registry.rule_engine(dealwright_rules::declarative::Declarative);
+        registry.rule_engine(dealwright_rules::declarative::Declarative).sign_in_provider(Voucher::new("google"));
         let mails = Arc::<Mutex<Vec<Mail>>>::default();
         let crm = Crm::builder()
             .mailer(Arc::new(Outbox(mails.clone())))
