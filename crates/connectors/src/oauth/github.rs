@@ -9,7 +9,7 @@ use dealwright::{
     ports::sign_in_provider::{Attempt, SignInProvider, Vouched},
 };
 use oauth2::{
-    AccessToken, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
+    AccessToken, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
     HttpRequest, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse, TokenUrl,
     basic::BasicClient,
     http::header::{ACCEPT, AUTHORIZATION, HeaderValue},
@@ -72,6 +72,8 @@ impl GitHub {
             .map_err(|e| Error::internal("public_url is no address").with_source(e))?;
         Ok(BasicClient::new(ClientId::new(self.client.id.clone()))
             .set_client_secret(ClientSecret::new(self.client.secret.clone()))
+            // Where GitHub documents them.
+            .set_auth_type(AuthType::RequestBody)
             .set_auth_uri(AuthUrl::from_url(at("authorize")?))
             .set_token_uri(TokenUrl::from_url(at("access_token")?))
             .set_redirect_uri(redirect))
