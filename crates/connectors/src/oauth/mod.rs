@@ -38,7 +38,8 @@ impl fmt::Debug for OAuthClient {
 /// `validation_failed` for anything else.
 fn address(text: &str) -> Result<oauth2::url::Url> {
     let wrong = || {
-        let detail = format!("{text:?} is no address of a provider: https://HOST is expected, http:// for this machine");
+        let detail =
+            format!("{text:?} is no address of a provider: https://HOST is expected, http:// for this machine");
         Error::invalid("/address", "invalid", detail)
     };
     let url = oauth2::url::Url::parse(text).map_err(|_| wrong())?;
@@ -95,7 +96,8 @@ mod tests {
         for good in ["https://accounts.google.com", "http://127.0.0.1:8080", "http://localhost:1/x", "http://[::1]:2"] {
             assert!(address(good).is_ok(), "{good}");
         }
-        for bad in ["", "accounts.google.com", "http://accounts.google.com", "http://127.0.0.1.evil.example", "file:///x"]
+        for bad in
+            ["", "accounts.google.com", "http://accounts.google.com", "http://127.0.0.1.evil.example", "file:///x"]
         {
             assert_eq!(address(bad).unwrap_err().code(), "validation_failed", "{bad}");
         }

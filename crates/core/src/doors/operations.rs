@@ -19,8 +19,8 @@ use crate::{
     },
     doors::operation::{Operation, Output, json_outputs, room},
     id::{
-        AccountId, ApiKeyId, ChatId, CompanyId, ContactId, DealId, FieldId, IdentityId, InvitationId, JobId, MediaId, MessageId,
-        NoteId, NotificationId, PipelineId, RuleId, SessionId, TaskId, TeamId, UserId,
+        AccountId, ApiKeyId, ChatId, CompanyId, ContactId, DealId, FieldId, IdentityId, InvitationId, JobId, MediaId,
+        MessageId, NoteId, NotificationId, PipelineId, RuleId, SessionId, TaskId, TeamId, UserId,
     },
     page::{Page, PageRequest},
     scope::Scope,
@@ -45,7 +45,9 @@ use crate::{
         },
         deals::{self, DealBatch, DeleteDeal, ListDealHistory, ListDeals, MoveDeal, NewDeal, UpdateDeal, UpsertDeal},
         fields::{self, DeleteField, ListFields, NewField, UpdateField},
-        identity::{self, ApiKeyView, IdentityView, InvitationView, ListInvitations, NewApiKey, NewInvitation, SessionView},
+        identity::{
+            self, ApiKeyView, IdentityView, InvitationView, ListInvitations, NewApiKey, NewInvitation, SessionView,
+        },
         jobs::{self, ListJobs},
         listing::Search,
         media::{self, MediaContent, MediaFile, MediaView, NewMedia},

@@ -31,7 +31,9 @@ pub async fn rows_of(store: &SqlStore, organization: OrganizationId) -> Result<B
         match table {
             "organizations" => statement.push("id = ").bind(&organization),
             "users" => statement.push("id IN ").push(members).bind(&organization).push(")"),
-            "credentials" | "identities" | "mail_tokens" | "second_factors" => statement.push("user_id IN ").push(members).bind(&organization).push(")"),
+            "credentials" | "identities" | "mail_tokens" | "second_factors" => {
+                statement.push("user_id IN ").push(members).bind(&organization).push(")")
+            }
             _ => statement.push("organization_id = ").bind(&organization),
         };
         let rows = store.rows(Some(organization), statement).await?;

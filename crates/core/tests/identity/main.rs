@@ -56,9 +56,8 @@ impl World {
         let mailer = outbox.clone();
         let mut registry = Registry::new();
         registry.sign_in_provider(Voucher::new("google")).sign_in_provider(Voucher::new("github"));
-        let give = |builder: CrmBuilder| {
-            builder.token_keys(keys).mailer(mailer).public_url(PUBLIC_URL).registry(registry)
-        };
+        let give =
+            |builder: CrmBuilder| builder.token_keys(keys).mailer(mailer).public_url(PUBLIC_URL).registry(registry);
         let base = world::World::over(&url, give).await;
         Self { base, key_file, outbox }
     }

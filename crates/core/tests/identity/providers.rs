@@ -205,7 +205,11 @@ async fn what_a_browser_is_sent_away_with_counts_once_and_there(world: World) {
         ("github", &here, Some(&sent.browser)),
     ] {
         let back = identity.back_from_provider(provider, CALLBACK, given, browser.map(String::as_str)).await;
-        assert_eq!(back.err().map(|error| error.code().to_owned()).as_deref(), Some("invalid_oauth_state"), "{given:?}");
+        assert_eq!(
+            back.err().map(|error| error.code().to_owned()).as_deref(),
+            Some("invalid_oauth_state"),
+            "{given:?}"
+        );
     }
     assert!(world.back(&sent, &code).await.unwrap().outcome.is_ok());
     assert_eq!(world.back(&sent, &code).await.err().unwrap().code(), "invalid_oauth_state");

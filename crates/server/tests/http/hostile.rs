@@ -52,7 +52,7 @@ async fn nobody_is_sent_to_where_a_request_says() {
     let all = routes().map(|it| (it.method, it.path)).chain(SHELL_ROUTES.iter().map(|it| (it.method, it.path)));
     let mut asked = 0;
     for (_, path) in all.filter(|(method, _)| *method == Verb::Get) {
-        let path = path.replace('{', "").replace('}', "");
+        let path = path.replace(['{', '}'], "");
         for by in [None, Some(&una)] {
             let mut call = server.call("GET", &format!("{path}{query}")).header("host", "evil.example");
             if let Some(by) = by {

@@ -92,7 +92,8 @@ async fn what_does_not_count_is_told_to_the_page_or_to_nobody() {
     }
     // Whose page it would be is not known of what was not begun here.
     let (here, other) = (away(&server, "").await, away(&server, "").await);
-    for (state, cookie) in [(&here.state, "a=b"), (&here.state, other.cookie.as_str()), (&"x".to_owned(), &here.cookie)] {
+    for (state, cookie) in [(&here.state, "a=b"), (&here.state, other.cookie.as_str()), (&"x".to_owned(), &here.cookie)]
+    {
         let reply = back(&server, state, cookie, &code).await;
         assert_eq!(reply.problem(), (401, "invalid_oauth_state".to_owned()));
     }

@@ -12,12 +12,12 @@ use axum::{
     http::{HeaderMap, Request, Response, StatusCode},
 };
 use chrono::{TimeZone, Utc};
+use dealwright::testkit::voucher::Voucher;
 use dealwright::{
     Crm, Registry,
     env::{Env, ManualClock},
     ports::mailer::{Mail, Mailer},
 };
-use dealwright::testkit::voucher::Voucher;
 use dealwright_server::{Options, app};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};

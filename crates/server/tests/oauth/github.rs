@@ -8,10 +8,11 @@ use crate::{Away, Server, client, header, http, parameter, peer};
 
 /// Fills the provider's form in as somebody; where it sends the browser back to.
 async fn sign_in(server: &Server, provider: &str, away: &Away, email: &str) -> String {
-    let mut form: Vec<String> = ["client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method"]
-        .iter()
-        .map(|name| format!("{name}={}", parameter(&away.location, name).unwrap()))
-        .collect();
+    let mut form: Vec<String> =
+        ["client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method"]
+            .iter()
+            .map(|name| format!("{name}={}", parameter(&away.location, name).unwrap()))
+            .collect();
     form.push(format!("email={}", crate::encoded(email)));
     let request = server.client.post(format!("{provider}/login/oauth/authorize")).body(form.join("&"));
     let answer = request.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();

@@ -136,7 +136,11 @@ impl SignedIn {
 }
 
 /// Writes a new session in the unit's organisation.
-pub(super) fn begin_session(unit: &mut Unit, user: UserId, origin: Option<Origin>) -> Result<(SignInSession, RefreshToken)> {
+pub(super) fn begin_session(
+    unit: &mut Unit,
+    user: UserId,
+    origin: Option<Origin>,
+) -> Result<(SignInSession, RefreshToken)> {
     let Origin { address, user_agent } = origin.unwrap_or_default();
     let id = unit.id()?;
     let token = RefreshToken::first(&unit.engine().identity.keys, unit.env(), id)?;
