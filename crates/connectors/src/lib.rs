@@ -4,5 +4,7 @@
 #[cfg(feature = "email")]
 pub mod email;
 pub mod log_mailer;
+#[cfg(feature = "oauth")]
+pub mod oauth;
 #[cfg(feature = "redis")]
 pub mod redis;

@@ -11,8 +11,11 @@ use crate::{
     cipher::Cipher,
     domain::event::Event,
     env::Env,
-    error::{Error, Result},
-    ports::{connector::Connector, limiter::Limiter, mailer::Mailer, rule_engine::RuleEngine, store::Store},
+    error::{Error, ErrorKind, Result},
+    ports::{
+        connector::Connector, limiter::Limiter, mailer::Mailer, rule_engine::RuleEngine,
+        sign_in_provider::SignInProvider, store::Store,
+    },
     services::{
         automation::RuleCache,
         identity::{IdentityState, TokenKeys},
@@ -24,6 +27,7 @@ use crate::{
 pub struct Registry {
     pub(crate) connectors: BTreeMap<&'static str, Arc<dyn Connector>>,
     pub(crate) rule_engines: BTreeMap<&'static str, Arc<dyn RuleEngine>>,
+    pub(crate) sign_in_providers: BTreeMap<&'static str, Arc<dyn SignInProvider>>,
 }
 
 impl Registry {
@@ -43,6 +47,12 @@ impl Registry {
         self.rule_engines.insert(engine.name(), Arc::new(engine));
         self
     }
+
+    /// Adds somebody who vouches for people that sign in, under their name; a later one of the same name replaces them.
+    pub fn sign_in_provider(&mut self, provider: impl SignInProvider + 'static) -> &mut Self {
+        self.sign_in_providers.insert(provider.name(), Arc::new(provider));
+        self
+    }
 }
 
 impl fmt::Debug for Registry {
@@ -50,6 +60,7 @@ impl fmt::Debug for Registry {
         f.debug_struct("Registry")
             .field("connectors", &self.connectors.keys())
             .field("rule_engines", &self.rule_engines.keys())
+            .field("sign_in_providers", &self.sign_in_providers.keys())
             .finish()
     }
 }
@@ -107,6 +118,16 @@ impl Engine {
                 "unknown",
                 format!("platform {platform:?} is not available here; available: {known}"),
             )
+        })
+    }
+
+    /// Who vouches for people under a name.
+    pub(crate) fn sign_in_provider(&self, name: &str) -> Result<Arc<dyn SignInProvider>> {
+        self.registry.sign_in_providers.get(name).cloned().ok_or_else(|| {
+            let known = self.registry.sign_in_providers.keys().copied().collect::<Vec<_>>().join(", ");
+            let known = if known.is_empty() { "no provider is set up" } else { &known };
+            Error::new(ErrorKind::NotFound, format!("nobody signs in by {name:?} here; available: {known}"))
+                .code_of("unknown_provider")
         })
     }
 

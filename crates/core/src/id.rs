@@ -59,6 +59,10 @@ ids! {
     InvitationId "invitation";
     /// A sign-in session: one family of refresh tokens.
     SessionId "session";
+    /// A user as a provider of sign-ins knows them.
+    IdentityId "identity";
+    /// A step of signing in by a provider.
+    LoginStateId "login";
     /// A key by which a machine is let in.
     ApiKeyId "API key";
     /// A contact.

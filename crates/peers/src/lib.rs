@@ -1,4 +1,4 @@
-//! Real servers that the tests and the demo run against: PostgreSQL, Redis, a mail system, S3, Socket.IO clients.
+//! Real servers that the tests and the demo run against: PostgreSQL, Redis, a mail system, S3, providers of sign-ins, a browser, Socket.IO clients.
 //!
 //! Each runs in a temporary folder on free ports of the loopback interface, and ends with the value that started it or
 //! with the process, however that dies. Nothing here ships: only tests, `xtask` and examples may depend on this crate.
@@ -15,6 +15,7 @@ mod redis;
 mod s3;
 mod schemathesis;
 mod shared;
+mod sign_in;
 mod socketio;
 
 pub use install::install;
@@ -27,4 +28,5 @@ pub use redis::Redis;
 pub use s3::S3;
 pub use schemathesis::{Report as SchemathesisReport, Schemathesis};
 pub use shared::{shared_mail, shared_postgres, shared_s3};
+pub use sign_in::{Browser, SignInPeer};
 pub use socketio::{Heard, SocketIoClient, Transport};

@@ -128,7 +128,7 @@ impl Drop for Heard {
 }
 
 /// Puts `text` at `path` unless it is there; another process never sees half of it.
-fn keep(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn keep(path: &Path, text: &str) -> Result<()> {
     if fs::read_to_string(path).is_ok_and(|there| there == text) {
         return Ok(());
     }

@@ -6,12 +6,14 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::Response,
 };
-use dealwright::services::identity::{SESSION_KEPT, SignedIn};
+use dealwright::services::identity::{LOGIN_KEPT, SESSION_KEPT, SignedIn};
 
 /// The access token; whole-host, as its prefix has the browser make sure of.
 pub const ACCESS: &str = "__Host-dealwright_access";
 /// The refresh token. It goes to the calls of signing in alone, for which `__Host-` allows no path.
 pub const REFRESH: &str = "__Secure-dealwright_refresh";
+/// What a browser is known by while it signs in by a provider: `Lax`, for it comes back from another site.
+pub const LOGIN: &str = "__Host-dealwright_login";
 const ACCESS_PATH: &str = "/";
 const REFRESH_PATH: &str = "/api/auth";
 
@@ -25,6 +27,11 @@ pub fn refresh(headers: &HeaderMap) -> Option<&str> {
     cookie(headers, REFRESH)
 }
 
+/// What a browser is known by that signs in by a provider.
+pub fn login(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, LOGIN)
+}
+
 /// The first cookie of a name (RFC 6265, 5.4: the one with the longest path).
 fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
@@ -36,6 +43,11 @@ fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 pub fn keep(response: &mut Response, signed_in: &SignedIn) {
     set(response, ACCESS, &signed_in.access_token, ACCESS_PATH, signed_in.expires_in);
     set(response, REFRESH, &signed_in.refresh_token, REFRESH_PATH, SESSION_KEPT.num_seconds());
+}
+
+/// Has the browser keep what it is known by until it is back from a provider and has gone on.
+pub fn keep_login(response: &mut Response, browser: &str) {
+    set(response, LOGIN, browser, ACCESS_PATH, LOGIN_KEPT.num_seconds() * 2);
 }
 
 /// Has the browser forget them.

@@ -20,6 +20,7 @@ pub mod parameters;
 pub mod problem;
 mod query;
 mod realtime;
+mod return_to;
 pub mod route;
 pub mod routes;
 pub mod serve;

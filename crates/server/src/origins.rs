@@ -49,6 +49,11 @@ impl Origins {
         origin.is_some_and(|origin| self.0.contains(origin))
     }
 
+    /// Whether a browser may be sent to a page of this site, which may call with its credentials anyway.
+    pub(crate) fn lists(&self, origin: &str) -> bool {
+        self.0.iter().any(|it| it.as_bytes() == origin.as_bytes())
+    }
+
     /// What answers preflights and lets these sites read answers; nothing if there are none.
     pub(crate) fn cors(&self) -> Option<CorsLayer> {
         let headers = [

@@ -15,6 +15,8 @@ const PROFILE: &[Route] = &[
     get("/api/auth/sessions", "sessions.list"),
     delete("/api/auth/sessions/{id}", "sessions.revoke"),
     delete("/api/auth/sessions", "sessions.revoke_others"),
+    get("/api/auth/identities", "identities.list"),
+    delete("/api/auth/identities/{id}", "identities.unlink"),
     get("/api/users/organizations", "organizations.list"),
     get("/api/organization", "organizations.get"),
     patch("/api/organization", "organizations.update"),

@@ -20,11 +20,12 @@ use dealwright::{
 use dealwright_connectors::{
     email::{EmailConnector, EmailOptions, SmtpMailer},
     log_mailer::LogMailer,
+    oauth::{GitHub, Google, OAuthClient, OAuthHttp, OAuthOptions},
     redis::RedisLimiter,
 };
 use object_store::{ClientOptions, ObjectStore, aws::AmazonS3Builder, local::LocalFileSystem};
 
-use crate::config::{Config, S3};
+use crate::config::{ClientSecret, Config, S3};
 
 /// Makes the engine. Its loops are not started.
 ///
@@ -88,7 +89,43 @@ fn registry(config: &Config, env: &Env) -> Result<Registry> {
     let mut registry = Registry::new();
     registry.connector(EmailConnector::new(email_options(config)?, env.clone())?);
     registry.rule_engine(dealwright_rules::declarative::Declarative);
+    sign_in_providers(config, &mut registry)?;
     Ok(registry)
+}
+
+/// Who vouches for people that sign in.
+fn sign_in_providers(config: &Config, registry: &mut Registry) -> Result<()> {
+    if config.google.is_none() && config.github.is_none() {
+        return Ok(());
+    }
+    let mut options = OAuthOptions::default();
+    for file in &config.extra_ca {
+        let pem = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        options = options.trust_pem(&pem).with_context(|| file.display().to_string())?;
+    }
+    let http = OAuthHttp::new(&options)?;
+    if let Some(google) = &config.google {
+        let client = oauth_client(&google.client_id, &google.client_secret)?;
+        let provider = Google::new(client, Some(&google.issuer), http.clone()).context("google_issuer")?;
+        registry.sign_in_provider(provider);
+    }
+    if let Some(github) = &config.github {
+        let client = oauth_client(&github.client_id, &github.client_secret)?;
+        let provider = GitHub::new(client, Some(&github.url), Some(&github.api_url), http);
+        registry.sign_in_provider(provider.context("github_url or github_api_url")?);
+    }
+    Ok(())
+}
+
+fn oauth_client(id: &str, secret: &ClientSecret) -> Result<OAuthClient> {
+    let secret = match secret {
+        ClientSecret::Given(secret) => secret.clone(),
+        ClientSecret::In(file) => {
+            let text = fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+            text.trim().to_owned()
+        }
+    };
+    Ok(OAuthClient { id: id.to_owned(), secret })
 }
 
 fn objects(config: &Config) -> Result<Arc<dyn ObjectStore>> {

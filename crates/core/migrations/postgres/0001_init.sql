@@ -102,6 +102,36 @@ CREATE INDEX sessions_refresh_hash ON sessions (refresh_hash);
 CREATE INDEX sessions_previous_hash ON sessions (previous_hash) WHERE previous_hash IS NOT NULL;
 CREATE INDEX sessions_user ON sessions (user_id, created_at, id) WHERE revoked_at IS NULL;
 
+-- Who a user is elsewhere (Google, GitHub, …). What one provider calls somebody belongs to one user.
+CREATE TABLE identities (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    provider text COLLATE "C" NOT NULL,
+    subject text COLLATE "C" NOT NULL,
+    email text COLLATE "C",
+    last_used_at bigint,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY (user_id) REFERENCES users (id)
+);
+CREATE UNIQUE INDEX identities_subject ON identities (provider, subject);
+CREATE INDEX identities_user ON identities (user_id, created_at, id);
+
+-- Steps of signing in by a provider, for some minutes each; what they know is sealed.
+CREATE TABLE login_states (
+    id uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    browser_hash bytea,
+    key_id text COLLATE "C" NOT NULL,
+    sealed bytea NOT NULL,
+    used_at bigint,
+    expires_at bigint NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX login_states_token ON login_states (token_hash);
+CREATE INDEX login_states_expires ON login_states (expires_at);
+
 -- Of an API key's secret only the SHA-256 is kept: it is looked up by that. Without acts_for it acts for the organisation.
 CREATE TABLE api_keys (
     id uuid NOT NULL,

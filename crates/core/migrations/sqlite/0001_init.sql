@@ -96,6 +96,36 @@ CREATE INDEX sessions_refresh_hash ON sessions (refresh_hash);
 CREATE INDEX sessions_previous_hash ON sessions (previous_hash) WHERE previous_hash IS NOT NULL;
 CREATE INDEX sessions_user ON sessions (user_id, created_at, id) WHERE revoked_at IS NULL;
 
+-- Who a user is elsewhere (Google, GitHub, …). What one provider calls somebody belongs to one user.
+CREATE TABLE identities (
+    id BLOB NOT NULL,
+    user_id BLOB NOT NULL,
+    provider TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    email TEXT,
+    last_used_at INTEGER,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY (user_id) REFERENCES users (id)
+) STRICT;
+CREATE UNIQUE INDEX identities_subject ON identities (provider, subject);
+CREATE INDEX identities_user ON identities (user_id, created_at, id);
+
+-- Steps of signing in by a provider, for some minutes each; what they know is sealed.
+CREATE TABLE login_states (
+    id BLOB NOT NULL,
+    token_hash BLOB NOT NULL,
+    browser_hash BLOB,
+    key_id TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    used_at INTEGER,
+    expires_at INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (id)
+) STRICT;
+CREATE UNIQUE INDEX login_states_token ON login_states (token_hash);
+CREATE INDEX login_states_expires ON login_states (expires_at);
+
 -- Of an API key's secret only the SHA-256 is kept: it is looked up by that. Without acts_for it acts for the organisation.
 CREATE TABLE api_keys (
     id BLOB NOT NULL,

@@ -12,6 +12,7 @@ pub mod event;
 pub mod external_id;
 pub mod fact_path;
 pub mod job;
+pub mod linked_identity;
 pub mod mail_token;
 pub mod media;
 pub mod message;

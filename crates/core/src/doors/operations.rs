@@ -19,8 +19,8 @@ use crate::{
     },
     doors::operation::{Operation, Output, json_outputs, room},
     id::{
-        AccountId, ApiKeyId, ChatId, CompanyId, ContactId, DealId, FieldId, InvitationId, JobId, MediaId, MessageId,
-        NoteId, NotificationId, PipelineId, RuleId, SessionId, TaskId, TeamId, UserId,
+        AccountId, ApiKeyId, ChatId, CompanyId, ContactId, DealId, FieldId, IdentityId, InvitationId, JobId, MediaId,
+        MessageId, NoteId, NotificationId, PipelineId, RuleId, SessionId, TaskId, TeamId, UserId,
     },
     page::{Page, PageRequest},
     scope::Scope,
@@ -45,7 +45,9 @@ use crate::{
         },
         deals::{self, DealBatch, DeleteDeal, ListDealHistory, ListDeals, MoveDeal, NewDeal, UpdateDeal, UpsertDeal},
         fields::{self, DeleteField, ListFields, NewField, UpdateField},
-        identity::{self, ApiKeyView, InvitationView, ListInvitations, NewApiKey, NewInvitation, SessionView},
+        identity::{
+            self, ApiKeyView, IdentityView, InvitationView, ListInvitations, NewApiKey, NewInvitation, SessionView,
+        },
         jobs::{self, ListJobs},
         listing::Search,
         media::{self, MediaContent, MediaFile, MediaView, NewMedia},
@@ -72,6 +74,7 @@ use crate::{
 pub(crate) const OPERATIONS: &[&[Operation]] = &[
     PROFILE,
     SESSIONS,
+    IDENTITIES,
     ORGANIZATIONS,
     MEMBERS,
     INVITATIONS,
@@ -152,6 +155,16 @@ room! {
     Command revoke(SessionId) -> () [write Profile] identity::revoke_session;
     /// Ends all of the caller's own sessions but this one.
     Command revoke_others(()) -> () [write Profile] identity::revoke_other_sessions;
+}
+
+room! {
+    /// What lets one in beside a password.
+    identities Identities (IDENTITIES);
+
+    /// Lists the caller's own identities at those who vouch for people (Google, GitHub), oldest first.
+    Query list(()) -> Page<IdentityView> [read Profile] identity::list_identities;
+    /// Unlinks one of the caller's own identities: it lets them in no more. `last_way_in` if nothing else would.
+    Command unlink(IdentityId) -> () [write Profile] identity::unlink_identity;
 }
 
 room! {

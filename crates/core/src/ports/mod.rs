@@ -4,4 +4,5 @@ pub mod connector;
 pub mod limiter;
 pub mod mailer;
 pub mod rule_engine;
+pub mod sign_in_provider;
 pub mod store;

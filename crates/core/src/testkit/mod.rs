@@ -16,6 +16,7 @@ pub mod provider;
 pub mod samples;
 mod store;
 mod tenants;
+pub mod voucher;
 
 use std::fmt;
 

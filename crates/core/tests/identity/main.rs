@@ -9,6 +9,7 @@ mod organizations;
 #[path = "../team/outbox.rs"]
 mod outbox;
 mod passwords;
+mod providers;
 mod sessions;
 mod tokens;
 mod two_factor;
@@ -16,9 +17,10 @@ mod two_factor;
 use std::{ops::Deref, process::ExitCode, sync::Arc};
 
 use dealwright::{
-    CrmBuilder,
+    CrmBuilder, Registry,
     env::Env,
     services::identity::{SignUp, SignedIn, TokenKeys},
+    testkit::voucher::Voucher,
 };
 
 use crate::{
@@ -52,7 +54,10 @@ impl World {
         let url = world::fresh(database).await;
         let outbox = Arc::new(Outbox::default());
         let mailer = outbox.clone();
-        let give = |builder: CrmBuilder| builder.token_keys(keys).mailer(mailer).public_url(PUBLIC_URL);
+        let mut registry = Registry::new();
+        registry.sign_in_provider(Voucher::new("google")).sign_in_provider(Voucher::new("github"));
+        let give =
+            |builder: CrmBuilder| builder.token_keys(keys).mailer(mailer).public_url(PUBLIC_URL).registry(registry);
         let base = world::World::over(&url, give).await;
         Self { base, key_file, outbox }
     }
@@ -83,6 +88,7 @@ fn main() -> ExitCode {
         ("mails", mails::CASES),
         ("organizations", organizations::CASES),
         ("passwords", passwords::CASES),
+        ("providers", providers::CASES),
         ("sessions", sessions::CASES),
         ("tokens", tokens::CASES),
         ("two_factor", two_factor::CASES),

@@ -5,7 +5,7 @@ mod apt;
 pub(crate) mod node;
 pub(crate) mod python;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -22,7 +22,9 @@ pub fn install() -> Result<()> {
     postgres()?;
     mail()?;
     redis()?;
+    chromium()?;
     python::environment()?;
+    python::oauth_environment()?;
     node::folder().map(drop)
 }
 
@@ -32,6 +34,13 @@ pub(crate) fn postgres() -> Result<()> {
 
 pub(crate) fn redis() -> Result<()> {
     apt::ensure("Redis", &[&["redis-server"]], || Path::new(REDIS).exists())
+}
+
+/// A browser; its program.
+pub(crate) fn chromium() -> Result<PathBuf> {
+    let program = PathBuf::from("/usr/bin/chromium");
+    apt::ensure("Chromium", &[&["chromium"]], || program.exists())?;
+    Ok(program)
 }
 
 pub(crate) fn mail() -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod read;
 mod settings;
+mod sign_in;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -17,6 +18,7 @@ use crate::{
 pub use self::{
     read::{Task, Texts, command, read},
     settings::{SETTINGS, Setting, markdown},
+    sign_in::{ClientSecret, GitHub, Google},
 };
 
 /// What the settings mean.
@@ -58,6 +60,10 @@ pub struct Config {
     pub smtp: Option<Smtp>,
     /// Where people reach the server.
     pub public_url: Option<String>,
+    /// Signing in by Google.
+    pub google: Option<Google>,
+    /// Signing in by GitHub.
+    pub github: Option<GitHub>,
     /// Where files lie, if not in the data folder.
     pub s3: Option<S3>,
     /// What is logged.
@@ -128,6 +134,8 @@ impl Config {
             allow_plaintext_mail: texts.on("allow_plaintext_mail")?,
             smtp: smtp(texts)?,
             public_url: public_url(texts)?,
+            google: sign_in::google(texts)?,
+            github: sign_in::github(texts)?,
             s3: s3(texts)?,
             log_level: texts.one("log_level").unwrap_or("info").to_owned(),
             log_json,
@@ -230,6 +238,8 @@ mod tests {
             (&["--rate-limit-user", "fast"], "1200:600"),
             (&["--tls-cert", "cert.pem"], "tls_key"),
             (&["--cors-origins", "*"], "https://app.acme.example"),
+            (&["--google-client-id", "g"], "public_url"),
+            (&["--github-client-id", "g", "--public-url", "https://crm.acme.example"], "github_client_secret_file"),
             (&["--trusted-proxies", "my-proxy"], "10.0.0.0/8"),
             (&["--config", "/nowhere.toml"], "/nowhere.toml"),
         ] {

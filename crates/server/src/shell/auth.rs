@@ -51,7 +51,7 @@ struct RefreshBody {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-const fn auth(path: &'static str, name: &'static str) -> ShellRoute {
+pub(super) const fn auth(path: &'static str, name: &'static str) -> ShellRoute {
     ShellRoute {
         method: Verb::Post,
         path,
@@ -340,26 +340,26 @@ pub(super) const ACCEPT: ShellRoute = ShellRoute {
 };
 
 /// Where a request comes from.
-fn origin(extensions: &Extensions, headers: &HeaderMap) -> Origin {
+pub(super) fn origin(extensions: &Extensions, headers: &HeaderMap) -> Origin {
     let address = extensions.get::<Client>().and_then(|it| it.address);
     let user_agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
     Origin { address, user_agent: user_agent.map(|it| String::from_utf8_lossy(it).into_owned()) }
 }
 
-async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
+pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
     let (parts, body) = request.into_parts();
     let object = read_object(&parts.headers, body, JSON, None).await?;
     Ok(read_input(Value::Object(object.unwrap_or_default()))?)
 }
 
 /// A sign-in's answer; browsers keep the tokens as cookies, whoever else reads them in the body.
-fn signed_in(status: StatusCode, answer: &SignedIn) -> Response {
+pub(super) fn signed_in(status: StatusCode, answer: &SignedIn) -> Response {
     let mut response = json(status, answer);
     cookies::keep(&mut response, answer);
     response
 }
 
-fn json(status: StatusCode, value: &impl Serialize) -> Response {
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_string(value) {
         Ok(text) => (status, [(header::CONTENT_TYPE, "application/json")], text).into_response(),
         Err(error) => Problem::internal(format!("an answer is no JSON: {error}")).into_response(),

@@ -3,6 +3,7 @@
 
 mod auth;
 mod media;
+mod oauth;
 mod public;
 
 use axum::{
@@ -69,6 +70,10 @@ pub const SHELL_ROUTES: &[ShellRoute] = &[
     auth::DISABLE_2FA,
     auth::SWITCH,
     auth::ACCEPT,
+    oauth::START,
+    oauth::CALLBACK,
+    oauth::SIGN_IN,
+    oauth::LINK,
     media::UPLOAD,
     media::DOWNLOAD,
     public::HEALTH,
@@ -82,8 +87,13 @@ impl ShellRoute {
     /// Its parameters, for the OpenAPI document.
     pub fn parameters(&self) -> Vec<Value> {
         let names = self.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
-        let schema = json!({"type": "string", "format": "uuid"});
-        let in_path = names.map(|name| json!({"name": name, "in": "path", "required": true, "schema": schema}));
+        let in_path = names.map(|name| {
+            let schema = match name {
+                "id" => json!({"type": "string", "format": "uuid"}),
+                _ => json!({"type": "string", "minLength": 1}),
+            };
+            json!({"name": name, "in": "path", "required": true, "schema": schema})
+        });
         let in_query = self.query.iter().map(|(name, kind, about)| {
             json!({"name": name, "in": "query", "required": false, "description": about, "schema": {"type": kind}})
         });

@@ -35,7 +35,9 @@ impl Answers {
     /// The calls that have succeeded since it was asked last; from here on it is counted anew.
     pub fn good_since(&self) -> BTreeSet<String> {
         let all = std::mem::take(&mut *self.0.lock().unwrap());
-        let good = |statuses: &BTreeMap<u16, usize>| statuses.keys().any(|status| (200..300).contains(status));
+        // To be sent on is what is asked for, where a call answers so.
+        let good = |it: &u16| (200..300).contains(it) || *it == 303;
+        let good = |statuses: &BTreeMap<u16, usize>| statuses.keys().any(good);
         all.into_iter().filter(|(_, statuses)| good(statuses)).map(|(call, _)| call).collect()
     }
 }

@@ -42,7 +42,8 @@ impl Live {
         tokio::spawn(async move { axum::serve(listener, router).await });
         // reqwest wants a provider of TLS even where nobody speaks it.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { side, world, signed_in, url, client: Client::new(), answers, running: None }
+        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { side, world, signed_in, url, client, answers, running: None }
     }
 
     /// From now on rules run and messages are sent.
@@ -52,6 +53,10 @@ impl Live {
 
     pub fn document_url(&self) -> String {
         format!("{}/api/openapi.json", self.url)
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
     }
 
     pub fn token(&self) -> String {
@@ -78,6 +83,15 @@ impl Live {
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        request.send().await.unwrap()
+    }
+
+    /// Asks as a browser does that signs in by a provider.
+    pub async fn browse(&self, method: &Method, path: &str, cookie: &str, body: Option<&Value>) -> Response {
+        let mut request = self.client.request(method.clone(), format!("{}{path}", self.url)).header("cookie", cookie);
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use dealwright::{
     domain::mail_token::{MailPurpose, MailToken},
     ports::store::{Batch, Store, Write},
-    testkit::totp_code,
+    testkit::{totp_code, voucher::code_for},
 };
 use dealwright_server::shell::SHELL_ROUTES;
 use reqwest::Method;
@@ -50,6 +50,7 @@ pub async fn every_route(live: &Live) {
     }
     let guest = post(live, "/api/auth/signin", None, &account, 200).await;
     let own = guest["access_token"].as_str();
+    by_provider(live, own).await;
 
     let invitation = json!({ "email": "guest@initech.example", "role": "member" });
     let invitation = post(live, "/api/team/members/invite", Some(&token), &invitation, 201).await;
@@ -75,6 +76,31 @@ async fn mail_token(live: &Live, user: &Value, purpose: MailPurpose) -> &'static
     batch.note(Write::put(&token)).unwrap();
     live.side.store.commit(live.side.organization, batch).await.unwrap();
     purpose.as_str()
+}
+
+/// Signs somebody in by a provider, and links somebody else to it.
+async fn by_provider(live: &Live, own: Option<&str>) {
+    let (cookie, code) = proof(live, "p-1").await;
+    let given = json!({ "code": code, "organization_name": "Provided" });
+    let answer = live.browse(&Method::POST, "/api/auth/oauth/signin", &cookie, Some(&given)).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+    let (cookie, code) = proof(live, "p-2").await;
+    let request = reqwest::Client::new().post(live.url("/api/auth/identities")).header("cookie", cookie);
+    let answer = request.bearer_auth(own.unwrap()).json(&json!({ "code": code })).send().await.unwrap();
+    assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
+}
+
+/// What a browser keeps that was at the provider, and the code that it came back with.
+async fn proof(live: &Live, subject: &str) -> (String, String) {
+    let away = live.browse(&Method::GET, "/api/auth/oauth/google/start", "", None).await;
+    let header = |answer: &reqwest::Response, name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+    let cookie = header(&away, "set-cookie").split(';').next().unwrap().to_owned();
+    let state = header(&away, "location").split_once("state=").unwrap().1.to_owned();
+    let email = format!("{subject}@initech.example");
+    let code: String = code_for(subject, Some(&email), true).bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let path = format!("/api/auth/oauth/google/callback?state={state}&code={code}");
+    let back = live.browse(&Method::GET, &path, &cookie, None).await;
+    (cookie, header(&back, "location").split_once("oauth_code=").unwrap().1.to_owned())
 }
 
 async fn post(live: &Live, path: &str, token: Option<&str>, body: &Value, expected: u16) -> Value {

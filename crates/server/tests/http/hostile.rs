@@ -41,7 +41,8 @@ async fn no_header_of_ours_is_written_by_a_client() {
     }
 }
 
-/// OWASP ASVS 5.0, 3.7.2: no redirect takes its target from the request. There is none at all, whatever a client hopes.
+/// OWASP ASVS 5.0, 3.7.2: no redirect takes its target from the request, whatever a client hopes. Those of signing in by a
+/// provider, which go to pages of ours, are in `providers`.
 #[tokio::test]
 async fn nobody_is_sent_to_where_a_request_says() {
     let server = Server::start().await;
@@ -51,7 +52,7 @@ async fn nobody_is_sent_to_where_a_request_says() {
     let all = routes().map(|it| (it.method, it.path)).chain(SHELL_ROUTES.iter().map(|it| (it.method, it.path)));
     let mut asked = 0;
     for (_, path) in all.filter(|(method, _)| *method == Verb::Get) {
-        let path = path.replace('{', "").replace('}', "");
+        let path = path.replace(['{', '}'], "");
         for by in [None, Some(&una)] {
             let mut call = server.call("GET", &format!("{path}{query}")).header("host", "evil.example");
             if let Some(by) = by {

@@ -22,6 +22,7 @@ mod media;
 mod merge_patches;
 mod nouns;
 mod passwords;
+mod providers;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;

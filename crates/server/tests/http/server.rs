@@ -12,6 +12,7 @@ use axum::{
     http::{HeaderMap, Request, Response, StatusCode},
 };
 use chrono::{TimeZone, Utc};
+use dealwright::testkit::voucher::Voucher;
 use dealwright::{
     Crm, Registry,
     env::{Env, ManualClock},
@@ -70,7 +71,7 @@ impl Server {
     pub async fn with(options: Options) -> Self {
         let clock = ManualClock::at(Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).unwrap());
         let mut registry = Registry::new();
-        registry.rule_engine(dealwright_rules::declarative::Declarative);
+        registry.rule_engine(dealwright_rules::declarative::Declarative).sign_in_provider(Voucher::new("google"));
         let mails = Arc::<Mutex<Vec<Mail>>>::default();
         let crm = Crm::builder()
             .mailer(Arc::new(Outbox(mails.clone())))

@@ -24,6 +24,7 @@ pub const ROOMS: &[(&str, &str)] = &[
     ("jobs.cancel", "own job"),
     ("members", "user"),
     ("sessions", "session"),
+    ("identities", "identity"),
     ("invitations", "invitation"),
     ("api_keys", "api key"),
     ("teams", "team"),

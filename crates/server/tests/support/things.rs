@@ -6,7 +6,7 @@ use base64::Engine;
 use chrono::TimeDelta;
 use dealwright::{
     Crm, Handle, Operation,
-    domain::{custom_field::Noun, event::EventKind, organization::SignInSession},
+    domain::{custom_field::Noun, event::EventKind, linked_identity::LinkedIdentity, organization::SignInSession},
     id::{ContactId, OrganizationId, UserId},
     ports::store::{Store, Write},
     scope::{Permission, Resource, Role},
@@ -32,6 +32,7 @@ pub const NOUNS: &[&str] = &[
     "other user",
     "team",
     "session",
+    "identity",
     "invitation",
     "api key",
     "field",
@@ -217,6 +218,20 @@ impl Side {
                 };
                 self.write(&mut samples, Write::insert(&session)).await;
                 json!({ "id": session.id })
+            }
+            "identity" => {
+                // Another way in besides: the last one stays.
+                let (mut samples, user) = (self.samples(number), self.asker_id());
+                let stranger = samples.user();
+                let [one, other] = [&name, &format!("{name}, too")].map(|subject| LinkedIdentity {
+                    user_id: user,
+                    subject: subject.clone(),
+                    email: Some(email.clone()),
+                    ..samples.linked_identity(&stranger)
+                });
+                self.write(&mut samples, Write::insert(&one)).await;
+                self.write(&mut samples, Write::insert(&other)).await;
+                json!({ "id": one.id })
             }
             "invitation" => {
                 let team = self.id("team").await;

@@ -8,7 +8,7 @@ use dealwright::{
     env::Env,
     services::identity::{NewOrganization, NewUser, SignUp, SignedIn},
     store::sql::{SqlStore, StoreOptions, migrate},
-    testkit::provider::Provider,
+    testkit::{provider::Provider, voucher::Voucher},
 };
 use dealwright_peers::{psql, shared_postgres};
 use dealwright_rules::declarative::Declarative;
@@ -47,7 +47,8 @@ impl Parts {
     async fn engine(&self, store: Arc<SqlStore>) -> Crm {
         let mut registry = Registry::new();
         registry.connector(self.provider.clone()).rule_engine(Declarative);
-        let builder = Crm::builder().store(store).registry(registry);
+        registry.sign_in_provider(Voucher::new("google"));
+        let builder = Crm::builder().store(store).registry(registry).public_url("https://crm.acme.example");
         builder.cipher(self.cipher.clone()).objects(self.objects.clone()).build().await.unwrap()
     }
 }

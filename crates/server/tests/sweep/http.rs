@@ -16,6 +16,7 @@ use crate::{
 /// What `{id}` names in the paths that begin so; other members name what they are called.
 const PATHS: &[(&str, &str)] = &[
     ("/api/auth/sessions/", "session"),
+    ("/api/auth/identities/", "identity"),
     ("/api/team/members/", "user"),
     ("/api/auth/api-keys/", "api key"),
     ("/api/team/teams/", "team"),

@@ -67,6 +67,9 @@ pub trait Store:
         before: chrono::DateTime<chrono::Utc>,
     ) -> Result<()>;
 
+    /// Removes steps of signing in that ended at `before` or earlier, of everybody.
+    async fn forget_login_states(&self, before: chrono::DateTime<chrono::Utc>) -> Result<()>;
+
     /// Whether the store answers.
     async fn ping(&self) -> Result<()>;
 }

@@ -11,6 +11,7 @@ use crate::{
         chat::{Chat, ChatState},
         event::{Event, Subject},
         job::{Claim, Job, JobState, Lane},
+        linked_identity::{LinkedIdentity, LoginState},
         mail_token::{MailPurpose, MailToken},
         media::Media,
         message::Message,
@@ -328,6 +329,12 @@ pub trait IdentityReads {
     async fn session(&self, id: SessionId) -> Result<Option<SignInSession>>;
     /// The API key whose secret has this hash, in whichever organisation, with the place there of whom it acts for.
     async fn api_key_by_hash(&self, hash: &[u8]) -> Result<Option<(ApiKey, Option<Membership>)>>;
+    /// Whom a provider knows by this name.
+    async fn identity(&self, provider: &str, subject: &str) -> Result<Option<LinkedIdentity>>;
+    /// Everything that a user is elsewhere, oldest first.
+    async fn identities(&self, user: UserId) -> Result<Vec<LinkedIdentity>>;
+    /// The step of a sign-in whose token has this hash, whether it still counts or not.
+    async fn login_state(&self, token_hash: &[u8]) -> Result<Option<LoginState>>;
     /// The session whose newest or previous refresh token has this hash.
     async fn session_by_refresh_hash(&self, hash: &[u8]) -> Result<Option<SignInSession>>;
 }

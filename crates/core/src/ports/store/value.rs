@@ -106,6 +106,8 @@ id_columns!(
     TeamId,
     InvitationId,
     SessionId,
+    IdentityId,
+    LoginStateId,
     ApiKeyId,
     ContactId,
     CompanyId,

@@ -4,11 +4,14 @@
 mod access;
 mod api_keys;
 mod check;
+mod identities;
 mod invitations;
+mod login_states;
 mod mail_tokens;
 mod new_password;
 mod organizations;
 mod passwords;
+mod providers;
 mod refresh_token;
 mod sessions;
 mod sign_in;
@@ -25,9 +28,12 @@ pub(crate) use self::totp::code_shown;
 pub use self::{
     access::TokenState,
     api_keys::{ApiKeyView, NewApiKey},
+    identities::IdentityView,
     invitations::{AcceptInvitation, InvitationView, ListInvitations, NewInvitation},
+    login_states::KEPT as LOGIN_KEPT,
     new_password::{ChangePassword, ForgotPassword, ResetPassword},
     organizations::{NewOrganization, NewUser, OrganizationWithOwner},
+    providers::{CameBack, LinkIdentity, ProviderSignIn, SentAway},
     sessions::{KEPT as SESSION_KEPT, Refresh, SessionView},
     sign_in::{SignIn, SignUp, SignedIn, Switch},
     token_keys::{PublicKey, PublicKeys, TokenKeys},
@@ -37,6 +43,7 @@ pub use self::{
 use self::{access::VerifiedTokens, api_keys::NotedUses, passwords::Passwords};
 pub(crate) use self::{
     api_keys::{create as create_api_key, get as get_api_key, list as list_api_keys, revoke as revoke_api_key},
+    identities::{list as list_identities, unlink as unlink_identity},
     invitations::{create as invite, get as get_invitation, list as list_invitations, revoke as revoke_invitation},
     sessions::{list as list_sessions, revoke_one as revoke_session, revoke_others as revoke_other_sessions},
 };

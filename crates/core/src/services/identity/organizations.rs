@@ -99,6 +99,12 @@ impl Person {
         };
         Ok(Self { user, password_hash })
     }
+
+    /// The same, whose address a provider has said to be theirs if `yes`.
+    pub fn vouched_for(mut self, yes: bool) -> Self {
+        self.user.email_verified = yes;
+        self
+    }
 }
 
 pub(super) fn email_taken(email: &str) -> Error {

@@ -24,6 +24,7 @@ use crate::{
             mail_tokens::home,
             organizations::{Person, credential, email_taken, found},
             passwords::Verdict,
+            providers::Proof,
             refresh_token::RefreshToken,
             sessions::{KEPT, hold},
             two_factor, verification,
@@ -135,7 +136,11 @@ impl SignedIn {
 }
 
 /// Writes a new session in the unit's organisation.
-fn begin_session(unit: &mut Unit, user: UserId, origin: Option<Origin>) -> Result<(SignInSession, RefreshToken)> {
+pub(super) fn begin_session(
+    unit: &mut Unit,
+    user: UserId,
+    origin: Option<Origin>,
+) -> Result<(SignInSession, RefreshToken)> {
     let Origin { address, user_agent } = origin.unwrap_or_default();
     let id = unit.id()?;
     let token = RefreshToken::first(&unit.engine().identity.keys, unit.env(), id)?;
@@ -156,23 +161,20 @@ fn begin_session(unit: &mut Unit, user: UserId, origin: Option<Origin>) -> Resul
     Ok((session, token))
 }
 
-impl Identity<'_> {
-    /// Makes a user and a session, in one commit, and with them an organisation with its default pipeline, or a place in
-    /// the one that has invited them.
-    ///
-    /// # Errors
-    /// `email_taken`; `validation_failed` with pointers; with a token what
-    /// [`Identity::accept_invitation`] says of it.
-    pub async fn sign_up(&self, new: SignUp) -> Result<SignedIn> {
-        let (engine, origin) = (self.0, self.1.cloned());
-        let mut flaws = Flaws::default();
-        let email = flaws.take("/email", text::account_email(&new.email)).unwrap_or_default();
-        let about = [new.email.as_str(), new.name.as_str(), new.organization_name.as_deref().unwrap_or_default()];
-        flaws.take("/password", check::password(&new.password, &about));
-        let name = flaws.take("/name", text::name(&new.name)).unwrap_or_default();
-        let organization_name = match (&new.organization_name, &new.invite_token) {
+/// How somebody who signs up gets in.
+pub(super) enum Entry {
+    /// They found an organisation of this name.
+    Founding(String),
+    /// They have been invited: the invitation's token.
+    By(String),
+}
+
+impl Entry {
+    /// One of the two is needed; what is wrong is noted.
+    pub(super) fn read(flaws: &mut Flaws, organization_name: Option<&str>, invite_token: Option<String>) -> Self {
+        let founding = match (organization_name, invite_token) {
             (Some(name), None) => flaws.take("/organization_name", text::name(name)),
-            (None, Some(_)) => None,
+            (None, Some(token)) => return Self::By(token),
             (None, None) => {
                 flaws.add("/organization_name", "required", "name the organisation to found, or send an invite_token");
                 None
@@ -183,20 +185,59 @@ impl Identity<'_> {
                 None
             }
         };
-        flaws.end()?;
-        if let Some(token) = new.invite_token {
-            return self.join_by(token, email, name, &new.password).await;
-        }
-        let organization_name = organization_name.unwrap_or_default();
+        Self::Founding(founding.unwrap_or_default())
+    }
+}
 
-        let owner = Person::new(engine, email, name, Some(&new.password)).await?;
+/// Writes how somebody new signs in, if not by a password; else their address is still to be shown to be theirs.
+async fn settle(unit: &mut Unit, user: &User, proof: Option<Proof>) -> Result<()> {
+    match proof {
+        Some(proof) => proof.link(unit, user.id).await.map(drop),
+        None => verification::ask(unit, user).await,
+    }
+}
+
+impl Identity<'_> {
+    /// Makes a user and a session, in one commit, and with them an organisation with its default pipeline, or a place in
+    /// the one that has invited them.
+    ///
+    /// # Errors
+    /// `email_taken`; `validation_failed` with pointers; with a token what
+    /// [`Identity::accept_invitation`] says of it.
+    pub async fn sign_up(&self, new: SignUp) -> Result<SignedIn> {
+        let mut flaws = Flaws::default();
+        let email = flaws.take("/email", text::account_email(&new.email)).unwrap_or_default();
+        let about = [new.email.as_str(), new.name.as_str(), new.organization_name.as_deref().unwrap_or_default()];
+        flaws.take("/password", check::password(&new.password, &about));
+        let name = flaws.take("/name", text::name(&new.name)).unwrap_or_default();
+        let entry = Entry::read(&mut flaws, new.organization_name.as_deref(), new.invite_token);
+        flaws.end()?;
+        self.enter(entry, email, name, Some(&new.password), None).await
+    }
+
+    /// Signs up somebody whose input was checked: by a password, or by what a provider has vouched for.
+    pub(super) async fn enter(
+        &self,
+        entry: Entry,
+        email: String,
+        name: String,
+        password: Option<&str>,
+        proof: Option<Proof>,
+    ) -> Result<SignedIn> {
+        let organization_name = match entry {
+            Entry::By(token) => return self.join_by(token, email, name, password, proof).await,
+            Entry::Founding(name) => name,
+        };
+        let (engine, origin) = (self.0, self.1.cloned());
+        let owner = Person::new(engine, email, name, password).await?.vouched_for(proof.is_some());
         let scope = Scope::user(engine.env.id()?, owner.user.id, Role::Owner);
         let user = owner.user.clone();
         let (organization, session, token) = commit(engine, &scope, move |unit| {
             let (name, owner, origin) = (organization_name.clone(), owner.clone(), origin.clone());
+            let proof = proof.clone();
             Box::pin(async move {
                 let organization = found(unit, name, &owner).await?;
-                verification::ask(unit, &owner.user).await?;
+                settle(unit, &owner.user, proof).await?;
                 let (session, token) = begin_session(unit, owner.user.id, origin)?;
                 Ok((organization, session, token))
             })
@@ -206,16 +247,24 @@ impl Identity<'_> {
     }
 
     /// Signs up by an invitation.
-    async fn join_by(&self, token: String, email: String, name: String, password: &str) -> Result<SignedIn> {
+    async fn join_by(
+        &self,
+        token: String,
+        email: String,
+        name: String,
+        password: Option<&str>,
+        proof: Option<Proof>,
+    ) -> Result<SignedIn> {
         let (engine, origin) = (self.0, self.1.cloned());
         // Before the costly hash, and to know whose organisation it is; everything is looked at again in the unit.
         let probe = Unit::new(Arc::clone(engine), Scope::system(engine.env.id()?));
         let invitation = redeemable(&probe, "/invite_token", &token, &email).await?;
-        let person = Person::new(engine, email, name, Some(password)).await?;
+        let person = Person::new(engine, email, name, password).await?.vouched_for(proof.is_some());
         let scope = Scope::user(invitation.organization_id, person.user.id, invitation.role);
         let user = person.user.clone();
         let (organization, session, refresh) = commit(engine, &scope, move |unit| {
             let (token, person, origin) = (token.clone(), person.clone(), origin.clone());
+            let proof = proof.clone();
             Box::pin(async move {
                 let invitation = redeemable(unit, "/invite_token", &token, &person.user.email).await?;
                 // Somebody may have signed up since. The unique index has the last word.
@@ -225,7 +274,7 @@ impl Identity<'_> {
                 redeem(unit, &invitation, &person.user, true).await?;
                 credential(unit, &person)?;
                 // The inviter has seen the invitation's token too: it proves no address.
-                verification::ask(unit, &person.user).await?;
+                settle(unit, &person.user, proof).await?;
                 let organization = unit.organization().await?;
                 let (session, refresh) = begin_session(unit, person.user.id, origin)?;
                 Ok((organization, session, refresh))

@@ -32,6 +32,14 @@ impl Store for SqlStore {
         self.write(Some(organization), script).await.map(drop)
     }
 
+    async fn forget_login_states(&self, before: DateTime<Utc>) -> Result<()> {
+        let mut statement = Statement::new("DELETE FROM login_states WHERE expires_at <= ");
+        statement.bind(&before);
+        let mut script = Script::default();
+        script.push(statement, Check::Any);
+        self.write(None, script).await.map(drop)
+    }
+
     async fn ping(&self) -> Result<()> {
         self.answers().await
     }

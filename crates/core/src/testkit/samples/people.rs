@@ -10,6 +10,7 @@ use crate::{
         contact::Contact,
         currency::Currency,
         custom_field::{CustomField, CustomKind, Noun},
+        linked_identity::{LinkedIdentity, LoginState},
         mail_token::{MailPurpose, MailToken},
         message::{CreditKind, Message, MessageCredit},
         note::Note,
@@ -187,6 +188,33 @@ impl Samples {
             revoked_at: None,
             address: Some("2001:db8::7".to_owned()),
             user_agent: Some("Sample/1.0".to_owned()),
+            created_at: Self::epoch(),
+        }
+    }
+
+    /// Who they are elsewhere.
+    pub fn linked_identity(&mut self, user: &User) -> LinkedIdentity {
+        LinkedIdentity {
+            id: self.id(),
+            user_id: user.id,
+            provider: "google".to_owned(),
+            subject: self.next().to_string(),
+            email: Some(user.email.clone()),
+            last_used_at: None,
+            created_at: self.hour(99),
+        }
+    }
+
+    /// A step of somebody's sign-in that waits for the next one.
+    pub fn login_state(&mut self) -> LoginState {
+        LoginState {
+            id: self.id(),
+            token_hash: self.next().to_be_bytes().to_vec(),
+            browser_hash: Some(self.next().to_be_bytes().to_vec()),
+            key_id: "key".to_owned(),
+            sealed: vec![7; 40],
+            used_at: None,
+            expires_at: Self::epoch() + Duration::minutes(10),
             created_at: Self::epoch(),
         }
     }

@@ -173,6 +173,7 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     let (credential, membership) = (samples.credential(&ground.user), samples.membership(&ground.user));
     let (session, key) = (samples.session(&ground.user), samples.api_key(&ground.user));
     let (token, factor) = (samples.mail_token(&ground.user), samples.second_factor(&ground.user));
+    let (linked, login) = (samples.linked_identity(&ground.user), samples.login_state());
     let lost = samples.stage(&ground.pipeline, 1, StageKind::Lost);
     let moved = samples.stage_move(&ground.contact, Some(&ground.stage), &lost, at);
     let (secret, skipped) = (samples.secret(&ground.account), samples.skipped(&ground.account));
@@ -189,6 +190,8 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
         Write::insert(&membership),
         Write::insert(&session),
         Write::insert(&key),
+        Write::insert(&linked),
+        Write::insert(&login),
         Write::insert(&token),
         Write::insert(&factor),
         Write::insert(&lost),
@@ -208,6 +211,14 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure!(store.mail_token_by_hash(&token.token_hash).await?.as_ref() == Some(&token), "the mailed token differs");
     ensure!(store.mail_token(ground.user.id, token.purpose).await? == Some(token), "the mailed token differs");
     ensure_eq!(store.session(session.id).await?, Some(session));
+    ensure_eq!(store.identity(&linked.provider, &linked.subject).await?, Some(linked.clone()));
+    ensure_eq!(store.identity("github", &linked.subject).await?, None);
+    ensure_eq!(store.identities(ground.user.id).await?, [linked]);
+    ensure!(store.login_state(&login.token_hash).await? == Some(login.clone()), "the step of a sign-in differs");
+    store.forget_login_states(login.expires_at - Duration::microseconds(1)).await?;
+    ensure!(store.login_state(&login.token_hash).await?.is_some(), "a step that still counts was forgotten");
+    store.forget_login_states(login.expires_at).await?;
+    ensure!(store.login_state(&login.token_hash).await?.is_none(), "a step that counts no more was kept");
     ensure_eq!(store.pipelines(id).await?, [ground.pipeline]);
     ensure_eq!(store.stages(id).await?, [ground.stage, lost]);
     ensure_eq!(store.contact(id, ground.contact.id).await?, Some(ground.contact));

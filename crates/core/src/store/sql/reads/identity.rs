@@ -11,6 +11,7 @@ use super::{
 use crate::{
     domain::{
         api_key::ApiKey,
+        linked_identity::{LinkedIdentity, LoginState},
         mail_token::{MailPurpose, MailToken},
         organization::{Credential, Member, Membership, Organization, SecondFactor, SignInSession, User},
     },
@@ -136,6 +137,18 @@ impl IdentityReads for SqlStore {
         Ok(Some((key, place)))
     }
 
+    async fn identity(&self, provider: &str, subject: &str) -> Result<Option<LinkedIdentity>> {
+        self.record(None, identity(provider, subject)).await
+    }
+
+    async fn identities(&self, user: UserId) -> Result<Vec<LinkedIdentity>> {
+        self.records(None, identities(user)).await
+    }
+
+    async fn login_state(&self, token_hash: &[u8]) -> Result<Option<LoginState>> {
+        self.record(None, login_state(token_hash)).await
+    }
+
     async fn session_by_refresh_hash(&self, hash: &[u8]) -> Result<Option<SignInSession>> {
         self.record(None, by_refresh_hash(hash)).await
     }
@@ -162,6 +175,27 @@ pub(super) fn place(organization: OrganizationId, user: UserId) -> Statement {
         columns::<Membership>("t")
     ));
     statement.bind(&organization).push(" AND t.user_id = ").bind(&user);
+    statement
+}
+
+/// Whom a provider knows by this name.
+pub(super) fn identity(provider: &str, subject: &str) -> Statement {
+    let mut statement = select_global::<LinkedIdentity>();
+    statement.push("t.provider = ").bind(&provider.to_owned()).push(" AND t.subject = ").bind(&subject.to_owned());
+    statement
+}
+
+/// Everything that a user is elsewhere, oldest first.
+pub(super) fn identities(user: UserId) -> Statement {
+    let mut statement = select_global::<LinkedIdentity>();
+    statement.push("t.user_id = ").bind(&user).push(" ORDER BY t.created_at, t.id");
+    statement
+}
+
+/// The step of a sign-in whose token has this hash.
+pub(super) fn login_state(token_hash: &[u8]) -> Statement {
+    let mut statement = select_global::<LoginState>();
+    statement.push("t.token_hash = ").bind(&token_hash.to_vec());
     statement
 }
 

@@ -81,6 +81,9 @@ async fn lists_walk_an_index() {
         ("chats of user", people::chats_assigned_to(n(1), n(3), 200), "chats_assigned"),
         ("open invitation", people::open_invitation(n(1), "20@example.org"), "invitations_pending"),
         ("API key", identity::api_key_by_hash(&[1]), "api_keys_secret"),
+        ("identity", identity::identity("google", "20"), "identities_subject"),
+        ("identities of user", identity::identities(n(3)), "identities_user"),
+        ("step of a sign-in", identity::login_state(&[1]), "login_states_token"),
         ("session", identity::by_refresh_hash(&[1]), "sessions_previous_hash"),
         ("session", identity::by_refresh_hash(&[1]), "sessions_refresh_hash"),
     ];
