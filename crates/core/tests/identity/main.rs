@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod audit;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod mails;
@@ -80,6 +81,7 @@ pub fn address(name: &str) -> String {
 
 fn main() -> ExitCode {
     let rooms = [
+        ("audit", audit::CASES),
         ("mails", mails::CASES),
         ("organizations", organizations::CASES),
         ("passwords", passwords::CASES),

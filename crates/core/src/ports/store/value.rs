@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     domain::{
         account::{AccountSource, AccountStatus, Visibility},
+        audit::AuditObject,
         chat::{ChatState, LastMessage},
         contact::{Handles, IdentityKind},
         currency::Currency,
@@ -124,7 +125,8 @@ id_columns!(
     TimerId,
     EventId,
     JobId,
-    NotificationId
+    NotificationId,
+    AuditEntryId
 );
 
 macro_rules! word_columns {
@@ -157,6 +159,7 @@ word_columns!(
     RunOutcome,
     Role,
     InvitationStatus,
+    AuditObject,
     MailPurpose,
     Currency
 );
