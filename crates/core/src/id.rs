@@ -103,4 +103,6 @@ ids! {
     JobId "job";
     /// A notification to one user.
     NotificationId "notification";
+    /// An entry of the audit log.
+    AuditEntryId "audit entry";
 }

@@ -1,6 +1,6 @@
 //! Who is asking: the organisation, the actor, what it may do, and why. Every read and every write goes through a scope.
 
-use std::fmt;
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,8 @@ resources! {
     Jobs = "jobs",
     /// API keys: one's own, and with `team:write` everybody's.
     ApiKeys = "api_keys",
+    /// The audit log.
+    Audit = "audit",
 }
 
 /// Reading or writing.
@@ -244,7 +246,10 @@ impl Role {
             let mut set = Permissions(0);
             let mut i = 0;
             while i < Resource::ALL.len() {
-                set = set.with(Permission::read(Resource::ALL[i]));
+                // Who did what, and from where, is for admins.
+                if !matches!(Resource::ALL[i], Resource::Audit) {
+                    set = set.with(Permission::read(Resource::ALL[i]));
+                }
                 i += 1;
             }
             // One's own profile, notifications and keys are everybody's to change.
@@ -352,6 +357,15 @@ impl Cause {
     }
 }
 
+/// Where a call comes from, as far as the door knows: kept with the session that it begins, and in the audit log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The network address.
+    pub address: Option<IpAddr>,
+    /// What their program calls itself.
+    pub user_agent: Option<String>,
+}
+
 /// The caller of an operation.
 #[derive(Debug, Clone)]
 pub struct Scope {
@@ -374,6 +388,10 @@ pub struct Scope {
     pub idempotency_key: Option<String>,
     /// Whether the organisation asks for a second factor that the caller does not have.
     pub lacks_two_factor: bool,
+    /// Where the call comes from, if it came from outside and the door knows.
+    pub origin: Option<Arc<Origin>>,
+    /// The name of the operation that is carried out, for the audit log.
+    pub operation: Option<&'static str>,
 }
 
 impl Scope {
@@ -389,7 +407,24 @@ impl Scope {
             session_id: None,
             idempotency_key: None,
             lacks_two_factor: false,
+            origin: None,
+            operation: None,
         }
+    }
+
+    /// The same caller, carrying out this operation.
+    #[must_use]
+    pub(crate) fn doing(&self, operation: &'static str) -> Self {
+        Self { operation: Some(operation), ..self.clone() }
+    }
+
+    /// What the audit log calls that which is done: the operation, or what works without one.
+    pub(crate) fn action(&self) -> &'static str {
+        self.operation.unwrap_or(match self.actor {
+            Actor::Rule { .. } => "rules.run",
+            Actor::Account { .. } => "accounts.sync",
+            Actor::User { .. } | Actor::ApiKey { .. } | Actor::System => "engine.work",
+        })
     }
 
     /// A member's scope.

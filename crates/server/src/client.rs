@@ -9,9 +9,10 @@ use std::{
 use anyhow::{Context, Result};
 use axum::{
     extract::{ConnectInfo, Request, connect_info::Connected},
-    http::{Extensions, HeaderMap, HeaderName},
+    http::{Extensions, HeaderMap, HeaderName, HeaderValue, header},
     serve::IncomingStream,
 };
+use dealwright::scope::Origin;
 use ipnet::IpNet;
 use tokio::net::TcpListener;
 
@@ -63,6 +64,13 @@ impl Client {
         let secure = peer.tls || says_https(request.headers());
         Self { address: Some(address), secure }
     }
+}
+
+/// Where a request comes from, as the engine keeps it.
+pub(crate) fn origin(extensions: &Extensions, headers: &HeaderMap) -> Origin {
+    let address = extensions.get::<Client>().and_then(|it| it.address);
+    let user_agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
+    Origin { address, user_agent: user_agent.map(|it| String::from_utf8_lossy(it).into_owned()) }
 }
 
 fn peer(extensions: &Extensions) -> Option<Peer> {

@@ -97,7 +97,8 @@ pub fn configuration() -> String {
          list in the file, and stands with commas between in a variable.\n\n\
          `dealwright-server` serves; `dealwright-server migrate --database OWNER_URL --app-role ROLE` brings a \
          PostgreSQL database up to date as its owner and grants the server's role what it needs; \
-         `dealwright-server doctor` looks at the database and says what is wrong.\n\n{}",
+         `dealwright-server doctor` looks at the database and says what is wrong; `dealwright-server audit-verify` says how far \
+         each organisation's audit log is sealed and sound, and fails if one was tampered with.\n\n{}",
         config::markdown()
     )
 }

@@ -1,8 +1,12 @@
 #![doc = "The server's binary: reads the settings and does what they say."]
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, bail};
 use dealwright::{
+    Crm,
     env::Env,
+    id::OrganizationId,
     store::sql::{Finding, Level, SqlStore, migrate},
 };
 use dealwright_server::{
@@ -37,6 +41,7 @@ async fn main() -> Result<()> {
             Ok(())
         }
         Task::Doctor => doctor(&config).await,
+        Task::AuditVerify { organization } => audit_verify(&config, organization.as_deref()).await,
     }
 }
 
@@ -79,6 +84,32 @@ async fn doctor(config: &Config) -> Result<()> {
     }
     if findings.iter().any(|finding| finding.level == Level::Broken) {
         bail!("something is broken: see above");
+    }
+    Ok(())
+}
+
+/// Walks the audit logs, tells how far each is sealed and sound, and fails if one was tampered with.
+async fn audit_verify(config: &Config, organization: Option<&str>) -> Result<()> {
+    let store = SqlStore::open(&config.database, setup::store_options(config)).await?;
+    let crm = Crm::builder().store(Arc::new(store)).build().await?;
+    let organizations = match organization {
+        Some(id) => vec![crm.organizations().get(id.parse::<OrganizationId>()?).await?.id],
+        None => crm.organizations().ids().await?,
+    };
+    let mut broken = false;
+    for id in organizations {
+        let found = crm.as_system(id).audit().verify(()).await?;
+        let counts = format!("{} sealed, {} of them erased, {} waiting", found.sealed, found.cleared, found.waiting);
+        match found.fault {
+            None => println!("sound    {id}: {counts}, head {}", found.head.as_deref().unwrap_or("none yet")),
+            Some(fault) => {
+                broken = true;
+                println!("BROKEN   {id}: {}; sound to {}; {counts}", fault.detail, found.sound_to);
+            }
+        }
+    }
+    if broken {
+        bail!("an audit log was tampered with: see above");
     }
     Ok(())
 }

@@ -182,6 +182,8 @@ const REST: &[Route] = &[
     get("/api/jobs", "jobs.list"),
     get("/api/jobs/{id}", "jobs.get"),
     delete("/api/jobs/{id}", "jobs.cancel"),
+    get("/api/audit", "audit.list"),
+    get("/api/audit/verification", "audit.verify").cost(BATCH),
 ];
 
 /// What calls count as that are more than one row's work.

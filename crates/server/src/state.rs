@@ -6,7 +6,7 @@ use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header, request
 use bytes::Bytes;
 use dealwright::{Crm, scope::Scope};
 
-use crate::{Options, admit, cookies, in_flight::InFlight, limits::Costs, origins, problem::Problem};
+use crate::{Options, admit, client::origin, cookies, in_flight::InFlight, limits::Costs, origins, problem::Problem};
 
 /// What the handlers share; cheap to clone.
 #[derive(Debug, Clone)]
@@ -78,7 +78,8 @@ impl Shared {
             }
             _ => bearer(&parts.headers)?,
         };
-        Ok(self.crm().identity().authenticate(token).await?)
+        let scope = self.crm().identity().authenticate(token).await?;
+        Ok(Scope { origin: Some(Arc::new(origin(&parts.extensions, &parts.headers))), ..scope })
     }
 }
 

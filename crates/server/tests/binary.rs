@@ -152,6 +152,38 @@ fn the_doctor_says_what_it_looked_at() {
 }
 
 #[test]
+fn the_audit_logs_are_verified_by_a_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Running::start(folder.path(), &[]);
+    let signed_up = server.sign_up();
+    let id = signed_up["organization"]["id"].as_str().unwrap().to_owned();
+    let token = signed_up["access_token"].as_str().unwrap();
+    // What was committed is sealed a moment later.
+    let question = format!(
+        "GET /api/audit/verification HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
+    );
+    while !server.ask(&question).contains("\"waiting\":0") {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    server.end();
+    for arguments in [&["audit-verify"][..], &["audit-verify", "--organization", &id]] {
+        let output = program(folder.path()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        assert!(text(&output).contains(&format!("sound    {id}: ")), "{}", text(&output));
+    }
+    let database = rusqlite::Connection::open(folder.path().join("dealwright-data/crm.db")).unwrap();
+    let edited = database.execute("UPDATE audit_entries SET action = 'nothing' WHERE seq = 2", []).unwrap();
+    assert_eq!(edited, 1);
+    drop(database);
+    let output = program(folder.path()).arg("audit-verify").output().unwrap();
+    assert!(!output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains(&format!("BROKEN   {id}: entry 2 (")), "{}", text(&output));
+    assert!(text(&output).contains("was edited after it was sealed"), "{}", text(&output));
+    let output = program(folder.path()).args(["audit-verify", "--organization", "acme"]).output().unwrap();
+    assert!(!output.status.success() && text(&output).contains("acme"), "{}", text(&output));
+}
+
+#[test]
 fn a_wrong_setting_is_named_and_nothing_is_started() {
     let folder = tempfile::tempdir().unwrap();
     let output = program(folder.path()).env("DEALWRIGHT_LISTEN", "here").output().unwrap();

@@ -926,6 +926,47 @@ CREATE POLICY tenant ON rule_versions
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
     WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 
+-- The audit log. What is personal of an entry lies in its payload, which may be cleared; its digest and the seals stay.
+CREATE TABLE audit_entries (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    at bigint NOT NULL,
+    actor text COLLATE "C" NOT NULL,
+    actor_id uuid,
+    action text COLLATE "C" NOT NULL,
+    object_kind text COLLATE "C" NOT NULL,
+    object_id uuid NOT NULL,
+    payload text COLLATE "C",
+    payload_digest bytea NOT NULL,
+    seq bigint,
+    seal bytea,
+    PRIMARY KEY (organization_id, id)
+);
+CREATE INDEX audit_entries_actor ON audit_entries (organization_id, actor_id, at, id);
+CREATE INDEX audit_entries_action ON audit_entries (organization_id, action, at, id);
+CREATE INDEX audit_entries_kind ON audit_entries (organization_id, object_kind, at, id);
+CREATE INDEX audit_entries_object ON audit_entries (organization_id, object_id, at, id);
+CREATE INDEX audit_entries_at ON audit_entries (organization_id, at, id);
+CREATE UNIQUE INDEX audit_entries_seq ON audit_entries (organization_id, seq) WHERE seq IS NOT NULL;
+CREATE INDEX audit_entries_unsealed ON audit_entries (organization_id, at, id) WHERE seq IS NULL;
+ALTER TABLE audit_entries ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON audit_entries
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+-- How far each organisation's audit log is sealed.
+CREATE TABLE audit_chains (
+    organization_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    seal bytea NOT NULL,
+    sealed_at bigint NOT NULL,
+    PRIMARY KEY (organization_id)
+);
+ALTER TABLE audit_chains ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON audit_chains
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
 -- How many events each subject has, and how many of them the rules have seen. The row is the subject's lock.
 CREATE TABLE subjects (
     organization_id uuid NOT NULL,

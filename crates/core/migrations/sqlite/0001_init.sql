@@ -788,6 +788,40 @@ CREATE TABLE rule_versions (
     PRIMARY KEY (organization_id, id, version)
 ) STRICT;
 
+-- The audit log. What is personal of an entry lies in its payload, which may be cleared; its digest and the seals stay.
+CREATE TABLE audit_entries (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    actor_id BLOB,
+    action TEXT NOT NULL,
+    object_kind TEXT NOT NULL,
+    object_id BLOB NOT NULL,
+    payload TEXT,
+    payload_digest BLOB NOT NULL,
+    seq INTEGER,
+    seal BLOB,
+    PRIMARY KEY (organization_id, id)
+) STRICT;
+CREATE INDEX audit_entries_actor ON audit_entries (organization_id, actor_id, at, id);
+CREATE INDEX audit_entries_action ON audit_entries (organization_id, action, at, id);
+CREATE INDEX audit_entries_kind ON audit_entries (organization_id, object_kind, at, id);
+CREATE INDEX audit_entries_object ON audit_entries (organization_id, object_id, at, id);
+-- The last of these: of indexes that seem as good as each other SQLite takes the first.
+CREATE INDEX audit_entries_at ON audit_entries (organization_id, at, id);
+CREATE UNIQUE INDEX audit_entries_seq ON audit_entries (organization_id, seq) WHERE seq IS NOT NULL;
+CREATE INDEX audit_entries_unsealed ON audit_entries (organization_id, at, id) WHERE seq IS NULL;
+
+-- How far each organisation's audit log is sealed.
+CREATE TABLE audit_chains (
+    organization_id BLOB NOT NULL,
+    seq INTEGER NOT NULL,
+    seal BLOB NOT NULL,
+    sealed_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id)
+) STRICT;
+
 -- How many events each subject has, and how many of them the rules have seen. The row is the subject's lock.
 CREATE TABLE subjects (
     organization_id BLOB NOT NULL,

@@ -99,6 +99,8 @@ words! {
         Schedule = "schedule",
         /// An account's live connection wants somebody to hold it; the id is the account's.
         Account = "account",
+        /// Entries of the audit log wait for their seal; the id is that of one of them.
+        Audit = "audit",
     }
 }
 

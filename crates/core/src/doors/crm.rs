@@ -354,7 +354,7 @@ impl Handle {
     ) -> Result<T> {
         let work = async {
             self.scope.require(permission)?;
-            commit(&self.engine, &self.scope, verb).await
+            commit(&self.engine, &self.scope.doing(operation), verb).await
         };
         work.await.map_err(|error| error.in_operation(operation))
     }

@@ -36,6 +36,7 @@ use crate::{
         analytics::{
             self, ConversionQuery, ConversionRates, PerformanceQuery, PipelineValue, TeamPerformance, ValueQuery,
         },
+        audit::{self, AuditVerification, AuditView, ListAudit},
         automation::{self, Explain, Explanation, ListRuns, NewRule, RuleVersions, RuleView, UpdateRule},
         batch::BatchOutcome,
         companies::{self, CompanyBatch, DeleteCompany, ListCompanies, NewCompany, UpdateCompany, UpsertCompany},
@@ -99,6 +100,7 @@ pub(crate) const OPERATIONS: &[&[Operation]] = &[
     CHATS,
     MESSAGES,
     MEDIA,
+    AUDIT,
 ];
 
 json_outputs!(
@@ -132,7 +134,8 @@ json_outputs!(
     MessageExplanation,
     ReadAnswer,
     MediaView,
-    MediaContent
+    MediaContent,
+    AuditVerification
 );
 
 room! {
@@ -621,4 +624,15 @@ impl MediaHandle<'_> {
         let permission = crate::scope::Permission::read(crate::scope::Resource::Messages);
         self.0.run("media.open", permission, move |unit| Box::pin(media::open(unit, id))).await
     }
+}
+
+room! {
+    /// The audit log.
+    audit AuditHandle (AUDIT);
+
+    /// Lists who did what to what, when and from where, newest first.
+    Query list(ListAudit) -> Page<AuditView> [read Audit] audit::list;
+    /// Walks the chain of seals, and tells how far the log is sealed and sound; the first entry that was edited, removed or
+    /// put in since is named.
+    Query verify(()) -> AuditVerification [read Audit] audit::verify;
 }

@@ -18,7 +18,7 @@ use crate::{
     engine::Engine,
     error::Result,
     id::{Id, JobId, OrganizationId},
-    runtime::{dispatcher, scheduler, worker},
+    runtime::{dispatcher, scheduler, sealer, worker},
 };
 
 /// How long a claim holds without being renewed: the time after which the work of a dead process is free.
@@ -30,7 +30,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// How long to wait after the store failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// How long an item waits after it failed for a reason of the store's or a defect's.
-const ITEM_RETRY: TimeDelta = TimeDelta::seconds(5);
+pub(super) const ITEM_RETRY: TimeDelta = TimeDelta::seconds(5);
 
 /// A claimed item; for the dispatch of a subject, the events that wait, if they were read already.
 type Item = (Claim, Option<Vec<Event>>);
@@ -120,14 +120,15 @@ impl Claims {
         if limit == 0 { Ok(Vec::new()) } else { claim(&self.engine, self.lanes, LEASE, limit).await }
     }
 
-    /// Ends at once, all in one commit, what is claimed of subjects whose events no rule is for; answers the others.
+    /// Ends at once, all of an organisation in one commit, what is claimed of subjects whose events no rule is for, and
+    /// what asks for seals; answers the others.
     async fn pass_over(&self, claims: Vec<Claim>) -> Vec<Item> {
         let (dispatches, others): (Vec<_>, Vec<_>) = claims.into_iter().partition(|claim| claim.lane == Lane::Dispatch);
-        let mut organizations: BTreeMap<OrganizationId, Vec<Claim>> = BTreeMap::new();
-        for claim in dispatches {
-            organizations.entry(claim.organization_id).or_default().push(claim);
-        }
-        let passed = organizations.into_iter().map(|(id, claims)| dispatcher::pass_over(&self.engine, id, claims));
+        let (audits, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|claim| claim.lane == Lane::Audit);
+        let sealed = by_organization(audits).into_iter().map(|(id, claims)| sealer::seal(&self.engine, id, claims));
+        futures::future::join_all(sealed).await;
+        let dispatches = by_organization(dispatches).into_iter();
+        let passed = dispatches.map(|(id, claims)| dispatcher::pass_over(&self.engine, id, claims));
         let kept = futures::future::join_all(passed).await;
         others.into_iter().map(|claim| (claim, None)).chain(kept.into_iter().flatten()).collect()
     }
@@ -143,6 +144,14 @@ impl Claims {
             Err(_) => AFTER_FAILURE,
         }
     }
+}
+
+fn by_organization(claims: Vec<Claim>) -> BTreeMap<OrganizationId, Vec<Claim>> {
+    let mut organizations: BTreeMap<OrganizationId, Vec<Claim>> = BTreeMap::new();
+    for claim in claims {
+        organizations.entry(claim.organization_id).or_default().push(claim);
+    }
+    organizations
 }
 
 /// Claims due work, each time as a new owner: what was removed, planted and claimed again is no claim of before, though
@@ -161,8 +170,8 @@ async fn carry_out(engine: Arc<Engine>, (claim, events): Item) {
             Lane::Task => scheduler::task(&engine, &claim).await,
             Lane::Schedule => scheduler::schedule(&engine, &claim).await,
             Lane::Job => worker::job(&engine, &claim).await,
-            // Held by the supervisor, in its own way.
-            Lane::Account => Ok(()),
+            // Held by the supervisor, in its own way; sealed together.
+            Lane::Account | Lane::Audit => Ok(()),
         }
     };
     let outcome = tokio::select! {

@@ -1,6 +1,6 @@
 //! Floor 4: what waits. Loops claim due work, shared out among replicas by leases, and carry it out; what they find is
 //! decided in `services/`. Events go to the rules in the dispatcher, timers and schedules come due in the scheduler, jobs
-//! are done by the worker, live connections are held by the supervisor.
+//! are done by the worker, live connections are held by the supervisor, audit logs sealed by the sealer.
 
 mod claims;
 mod dispatcher;
@@ -9,6 +9,7 @@ mod inbox;
 mod mail;
 mod rule_run;
 mod scheduler;
+mod sealer;
 mod send;
 mod supervisor;
 mod worker;
@@ -25,8 +26,8 @@ pub(crate) use crate::services::commit::commit;
 
 /// The lanes of the loop that thinks.
 const THINKING: &[Lane] = &[Lane::Dispatch, Lane::Timer, Lane::Task, Lane::Schedule];
-/// The lanes of the loop that waits for others.
-const WORKING: &[Lane] = &[Lane::Job];
+/// The lanes of the loop that waits for others, and seals what was done.
+const WORKING: &[Lane] = &[Lane::Job, Lane::Audit];
 
 /// The loops that wait: rules, timers, jobs, live connections.
 ///

@@ -9,7 +9,7 @@ use crate::{
     engine::Engine,
     error::{Error, Result},
     scope::Scope,
-    services::unit::Unit,
+    services::{audit, unit::Unit},
 };
 
 /// How often a unit is tried before its conflict is told to the caller.
@@ -28,7 +28,9 @@ pub(crate) async fn commit<T: Send>(
         let mut unit = Unit::new(engine.clone(), scope.clone());
         let outcome = async {
             let answer = verb(&mut unit).await?;
-            let (scope, batch) = unit.finish()?;
+            let now = unit.now();
+            let (scope, mut batch) = unit.finish()?;
+            audit::tell(&engine.env, &scope, now, &mut batch)?;
             if !batch.is_empty() {
                 let planted = batch.planted();
                 engine.store.commit(scope.organization_id, batch).await?;

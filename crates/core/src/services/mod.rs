@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod activities;
 pub mod analytics;
+pub mod audit;
 pub mod automation;
 pub mod batch;
 pub(crate) mod commit;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod audit;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod mails;
@@ -85,6 +86,7 @@ pub fn address(name: &str) -> String {
 
 fn main() -> ExitCode {
     let rooms = [
+        ("audit", audit::CASES),
         ("mails", mails::CASES),
         ("organizations", organizations::CASES),
         ("passwords", passwords::CASES),

@@ -23,6 +23,11 @@ pub enum Task {
     },
     /// Look at everything that must be true.
     Doctor,
+    /// Walk the audit logs along their seals.
+    AuditVerify {
+        /// That of one organisation alone.
+        organization: Option<String>,
+    },
 }
 
 /// The command line.
@@ -40,7 +45,19 @@ pub fn command() -> Command {
                     .help("The role that the server signs in with; gets what it needs, and no more"),
             ),
         )
-        .subcommand(Command::new("doctor").about("Look at database and files, and say what is wrong"));
+        .subcommand(Command::new("doctor").about("Look at database and files, and say what is wrong"))
+        .subcommand(
+            Command::new("audit-verify")
+                .about(
+                    "Say how far each audit log is sealed and sound, and name the first entry that was tampered with",
+                )
+                .arg(
+                    Arg::new("organization")
+                        .long("organization")
+                        .value_name("ID")
+                        .help("That of one organisation alone"),
+                ),
+        );
     for it in SETTINGS {
         let default = it.default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
         let help = format!("{}{default} [variable: {}]", it.about, it.variable());
@@ -66,6 +83,9 @@ pub fn read(arguments: Vec<OsString>, variable: impl Fn(&str) -> Option<String>)
             (Task::Migrate { app_role }, sub)
         }
         Some(("doctor", sub)) => (Task::Doctor, sub),
+        Some(("audit-verify", sub)) => {
+            (Task::AuditVerify { organization: sub.get_one::<String>("organization").cloned() }, sub)
+        }
         Some((_, sub)) => (Task::Serve, sub),
         None => (Task::Serve, &matches),
     };

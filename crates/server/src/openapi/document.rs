@@ -295,7 +295,11 @@ fn shell(catalogue: &Catalogue, route: &ShellRoute) -> Value {
     let output = catalogue.outputs.get(route.name).filter(|_| route.output.is_some());
     let good = match (output, route.media_type) {
         (Some(schema), _) => json!({"description": "The answer", "content": {"application/json": {"schema": schema}}}),
-        (None, Some(media_type)) => json!({"description": "The answer", "content": {media_type: {}}}),
+        (None, Some(media_types)) => {
+            let content: Map<String, Value> =
+                media_types.split(", ").map(|media_type| (media_type.to_owned(), json!({}))).collect();
+            json!({"description": "The answer", "content": content})
+        }
         (None, None) => json!({"description": "Done"}),
     };
     object.insert("responses".to_owned(), responses(route.status, good, route.problems));

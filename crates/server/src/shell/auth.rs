@@ -2,7 +2,7 @@
 
 use axum::{
     extract::Request,
-    http::{Extensions, HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use dealwright::{
@@ -10,8 +10,8 @@ use dealwright::{
     scope::Scope,
     services::{
         identity::{
-            AcceptInvitation, ChangePassword, EnableTwoFactor, ForgotPassword, Origin, RecoveryCodes, Refresh,
-            ResetPassword, SignIn, SignUp, SignedIn, StepUp, Switch, TokenState, TwoFactorSetup, VerifyEmail,
+            AcceptInvitation, ChangePassword, EnableTwoFactor, ForgotPassword, RecoveryCodes, Refresh, ResetPassword,
+            SignIn, SignUp, SignedIn, StepUp, Switch, TokenState, TwoFactorSetup, VerifyEmail,
         },
         organization::Belonging,
     },
@@ -23,7 +23,7 @@ use serde_json::Value;
 use super::{ShellRoute, schema};
 use crate::{
     body::{JSON, read_object},
-    client::Client,
+    client::origin,
     cookies, in_flight, origins,
     problem::Problem,
     route::Verb,
@@ -162,7 +162,8 @@ pub(super) const SIGN_OUT: ShellRoute = ShellRoute {
             let scope = shared.scope(request.extensions())?;
             read::<Nothing>(request).await?;
             if let Some(session) = scope.session_id {
-                shared.crm().identity().sign_out(session).await?;
+                let origin = scope.origin.as_deref().cloned().unwrap_or_default();
+                shared.crm().identity().from_origin(&origin).sign_out(session).await?;
             }
             let mut response = StatusCode::NO_CONTENT.into_response();
             cookies::forget(&mut response);
@@ -179,7 +180,8 @@ pub(super) const VERIFY_EMAIL: ShellRoute = ShellRoute {
     input: schema!(VerifyEmail),
     handler: |shared, request| {
         Box::pin(async move {
-            shared.crm().identity().verify_email(read::<VerifyEmail>(request).await?).await?;
+            let origin = origin(request.extensions(), request.headers());
+            shared.crm().identity().from_origin(&origin).verify_email(read::<VerifyEmail>(request).await?).await?;
             Ok(StatusCode::NO_CONTENT.into_response())
         })
     },
@@ -338,13 +340,6 @@ pub(super) const ACCEPT: ShellRoute = ShellRoute {
     },
     ..auth("/api/team/invitations/accept", "invitations.accept")
 };
-
-/// Where a request comes from.
-pub(super) fn origin(extensions: &Extensions, headers: &HeaderMap) -> Origin {
-    let address = extensions.get::<Client>().and_then(|it| it.address);
-    let user_agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
-    Origin { address, user_agent: user_agent.map(|it| String::from_utf8_lossy(it).into_owned()) }
-}
 
 pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
     let (parts, body) = request.into_parts();

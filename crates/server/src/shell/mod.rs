@@ -1,6 +1,7 @@
 //! Shell routes: what is no operation of the engine. Signing in, health, the OpenAPI document. A second small table, with
 //! its own schemas.
 
+mod audit;
 mod auth;
 mod media;
 mod oauth;
@@ -43,7 +44,7 @@ pub struct ShellRoute {
     pub input: Option<SchemaOf>,
     /// The JSON that it answers.
     pub output: Option<SchemaOf>,
-    /// The media type of an answer that is not JSON.
+    /// The media types of an answer that is not JSON, with a comma between.
     pub media_type: Option<&'static str>,
     /// What it reads that is not JSON: media types.
     pub uploads: &'static [&'static str],
@@ -76,6 +77,7 @@ pub const SHELL_ROUTES: &[ShellRoute] = &[
     oauth::LINK,
     media::UPLOAD,
     media::DOWNLOAD,
+    audit::EXPORT,
     public::HEALTH,
     public::READY,
     public::KEYS,

@@ -12,10 +12,10 @@ use dealwright::services::identity::{IdentityView, LinkIdentity, ProviderSignIn,
 
 use super::{
     ShellRoute,
-    auth::{auth, json, origin, read, signed_in},
+    auth::{auth, json, read, signed_in},
     schema,
 };
-use crate::{cookies, problem::Problem, query, return_to, route::Verb, state::Shared};
+use crate::{client::origin, cookies, problem::Problem, query, return_to, route::Verb, state::Shared};
 
 pub(super) const START: ShellRoute = ShellRoute {
     method: Verb::Get,

@@ -3,6 +3,7 @@
 
 mod activities;
 mod api_keys;
+mod audit;
 mod auth;
 mod bodies;
 mod browsers;

@@ -3,9 +3,9 @@
 
 /// What a member names: noun and members. `id`, and an input that is an id as a whole, name the operation's own noun.
 pub const MEMBERS: &[(&str, &[&str])] = &[
-    ("user", &["user_id", "assigned_to", "acts_for"]),
+    ("user", &["user_id", "assigned_to", "acts_for", "actor_id"]),
     ("other user", &["reassign_to"]),
-    ("team", &["team_id"]),
+    ("team", &["team_id", "object_id"]),
     ("company", &["company_id"]),
     ("contact", &["contact_id", "contact_ids"]),
     ("deal", &["deal_id"]),

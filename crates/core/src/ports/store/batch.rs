@@ -52,6 +52,8 @@ pub enum Write {
         table: &'static Table,
         /// Which: columns that must have these values. The organisation is among them on tables of a tenant.
         filter: Vec<Cell>,
+        /// The row as it was read, where it is one and the audit log tells of it.
+        before: Option<Row>,
     },
 }
 
@@ -70,6 +72,8 @@ pub struct Update {
     pub max: Vec<Cell>,
     /// Columns that must still have these values, null included: `version`, `first_response_at`, ….
     pub expect: Vec<Cell>,
+    /// The row as it was read, where the audit log tells of its table.
+    pub before: Option<Row>,
 }
 
 impl Update {
@@ -82,6 +86,7 @@ impl Update {
             add: Vec::new(),
             max: Vec::new(),
             expect: Vec::new(),
+            before: T::TABLE.is_audited().then(|| record.to_row()),
         }
     }
 
@@ -217,6 +222,8 @@ const NOTED: &[&str] = &[
     "assignment_turns",
     "account_cursors",
     "api_keys",
+    "audit_chains",
+    "audit_entries",
     "chats",
     "credentials",
     "idempotency_keys",
@@ -339,7 +346,16 @@ impl Write {
 
     /// Removes the record's row.
     pub fn delete<T: Record>(record: &T) -> Self {
-        Self::Delete { table: T::TABLE, filter: T::TABLE.key.iter().copied().zip(record.key()).collect() }
+        Self::Delete {
+            table: T::TABLE,
+            filter: T::TABLE.key.iter().copied().zip(record.key()).collect(),
+            before: T::TABLE.is_audited().then(|| record.to_row()),
+        }
+    }
+
+    /// Removes the rows that match.
+    pub(crate) fn delete_all<T: Record>(filter: Vec<Cell>) -> Self {
+        Self::Delete { table: T::TABLE, filter, before: None }
     }
 
     /// The table it changes.

@@ -1,6 +1,7 @@
 //! The port to a store: reads by noun and one write door. A store keeps; it decides nothing.
 
 pub mod analytics;
+pub mod audit;
 pub mod batch;
 pub mod crm;
 pub mod idempotency;
@@ -17,6 +18,7 @@ pub use self::{
         AnalyticsReads, ConversionFilter, DealSum, Group, GroupBy, MessageCount, Period, StageConversion, ValueFilter,
         Waits, WonSum, WorkFilter,
     },
+    audit::{AuditFilter, AuditReads},
     batch::{Batch, Guard, Must, Update, WorkEnd, WorkItem, Write},
     crm::*,
     listing::{Bounds, CONDITION_DEPTH, Field, FieldKind, Filter, Is, Place, SortBy, field_named, fields},
@@ -37,6 +39,7 @@ pub trait Store:
     + ActivityReads
     + PipelineReads
     + AnalyticsReads
+    + AuditReads
     + AccountReads
     + MessageReads
     + AutomationReads

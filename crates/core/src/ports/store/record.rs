@@ -5,6 +5,7 @@ use crate::{
     domain::{
         account::{Account, SealedSecret, SkippedMessage, SyncCursor},
         api_key::ApiKey,
+        audit::{AuditChain, AuditEntry},
         chat::Chat,
         company::{Company, CompanyTag},
         contact::{Contact, ContactIdentity, ContactTag},
@@ -49,6 +50,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whether the audit log tells of changes of it.
+    pub(crate) fn is_audited(&self) -> bool {
+        AUDITED.contains(&self.name)
+    }
+
     /// The place of a column in a row.
     ///
     /// # Errors
@@ -60,6 +66,31 @@ impl Table {
             .ok_or_else(|| Error::internal(format!("{} has no column {column}", self.name)))
     }
 }
+
+/// Tables whose changes the audit log tells. What of them, it says itself (`services/audit/objects.rs`); here only that
+/// writes keep the rows as they were read.
+pub(crate) const AUDITED: &[&str] = &[
+    "organizations",
+    "users",
+    "credentials",
+    "second_factors",
+    "identities",
+    "memberships",
+    "sessions",
+    "api_keys",
+    "invitations",
+    "teams",
+    "team_members",
+    "pipelines",
+    "stages",
+    "contacts",
+    "companies",
+    "deals",
+    "custom_fields",
+    "accounts",
+    "account_secrets",
+    "rules",
+];
 
 /// One row, in the order of [`Table::columns`].
 pub type Row = Vec<Value>;
@@ -188,6 +219,10 @@ records! {
     }
     Notification = "notifications" key [organization_id, id] { id, organization_id, user_id, kind, title, body, contact_id, deal_id, task_id, rule_id, data, read, created_at }
     IdempotencyRecord = "idempotency_keys" key [organization_id, actor, operation, key] { organization_id, actor, operation, key, body_hash, answer, created_at }
+    AuditEntry = "audit_entries" key [organization_id, id] {
+        id, organization_id, at, actor, actor_id, action, object_kind, object_id, payload, payload_digest, seq, seal,
+    }
+    AuditChain = "audit_chains" key [organization_id] { organization_id, seq, seal, sealed_at }
     Event
     RuleVersion
 }

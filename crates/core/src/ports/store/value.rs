@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     domain::{
         account::{AccountSource, AccountStatus, Visibility},
+        audit::AuditObject,
         chat::{ChatState, LastMessage},
         contact::{Handles, IdentityKind},
         currency::Currency,
@@ -126,7 +127,8 @@ id_columns!(
     TimerId,
     EventId,
     JobId,
-    NotificationId
+    NotificationId,
+    AuditEntryId
 );
 
 macro_rules! word_columns {
@@ -159,6 +161,7 @@ word_columns!(
     RunOutcome,
     Role,
     InvitationStatus,
+    AuditObject,
     MailPurpose,
     Currency
 );

@@ -18,7 +18,7 @@ use crate::{
     id::{AccountId, Id, UserId},
     page::{Page, PageRequest},
     patch::Patch,
-    ports::store::{Column, Record, Write},
+    ports::store::{Column, Write},
     services::unit::{Unit, Versioned, check_version},
 };
 
@@ -153,7 +153,7 @@ pub(crate) async fn delete(unit: &mut Unit, input: Versioned<AccountId>) -> Resu
 
 fn forget_secret(account: &Account) -> Write {
     let filter = vec![("organization_id", account.organization_id.to_value()), ("account_id", account.id.to_value())];
-    Write::Delete { table: SealedSecret::TABLE, filter }
+    Write::delete_all::<SealedSecret>(filter)
 }
 
 /// Tries again with the credentials that an account has: for one that was cut off by a fault at the provider.

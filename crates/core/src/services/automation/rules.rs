@@ -424,9 +424,9 @@ pub(crate) async fn replan_schedules(unit: &mut Unit) -> Result<()> {
 
 /// Forgets what a rule waited for. Work items whose timer is gone are dropped when they come due.
 fn end(unit: &mut Unit, rule: &Rule) -> Result<()> {
-    use crate::ports::store::{Column, Record};
+    use crate::ports::store::Column;
     let filter = vec![("organization_id", rule.organization_id.to_value()), ("rule_id", rule.id.to_value())];
-    unit.note(Write::Delete { table: crate::domain::run::Timer::TABLE, filter })?;
+    unit.note(Write::delete_all::<crate::domain::run::Timer>(filter))?;
     unit.batch.uproot(Lane::Schedule, rule.id.uuid());
     Ok(())
 }

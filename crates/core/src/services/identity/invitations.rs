@@ -325,7 +325,8 @@ impl Identity<'_> {
         // Which organisation the unit is of is known by the token alone; everything is looked at again inside.
         let found = engine.store.invitation_by_token(&hash(&given.token)).await?;
         let organization = found.map_or(caller.organization_id, |invitation| invitation.organization_id);
-        let scope = Scope { organization_id: organization, ..caller.clone() };
+        // The key stays: it is remembered in the invitation's organisation.
+        let scope = Scope { organization_id: organization, ..caller.doing(ACCEPT) };
         commit(engine, &scope, move |unit| {
             let (given, user) = (given.clone(), user.clone());
             Box::pin(async move {

@@ -25,6 +25,8 @@ use std::{fmt, net::IpAddr};
 
 #[cfg(feature = "testkit")]
 pub(crate) use self::totp::code_shown;
+pub use crate::scope::Origin;
+
 pub use self::{
     access::TokenState,
     api_keys::{ApiKeyView, NewApiKey},
@@ -47,7 +49,7 @@ pub(crate) use self::{
     invitations::{create as invite, get as get_invitation, list as list_invitations, revoke as revoke_invitation},
     sessions::{list as list_sessions, revoke_one as revoke_session, revoke_others as revoke_other_sessions},
 };
-use crate::engine::Engine;
+use crate::{engine::Engine, scope::Scope};
 use std::sync::Arc;
 
 /// Organisations and their members, in the system's scope.
@@ -58,15 +60,6 @@ pub struct Organizations<'c>(pub(crate) &'c Arc<Engine>);
 #[derive(Debug, Clone, Copy)]
 pub struct Identity<'c>(&'c Arc<Engine>, Option<&'c Origin>);
 
-/// Where somebody signs in from, as far as the door knows: kept with the session that they begin.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Origin {
-    /// The network address.
-    pub address: Option<IpAddr>,
-    /// What their program calls itself.
-    pub user_agent: Option<String>,
-}
-
 impl<'c> Identity<'c> {
     pub(crate) fn new(engine: &'c Arc<Engine>) -> Self {
         Self(engine, None)
@@ -76,6 +69,12 @@ impl<'c> Identity<'c> {
     #[must_use]
     pub fn from_origin(self, origin: &'c Origin) -> Self {
         Self(self.0, Some(origin))
+    }
+
+    /// A caller who carries out this operation here, and from where, for the audit log. What is asked here has no key.
+    pub(crate) fn doing(&self, scope: &Scope, operation: &'static str) -> Scope {
+        let origin = self.1.cloned().map(Arc::new).or_else(|| scope.origin.clone());
+        Scope { origin, idempotency_key: None, ..scope.doing(operation) }
     }
 
     /// The network address, if the door knows one.

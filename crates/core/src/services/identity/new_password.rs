@@ -164,7 +164,7 @@ impl Identity<'_> {
         unused(&found)?;
         acceptable(engine, &user, &given.password).await?;
         let hash = engine.identity.passwords.hash(&engine.env, &given.password).await?;
-        let scope = home(engine, user.id).await?;
+        let scope = self.doing(&home(engine, user.id).await?, "auth.reset_password");
         commit(engine, &scope, move |unit| {
             let (token, hash, origin) = (given.token.clone(), hash.clone(), origin.clone());
             Box::pin(async move {
@@ -207,7 +207,7 @@ impl Identity<'_> {
             return Err(wrong());
         }
         let hash = engine.identity.passwords.hash(&engine.env, &given.password).await?;
-        let scope = Scope { idempotency_key: None, ..caller.clone() };
+        let scope = self.doing(caller, "auth.change_password");
         commit(engine, &scope, move |unit| {
             let (user, hash, origin) = (user.clone(), hash.clone(), origin.clone());
             let compared = credential.updated_at;

@@ -191,7 +191,7 @@ impl Organizations<'_> {
             let (email, owner_name) = entered(&mut flaws, "/owner", &new.owner, &new.name);
             flaws.end()?;
             let owner = Person::new(engine, email, owner_name, new.owner.password.as_deref()).await?;
-            let scope = Scope::system(engine.env.id()?);
+            let scope = Scope::system(engine.env.id()?).doing("organizations.create");
             let user = owner.user.clone();
             let organization = commit(engine, &scope, move |unit| {
                 let (name, owner) = (name.clone(), owner.clone());
@@ -215,7 +215,7 @@ impl Organizations<'_> {
             let mut flaws = Flaws::default();
             let (email, name) = entered(&mut flaws, "", &new, &organization.name);
             flaws.end()?;
-            let scope = Scope::system(organization.id);
+            let scope = Scope::system(organization.id).doing("organizations.add_member");
             if new.password.is_none()
                 && let Some(user) = engine.store.user_by_email(&email).await?
             {
@@ -241,6 +241,14 @@ impl Organizations<'_> {
     pub async fn get(&self, id: OrganizationId) -> Result<Organization> {
         let organization = self.0.store.organization(id).await?;
         organization.ok_or_else(|| Error::not_found("organization", id))
+    }
+
+    /// The ids of all organisations.
+    ///
+    /// # Errors
+    /// Only if the store fails.
+    pub async fn ids(&self) -> Result<Vec<OrganizationId>> {
+        self.0.store.organization_ids().await
     }
 
     /// The organisations that a user belongs to, oldest membership first.

@@ -307,7 +307,7 @@ impl Identity<'_> {
     /// Begins a session of whoever an identity belongs to, at home. The provider's word is the first factor.
     async fn enter_known(&self, identity: LinkedIdentity, proof: Proof, code: Option<String>) -> Result<SignedIn> {
         let (engine, origin, id) = (self.0, self.1.cloned(), identity.user_id);
-        let scope = home(engine, id).await?;
+        let scope = self.doing(&home(engine, id).await?, "auth.oauth_sign_in");
         let (user, organization) =
             futures::try_join!(engine.store.user(id), engine.store.organization(scope.organization_id))?;
         let (Some(user), Some(organization)) = (user, organization) else { return Err(unknown_code()) };
@@ -346,7 +346,7 @@ impl Identity<'_> {
         if !self.has_just_signed_in(caller).await? {
             self.step_up(caller, StepUp { code: given.totp_code, password: given.password }).await?;
         }
-        let caller = Scope { idempotency_key: None, ..caller.clone() };
+        let caller = self.doing(caller, "identities.link");
         commit(self.0, &caller, move |unit| {
             let proof = proof.clone();
             Box::pin(async move {

@@ -13,7 +13,7 @@ use crate::{
     id::{OrganizationId, SessionId, UserId},
     page::{Page, PageRequest},
     ports::store::{Update, Write},
-    scope::Scope,
+    scope::{Actor, Scope},
     services::{
         commit::commit,
         identity::{Identity, SignedIn, refresh_token::RefreshToken},
@@ -143,7 +143,7 @@ impl Identity<'_> {
         };
         let session = session.ok_or_else(unknown)?;
 
-        let scope = Scope::system(session.organization_id);
+        let scope = self.doing(&Scope::system(session.organization_id), "auth.refresh");
         let id = session.id;
         let outcome = commit(engine, &scope, move |unit| {
             let given = given.clone();
@@ -184,7 +184,8 @@ impl Identity<'_> {
     pub async fn sign_out(&self, session: SessionId) -> Result<()> {
         let engine = &self.0;
         let Some(found) = engine.store.session(session).await? else { return Ok(()) };
-        let scope = Scope::system(found.organization_id);
+        let actor = Actor::User { id: found.user_id };
+        let scope = self.doing(&Scope { actor, ..Scope::system(found.organization_id) }, "auth.sign_out");
         commit(engine, &scope, move |unit| {
             Box::pin(async move {
                 match unit.store().session(session).await? {

@@ -230,7 +230,7 @@ impl Identity<'_> {
         };
         let (engine, origin) = (self.0, self.1.cloned());
         let owner = Person::new(engine, email, name, password).await?.vouched_for(proof.is_some());
-        let scope = Scope::user(engine.env.id()?, owner.user.id, Role::Owner);
+        let scope = self.doing(&Scope::user(engine.env.id()?, owner.user.id, Role::Owner), "auth.sign_up");
         let user = owner.user.clone();
         let (organization, session, token) = commit(engine, &scope, move |unit| {
             let (name, owner, origin) = (organization_name.clone(), owner.clone(), origin.clone());
@@ -261,6 +261,7 @@ impl Identity<'_> {
         let invitation = redeemable(&probe, "/invite_token", &token, &email).await?;
         let person = Person::new(engine, email, name, password).await?.vouched_for(proof.is_some());
         let scope = Scope::user(invitation.organization_id, person.user.id, invitation.role);
+        let scope = self.doing(&scope, "auth.sign_up");
         let user = person.user.clone();
         let (organization, session, refresh) = commit(engine, &scope, move |unit| {
             let (token, person, origin) = (token.clone(), person.clone(), origin.clone());
@@ -299,7 +300,7 @@ impl Identity<'_> {
         let (Some(user), Some(membership), Some(organization)) = (user, membership, organization) else {
             return Err(Error::not_found("organization", id));
         };
-        let scope = Scope::user(id, user_id, membership.role);
+        let scope = self.doing(&Scope::user(id, user_id, membership.role), "auth.switch");
         let (session, token) = commit(engine, &scope, move |unit| {
             let origin = origin.clone();
             Box::pin(async move {
@@ -343,7 +344,7 @@ impl Identity<'_> {
         let (Some(user), Some(credential), Verdict::Right { renewed }) = (user, credential, verdict) else {
             return Err(wrong());
         };
-        let scope = home(engine, user.id).await?;
+        let scope = self.doing(&home(engine, user.id).await?, "auth.sign_in");
         let id = scope.organization_id;
         let organization = engine.store.organization(id).await?.ok_or_else(|| Error::not_found("organization", id))?;
 

@@ -4,13 +4,19 @@
 //!
 //! Accounts that do not exist are counted the same way, so that nobody learns by it which do.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
+    engine::Engine,
     error::{Error, ErrorKind, Result},
-    id::UserId,
+    id::{Id, UserId},
     ports::limiter::{Charge, Key, Quota, Subject},
-    services::identity::Identity,
+    scope::{Actor, Scope},
+    services::{
+        audit,
+        commit::commit,
+        identity::{Identity, Origin, check},
+    },
 };
 
 const WINDOW: Duration = Duration::from_secs(15 * 60);
@@ -42,6 +48,7 @@ impl Identity<'_> {
     /// `rate_limited`, with the time to wait, without trying; else what the attempt says.
     pub(super) async fn attempt<T>(&self, account: &str, tried: impl Future<Output = Result<T>>) -> Result<T> {
         let limiter = &self.0.limiter;
+        let known_by = account;
         let account = Key::text(Subject::FailedAccount, &account.trim().to_lowercase());
         let by_account = Charge::one(account, BY_ACCOUNT);
         let by_address =
@@ -60,11 +67,55 @@ impl Identity<'_> {
         match &answer {
             Ok(_) => limiter.forget(account).await,
             Err(_) if !failed => limiter.give_back(by_account).await,
-            Err(_) => {}
+            Err(error) => self.note_failure(known_by, error),
         }
         if let Some(by_address) = by_address.filter(|_| !failed) {
             limiter.give_back(by_address).await;
         }
         answer
     }
+
+    /// Writes a failure into the audit log of whom it concerns, if that is anybody: beside the answer, which takes as long
+    /// whoever it is.
+    fn note_failure(&self, account: &str, error: &Error) {
+        let (engine, origin) = (Arc::clone(self.0), self.1.cloned());
+        let code = error.fields().first().map_or(error.code(), |field| field.code.as_ref()).to_owned();
+        // Whoever signs in may call themselves as they like: that they are signed in is told by what they failed at.
+        let signed_in = error.kind() == ErrorKind::Invalid;
+        let account = account.to_owned();
+        tokio::spawn(async move {
+            if let Err(error) = write_failure(&engine, &account, signed_in, code, origin).await {
+                tracing::warn!(%error, "a failed sign-in was not written into the audit log");
+            }
+        });
+    }
+}
+
+/// Whoever is signed in has failed to prove it afresh; of anybody else nobody knows who tried.
+async fn write_failure(
+    engine: &Arc<Engine>,
+    account: &str,
+    signed_in: bool,
+    code: String,
+    origin: Option<Origin>,
+) -> Result<()> {
+    let signed_in = account.strip_prefix("user:").filter(|_| signed_in).and_then(|id| id.parse::<UserId>().ok());
+    let user = match signed_in {
+        Some(id) => engine.store.user(id).await?,
+        None => engine.store.user_by_email(&check::sought(account)).await?,
+    };
+    let Some(user) = user else { return Ok(()) };
+    let Some(place) = engine.store.memberships(user.id).await?.into_iter().next() else { return Ok(()) };
+    let (actor, operation) = match signed_in {
+        Some(id) => (Actor::User { id }, "auth.proof_failed"),
+        None => (Actor::System, "auth.sign_in_failed"),
+    };
+    let origin = origin.map(Arc::new);
+    let scope = Scope { actor, origin, ..Scope::system(place.organization_id).doing(operation) };
+    let id = user.id.uuid();
+    commit(engine, &scope, move |unit| {
+        let code = code.clone();
+        Box::pin(async move { audit::tell_failure(unit, id, &code) })
+    })
+    .await
 }

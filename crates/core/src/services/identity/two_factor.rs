@@ -189,7 +189,7 @@ impl Identity<'_> {
         let user = engine.store.user(id).await?.ok_or_else(|| Error::not_found("user", id))?;
         let seed = engine.env.bytes::<{ totp::SEED }>()?;
         let secret = base32(&seed);
-        let scope = Scope { idempotency_key: None, ..caller.clone() };
+        let scope = self.doing(caller, "auth.set_up_two_factor");
         commit(engine, &scope, move |unit| {
             Box::pin(async move {
                 if enabled(unit, id).await?.is_some() {
@@ -235,7 +235,7 @@ impl Identity<'_> {
             codes.push(groups.join("-"));
         }
         let hashes: Vec<String> = codes.iter().map(|code| recovery_hash(code)).collect();
-        let scope = Scope { idempotency_key: None, ..caller.clone() };
+        let scope = self.doing(caller, "auth.enable_two_factor");
         commit(engine, &scope, move |unit| {
             let (given, hashes) = (given.clone(), hashes.clone());
             Box::pin(async move {
@@ -269,7 +269,7 @@ impl Identity<'_> {
         let missing = || Error::conflict("two_factor_not_enabled", "no second factor is asked for");
         engine.store.second_factor(id).await?.filter(|it| it.enabled).ok_or_else(missing)?;
         self.step_up(caller, proof).await?;
-        let scope = Scope { idempotency_key: None, ..caller.clone() };
+        let scope = self.doing(caller, "auth.disable_two_factor");
         commit(engine, &scope, move |unit| {
             Box::pin(async move {
                 let factor = enabled(unit, id).await?.ok_or_else(missing)?;
@@ -296,7 +296,7 @@ impl Identity<'_> {
     async fn step_up_untried(&self, caller: &Scope, id: UserId, proof: StepUp) -> Result<()> {
         let engine = self.0;
         if let Some(code) = proof.code {
-            let scope = Scope { idempotency_key: None, ..caller.clone() };
+            let scope = self.doing(caller, "auth.step_up");
             return commit(engine, &scope, move |unit| {
                 let code = code.clone();
                 Box::pin(async move {

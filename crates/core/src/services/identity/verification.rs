@@ -55,7 +55,7 @@ impl Identity<'_> {
     pub async fn verify_email(&self, given: VerifyEmail) -> Result<()> {
         let engine = self.0;
         let (found, _) = find(engine, &given.token, MailPurpose::VerifyEmail).await?;
-        let scope = home(engine, found.user_id).await?;
+        let scope = self.doing(&home(engine, found.user_id).await?, "auth.verify_email");
         commit(engine, &scope, move |unit| {
             let token = given.token.clone();
             Box::pin(async move {

@@ -164,6 +164,7 @@ fn update_of(key: &[crate::ports::store::Value]) -> Update {
         add: Vec::new(),
         max: Vec::new(),
         expect: Vec::new(),
+        before: None,
     }
 }
 

@@ -136,6 +136,7 @@ fn put<T: Staged + Record + Serialize>(
         add: Vec::new(),
         max: Vec::new(),
         expect: Vec::new(),
+        before: None,
     };
     let (fact, after) = fact.edit(before, &after)?;
     of_team(stamp(fact.changes(Some(before), &after)), from.team_id)

@@ -186,11 +186,11 @@ pub(crate) async fn remove(unit: &mut Unit, input: RemoveMember) -> Result<()> {
         .data("reassign_to", input.reassign_to)
         .write(Write::delete(&before))
         // Their sign-ins to this organisation end; those to others stay.
-        .write(Write::Delete { table: SignInSession::TABLE, filter: of_member() })
+        .write(Write::delete_all::<SignInSession>(of_member()))
         // So do the keys that act for them: one who comes back makes new ones.
-        .write(Write::Delete { table: ApiKey::TABLE, filter: of_key })
-        .write(Write::Delete { table: TeamMember::TABLE, filter: of_member() })
-        .write(Write::Delete { table: AssignmentTurn::TABLE, filter: of_member() });
+        .write(Write::delete_all::<ApiKey>(of_key))
+        .write(Write::delete_all::<TeamMember>(of_member()))
+        .write(Write::delete_all::<AssignmentTurn>(of_member()));
     hand_over::begin(unit, HandOver::OfMember { user_id: member.user_id, to: input.reassign_to }).await?;
     if let Some(heir) = input.reassign_to.filter(|heir| unit.scope().user_id() != Some(*heir)) {
         let title = format!("What {} looked after was assigned to you", member.name);

@@ -15,7 +15,7 @@ use crate::{
     id::{TeamId, UserId},
     page::{Page, PageRequest},
     patch::Patch,
-    ports::store::{Column, Record, Write},
+    ports::store::{Column, Write},
     scope::{Permission, Resource},
     services::{
         team::{
@@ -197,8 +197,8 @@ pub(crate) async fn delete(unit: &mut Unit, input: DeleteTeam) -> Result<()> {
         .data("what", "team.deleted")
         .data("team_id", team.id)
         .change("name", &team.name, ())
-        .write(Write::Delete { table: TeamMember::TABLE, filter: of_team })
-        .write(Write::Delete { table: AssignmentTurn::TABLE, filter: turns })
+        .write(Write::delete_all::<TeamMember>(of_team))
+        .write(Write::delete_all::<AssignmentTurn>(turns))
         .delete(&team);
     hand_over::begin(unit, HandOver::OfTeam { team_id: team.id }).await
 }
@@ -276,7 +276,7 @@ pub(crate) async fn remove_member(unit: &mut Unit, input: RemoveTeamMember) -> R
         .data("team_id", team.id)
         .data("user_id", input.user_id)
         .change("members", input.user_id, None::<UserId>)
-        .write(Write::Delete { table: AssignmentTurn::TABLE, filter: turn })
+        .write(Write::delete_all::<AssignmentTurn>(turn))
         .delete(&place);
     Ok(())
 }

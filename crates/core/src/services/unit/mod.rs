@@ -409,20 +409,22 @@ impl Slot {
                     add: Vec::new(),
                     max: Vec::new(),
                     expect: Vec::new(),
+                    before: None,
                 };
-                for ((column, old), new) in table.columns.iter().zip(stored).zip(current) {
-                    if old != new {
+                for ((column, old), new) in table.columns.iter().zip(&stored).zip(current) {
+                    if *old != new {
                         if *column == "version" {
-                            update.expect.push((column, old));
+                            update.expect.push((column, old.clone()));
                         }
                         update.set.push((column, new));
                     }
                 }
+                update.before = table.is_audited().then_some(stored);
                 (!update.set.is_empty()).then_some(Write::Update(update))
             }
             (Some(stored), None) => {
                 let filter = table.key.iter().copied().zip(key_of(table, &stored)?).collect();
-                Some(Write::Delete { table, filter })
+                Some(Write::Delete { table, filter, before: table.is_audited().then_some(stored) })
             }
             (None, None) => None,
         })
@@ -483,7 +485,7 @@ fn fold(writes: Vec<Write>) -> Vec<Write> {
 }
 
 /// What an update does to a row in memory; the same as in the database.
-fn apply(update: &Update, row: &mut Row) {
+pub(crate) fn apply(update: &Update, row: &mut Row) {
     let mut with = |column: &str, change: &mut dyn FnMut(&mut Value)| {
         if let Ok(place) = update.table.position(column)
             && let Some(value) = row.get_mut(place)

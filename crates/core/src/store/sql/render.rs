@@ -152,7 +152,7 @@ fn render_write(db: Db, organization: OrganizationId, write: Write, script: &mut
             let check = Check::Exactly(1, Otherwise::Changed(table));
             script.push(render_update(db, update), check);
         }
-        Write::Delete { table, filter } => {
+        Write::Delete { table, filter, .. } => {
             check_filter(organization, table, &filter)?;
             let mut statement = Statement::new(format!("DELETE FROM {}", table.name));
             conditions(&mut statement, filter);

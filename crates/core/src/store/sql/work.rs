@@ -34,7 +34,7 @@ const IMPOSSIBLE: i32 = 4;
 /// was set back. Other lanes' items wait for the time that somebody named, however far it is.
 fn longest_wait(lane: Lane) -> Option<Duration> {
     match lane {
-        Lane::Dispatch => Some(Duration::minutes(1)),
+        Lane::Dispatch | Lane::Audit => Some(Duration::minutes(1)),
         Lane::Account => Some(Duration::minutes(10)),
         Lane::Timer | Lane::Task | Lane::Schedule | Lane::Job => None,
     }

@@ -6,6 +6,7 @@ use super::Samples;
 use crate::{
     domain::{
         api_key::ApiKey,
+        audit::{AuditChain, AuditEntry, AuditObject, payload_digest},
         company::Company,
         contact::Contact,
         currency::Currency,
@@ -21,8 +22,8 @@ use crate::{
         task::Task,
         team::{AssignmentTurn, Team, TeamMember, pool},
     },
-    id::UserId,
-    scope::Role,
+    id::{Id, TeamId, UserId},
+    scope::{Actor, Role},
 };
 
 impl Samples {
@@ -56,6 +57,31 @@ impl Samples {
             created_at: self.hour(99),
             version: 1,
         }
+    }
+
+    /// An entry of the audit log that waits for its seal.
+    pub fn audit_entry(&mut self) -> AuditEntry {
+        let payload = format!("{{\"salt\":\"{:x}\"}}", self.next());
+        AuditEntry {
+            id: self.id(),
+            organization_id: self.organization_id,
+            at: self.hour(99),
+            actor: Actor::System,
+            actor_id: None,
+            action: "teams.create".to_owned(),
+            object_kind: AuditObject::Team,
+            object_id: self.id::<TeamId>().uuid(),
+            payload_digest: payload_digest(&payload),
+            payload: Some(payload),
+            seq: None,
+            seal: None,
+        }
+    }
+
+    /// The head of a chain.
+    pub fn audit_chain(&mut self) -> AuditChain {
+        let seal = self.next().to_be_bytes().to_vec();
+        AuditChain { organization_id: self.organization_id, seq: 7, seal, sealed_at: Self::epoch() }
     }
 
     /// A password that nobody knows.

@@ -177,6 +177,7 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     let lost = samples.stage(&ground.pipeline, 1, StageKind::Lost);
     let moved = samples.stage_move(&ground.contact, Some(&ground.stage), &lost, at);
     let (secret, skipped) = (samples.secret(&ground.account), samples.skipped(&ground.account));
+    let (entry, chain) = (samples.audit_entry(), samples.audit_chain());
     let writes = [
         Write::insert(&rule),
         Write::insert(&RuleVersion(rule.clone())),
@@ -198,6 +199,8 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
         Write::insert(&moved),
         Write::insert(&secret),
         Write::insert(&skipped),
+        Write::insert(&entry),
+        Write::insert(&chain),
     ];
     ground.write(&*store, writes).await?;
     ensure_eq!(store.organization(id).await?, Some(ground.organization));
@@ -234,6 +237,8 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure_eq!(store.timer(id, timer.id).await?, Some(timer));
     ensure_eq!(store.job(id, job.id).await?, Some(job));
     ensure_eq!(store.notification(id, notification.id).await?, Some(notification));
+    ensure_eq!(store.audit_entry(id, entry.id).await?, Some(entry));
+    ensure_eq!(store.audit_chain(id).await?, Some(chain));
 
     let snoozed = Update::of(&ground.chat).set("state", &ChatState::Snoozed).set("snoozed_until", &Some(at));
     store.commit(id, Ground::quiet([Write::Update(snoozed)])).await?;

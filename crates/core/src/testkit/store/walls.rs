@@ -107,6 +107,8 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
         sample(&rule),
         sample(&event),
         sample(&key),
+        sample(&samples.audit_entry()),
+        sample(&samples.audit_chain()),
     ]
 }
 
@@ -125,7 +127,8 @@ fn as_of(organization: OrganizationId, columns: &[&'static str], values: &Row) -
 /// A change of the row that fails unless every column is as it was.
 fn unchanged(table: &'static Table, row: &Row) -> Result<Write> {
     let expect = table.columns.iter().copied().zip(row.iter().cloned()).collect();
-    let update = Update { table, key: key_of(table, row)?, set: vec![], add: vec![], max: vec![], expect };
+    let update =
+        Update { table, key: key_of(table, row)?, set: vec![], add: vec![], max: vec![], expect, before: None };
     Ok(Write::Update(update))
 }
 
@@ -153,11 +156,11 @@ pub(super) async fn rows_of_another_organisation_cannot_be_written(store: Arc<dy
             let value = row.last().cloned().unwrap_or(Value::Null);
             let set = vec![(column, value)];
             let filter: Vec<_> = table.key.iter().copied().zip(key.clone()).collect();
-            let update = Update { table, key, set, add: vec![], max: vec![], expect: vec![] };
+            let update = Update { table, key, set, add: vec![], max: vec![], expect: vec![], before: None };
             let changed = theirs.write(&*store, [Write::Update(update)]).await;
             ensure!(changed.is_err(), "a row of {} was changed by another organisation", table.name);
             // Removing nothing is fine.
-            let _ = theirs.write(&*store, [Write::Delete { table, filter: filter.clone() }]).await;
+            let _ = theirs.write(&*store, [Write::Delete { table, filter: filter.clone(), before: None }]).await;
             let guard = Guard { table, filter, must: Must::BeLocked, otherwise: ("unseen", String::new()) };
             let locked = store.commit(theirs.id, Batch { guards: vec![guard], ..Batch::default() }).await;
             ensure!(locked.is_err(), "a row of {} is seen by another organisation", table.name);
@@ -165,16 +168,23 @@ pub(super) async fn rows_of_another_organisation_cannot_be_written(store: Arc<dy
         let put = theirs.write(&*store, [Write::Put { table, row: row.clone() }]).await;
         ensure!(put.is_err(), "a row of {} was replaced by another organisation", table.name);
         let all = vec![("organization_id", theirs.id.to_value())];
-        let _ = theirs.write(&*store, [Write::Delete { table, filter: all }]).await;
+        let _ = theirs.write(&*store, [Write::Delete { table, filter: all, before: None }]).await;
         ensure!(
-            theirs.write(&*store, [Write::Delete { table, filter: vec![] }]).await.is_err(),
+            theirs.write(&*store, [Write::Delete { table, filter: vec![], before: None }]).await.is_err(),
             "rows of {} can be removed without naming an organisation",
             table.name
         );
         ours.write(&*store, [unchanged(table, row)?]).await?;
         // A row cannot change its organisation either.
-        let mut gift =
-            Update { table, key: key_of(table, row)?, set: vec![], add: vec![], max: vec![], expect: vec![] };
+        let mut gift = Update {
+            table,
+            key: key_of(table, row)?,
+            set: vec![],
+            add: vec![],
+            max: vec![],
+            expect: vec![],
+            before: None,
+        };
         gift.set.push(("organization_id", theirs.id.to_value()));
         ensure!(ours.write(&*store, [Write::Update(gift)]).await.is_err(), "a row of {} was given away", table.name);
     }

@@ -4,6 +4,7 @@
 mod accounts;
 mod activities;
 mod analytics;
+mod audit;
 mod automation;
 mod companies;
 mod contacts;

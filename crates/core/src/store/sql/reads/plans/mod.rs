@@ -13,13 +13,14 @@ use dealwright_peers::{Postgres, psql};
 use uuid::Uuid;
 
 use super::{
-    activities, analytics, automation, contacts, fields, identity, in_stages, jobs,
+    activities, analytics, audit, automation, contacts, fields, identity, in_stages, jobs,
     list::Order,
     listing::{Listed, Listing, Path},
     messages, people, pipelines,
 };
 use crate::{
     domain::{
+        audit::AuditObject,
         chat::ChatState,
         company::Company,
         contact::{Contact, IdentityKind},
@@ -36,8 +37,8 @@ use crate::{
     id::*,
     page::{ListKey, PageRequest, Position, SortValue},
     ports::store::{
-        Bounds, ChatFilter, Column, ConversionFilter, FieldKind, Filter, GroupBy, Is, Period, Place, RunFilter, SortBy,
-        TaskFilter, TaskSort, Value, ValueFilter, WorkFilter, field_named,
+        AuditFilter, Bounds, ChatFilter, Column, ConversionFilter, FieldKind, Filter, GroupBy, Is, Period, Place,
+        RunFilter, SortBy, TaskFilter, TaskSort, Value, ValueFilter, WorkFilter, field_named,
     },
     store::sql::{Db, SqlStore, StoreOptions, migrate, statement::Statement},
 };
@@ -115,6 +116,10 @@ INSERT INTO jobs SELECT pg_temp.n(i), pg_temp.n(o), 'send_message', '{}', CASE W
 INSERT INTO notifications SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 5), 'k', 't', NULL, NULL, NULL, NULL, NULL, '{}', i % 10 <> 0, i
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO events SELECT pg_temp.n(i), pg_temp.n(o), 'contact.updated', 'contact', pg_temp.n(i % 200), i / 200, i, '{}', '{}', '{}', '{}'
+    FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO audit_entries SELECT pg_temp.n(i), pg_temp.n(o), i, '{}', CASE WHEN i % 10 <> 0 THEN pg_temp.n(1 + i % 50) END,
+    CASE WHEN i % 100 = 9 THEN 'members.set_role' ELSE 'auth.sign_in' END, CASE WHEN i % 100 = 9 THEN 'member' ELSE 'session' END,
+    pg_temp.n(1 + i % 1000), '{}', uuid_send(pg_temp.n(i)), CASE WHEN i <= 19900 THEN i END, CASE WHEN i <= 19900 THEN uuid_send(pg_temp.n(i)) END
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO subjects SELECT pg_temp.n(o), pg_temp.n(i), 'contact', 100, 90 FROM generate_series(1, 2) o, generate_series(0, 199) i;
 INSERT INTO work (lane, id, organization_id, due_at, token, generation) SELECT 'dispatch', pg_temp.n(i), pg_temp.n(1), i, 0, 1

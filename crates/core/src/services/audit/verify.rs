@@ -1,0 +1,202 @@
+//! The verifier: walks an organisation's chain from its first seal to its head and names the first entry that is not as it
+//! was sealed. What it finds sound may still be forged as a whole by whoever can write the database and seals everything
+//! anew: the head that it tells, kept elsewhere, shows that too.
+
+use std::fmt::Write as _;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    domain::{
+        audit::{AuditChain, AuditEntry, GENESIS},
+        word::words,
+    },
+    error::Result,
+    id::AuditEntryId,
+    services::unit::Unit,
+};
+
+/// Entries read at once.
+const AT_ONCE: u32 = 500;
+
+words! {
+    /// What is wrong with a chain.
+    AuditFaultKind {
+        /// An entry is not what it was.
+        Edited = "edited",
+        /// An entry is missing.
+        Removed = "removed",
+        /// An entry was put in afterwards.
+        Inserted = "inserted",
+    }
+}
+
+/// The first entry that is not as it was sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct AuditFault {
+    /// What is wrong.
+    pub kind: AuditFaultKind,
+    /// The number of the entry.
+    pub seq: i64,
+    /// The entry; `null` for one that is missing.
+    pub entry_id: Option<AuditEntryId>,
+    /// The same as a sentence.
+    pub detail: String,
+}
+
+/// How far an audit log is sealed and sound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct AuditVerification {
+    /// Whether every sealed entry is as it was sealed, and none is missing.
+    pub sound: bool,
+    /// How many entries are sealed, by the head of the chain.
+    pub sealed: i64,
+    /// Up to which number everything is as it was sealed.
+    pub sound_to: i64,
+    /// Of those, how many have had what was personal of them erased.
+    pub cleared: i64,
+    /// How many entries wait for their seal.
+    pub waiting: i64,
+    /// The seal of the newest sealed entry in hexadecimal: kept elsewhere, it shows later that nothing before it was
+    /// sealed anew.
+    pub head: Option<String>,
+    /// What is wrong first.
+    pub fault: Option<AuditFault>,
+}
+
+/// How far the walk has come.
+struct Walk {
+    seq: i64,
+    seal: Vec<u8>,
+    cleared: i64,
+    /// The newest sound entry, and the seal before it.
+    newest: Option<(Vec<u8>, AuditEntryId)>,
+}
+
+fn fault(kind: AuditFaultKind, seq: i64, entry: Option<AuditEntryId>) -> AuditFault {
+    let detail = match (kind, entry) {
+        (AuditFaultKind::Edited, Some(id)) => format!("entry {seq} ({id}) was edited after it was sealed"),
+        (AuditFaultKind::Inserted, Some(id)) => format!("entry {seq} ({id}) was put in after the chain was sealed"),
+        (AuditFaultKind::Removed, _) | (_, None) => format!("entry {seq} was removed after it was sealed"),
+    };
+    AuditFault { kind, seq, entry_id: entry, detail }
+}
+
+impl Walk {
+    /// Takes the next entry; `next` is the one behind it, `head` what the whole chain ends in.
+    fn step(&mut self, entry: &AuditEntry, next: Option<&AuditEntry>, head: &AuditChain) -> Option<AuditFault> {
+        let seq = self.seq + 1;
+        let found = entry.seq.unwrap_or_default();
+        if found > seq {
+            return Some(fault(AuditFaultKind::Removed, seq, None));
+        }
+        if !entry.is_sealed_behind(&self.seal, seq) {
+            return Some(self.unsealed(entry, next, head, seq));
+        }
+        if !entry.has_its_payload() {
+            return Some(fault(AuditFaultKind::Edited, seq, Some(entry.id)));
+        }
+        let before = std::mem::replace(&mut self.seal, entry.seal.clone().unwrap_or_default());
+        self.newest = Some((before, entry.id));
+        self.seq = seq;
+        self.cleared += i64::from(entry.payload.is_none());
+        None
+    }
+
+    /// What is wrong with an entry whose seal does not follow from the one before.
+    fn unsealed(&self, entry: &AuditEntry, next: Option<&AuditEntry>, head: &AuditChain, seq: i64) -> AuditFault {
+        // Sealed as the number before: that one was put in, and with a seal of its own that anybody can make.
+        if let Some((before, id)) = &self.newest
+            && entry.is_sealed_behind(before, seq - 1)
+        {
+            return fault(AuditFaultKind::Inserted, seq - 1, Some(*id));
+        }
+        // What follows was sealed behind it, or it is the head: it belongs there, but is not what it was.
+        let own = entry.seal.as_deref().unwrap_or_default();
+        let belongs = match next {
+            Some(next) => next.is_sealed_behind(own, seq + 1),
+            None => head.seq == seq && head.seal == own,
+        };
+        // What follows was sealed in its place.
+        let pushed_in = next.is_some_and(|next| next.is_sealed_behind(&self.seal, seq)) || next.is_none() && !belongs;
+        let kind = if pushed_in && !belongs { AuditFaultKind::Inserted } else { AuditFaultKind::Edited };
+        fault(kind, seq, Some(entry.id))
+    }
+}
+
+/// Walks the chain.
+pub(crate) async fn verify(unit: &mut Unit, (): ()) -> Result<AuditVerification> {
+    let organization = unit.organization_id();
+    // The head first: what is sealed meanwhile lies behind it.
+    let head = unit.store().audit_chain(organization).await?;
+    let waiting = unit.store().count_unsealed(organization).await?;
+    let mut walk = Walk { seq: 0, seal: GENESIS.to_vec(), cleared: 0, newest: None };
+    let end = AuditChain { organization_id: organization, seq: 0, seal: GENESIS.to_vec(), sealed_at: unit.now() };
+    let end = head.clone().unwrap_or(end);
+    let found = walk_to(unit, &mut walk, &end).await?;
+    let found = match found {
+        None => beyond(unit, &walk, &end).await?,
+        found => found,
+    };
+    Ok(AuditVerification {
+        sound: found.is_none(),
+        sealed: end.seq,
+        sound_to: walk.seq,
+        cleared: walk.cleared,
+        waiting,
+        head: head.map(|head| hexadecimal(&head.seal)),
+        fault: found,
+    })
+}
+
+/// Walks up to the head.
+async fn walk_to(unit: &Unit, walk: &mut Walk, head: &AuditChain) -> Result<Option<AuditFault>> {
+    let organization = unit.organization_id();
+    let mut entries = unit.store().sealed_entries(organization, 0, AT_ONCE).await?;
+    while let Some(last) = entries.last().and_then(|it| it.seq) {
+        // The first one of the next page, to look ahead.
+        let further = unit.store().sealed_entries(organization, last, AT_ONCE).await?;
+        let ahead = entries.iter().skip(1).chain(further.first()).map(Some).chain([None]);
+        for (entry, next) in entries.iter().zip(ahead) {
+            if walk.seq >= head.seq {
+                return Ok(None);
+            }
+            let next = next.filter(|next| next.seq.is_some_and(|seq| seq <= head.seq));
+            if let Some(found) = walk.step(entry, next, head) {
+                return Ok(Some(found));
+            }
+        }
+        entries = further;
+    }
+    Ok(None)
+}
+
+/// What is wrong at the end of the chain: entries missing there, or some that its head knows nothing of.
+async fn beyond(unit: &Unit, walk: &Walk, head: &AuditChain) -> Result<Option<AuditFault>> {
+    let organization = unit.organization_id();
+    if walk.seq < head.seq {
+        return Ok(Some(fault(AuditFaultKind::Removed, walk.seq + 1, None)));
+    }
+    let further = unit.store().sealed_entries(organization, head.seq, 1).await?.pop();
+    if walk.seal != head.seal
+        && let Some((before, id)) = &walk.newest
+    {
+        let pushed_in = further.is_some_and(|it| it.is_sealed_behind(before, head.seq));
+        let kind = if pushed_in { AuditFaultKind::Inserted } else { AuditFaultKind::Edited };
+        return Ok(Some(fault(kind, walk.seq, Some(*id))));
+    }
+    let Some(further) = further else { return Ok(None) };
+    // Sealed since, unless the head has stayed where it was.
+    let now = unit.store().audit_chain(organization).await?.map_or(0, |head| head.seq);
+    let seq = further.seq.unwrap_or_default();
+    Ok((seq > now).then(|| fault(AuditFaultKind::Inserted, seq, Some(further.id))))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
