@@ -42,7 +42,8 @@ pub(super) fn of_user(id: UserId) -> String {
 
 impl Identity<'_> {
     /// Tries to prove that somebody is who they say: `account` is what they are known by, such as their e-mail address or
-    /// the id of a sign-in that waits for its second factor. An error that says they are not is a failure; success lets the account begin anew, but not the address.
+    /// the id of a sign-in that waits for its second factor. An error that says they are not is a failure; success lets the
+    /// account begin anew, but not the address.
     ///
     /// # Errors
     /// `rate_limited`, with the time to wait, without trying; else what the attempt says.
