@@ -120,7 +120,7 @@ pub async fn doctor_finds_what_opens_the_wall() {
         )
         .await
         .unwrap();
-    let clock = ManualClock::at(chrono::Utc::now() + chrono::TimeDelta::seconds(90));
+    let clock = ManualClock::at(Env::system().now() + chrono::TimeDelta::seconds(90));
     let broken = sentences(&store.doctor(&Env::system().with_clock(clock)).await.unwrap(), Level::Broken);
     for wrong in [
         "the column notes.text is gone",

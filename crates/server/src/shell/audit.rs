@@ -221,7 +221,8 @@ mod tests {
         let schema = schemars::schema_for!(AuditView).to_value();
         let mut members: Vec<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
         let mut columns = COLUMNS.to_vec();
-        (members.sort_unstable(), columns.sort_unstable());
+        members.sort_unstable();
+        columns.sort_unstable();
         assert_eq!(members, columns);
     }
 
