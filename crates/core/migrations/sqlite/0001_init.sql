@@ -684,6 +684,7 @@ CREATE INDEX runs_contact ON runs (organization_id, contact_id, created_at, id) 
 CREATE INDEX runs_deal ON runs (organization_id, deal_id, created_at, id) WHERE deal_id IS NOT NULL;
 CREATE INDEX runs_outcome ON runs (organization_id, outcome, created_at, id);
 
+-- With rowids: without statistics SQLite prefers a part of the key of a table WITHOUT ROWID to an index that tells more.
 CREATE TABLE timers (
     id BLOB NOT NULL,
     organization_id BLOB NOT NULL,
@@ -694,7 +695,7 @@ CREATE TABLE timers (
     due_at INTEGER NOT NULL,
     ripe INTEGER NOT NULL,
     PRIMARY KEY (organization_id, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE UNIQUE INDEX timers_entry ON timers (organization_id, rule_id, stage_entry_id);
 CREATE INDEX timers_subject ON timers (organization_id, subject_id);
 CREATE INDEX timers_rule ON timers (organization_id, rule_id, id);

@@ -66,9 +66,7 @@ impl AutomationReads for SqlStore {
     async fn runs_of_events(&self, organization: OrganizationId, events: &[EventId]) -> Result<Vec<Run>> {
         let mut runs: Vec<Run> = Vec::new();
         for events in portions(events) {
-            let mut statement = select::<Run>(organization);
-            statement.push(" AND t.event_id IN (").bind_all(&events).push(")");
-            runs.extend(self.records::<Run>(Some(organization), statement).await?);
+            runs.extend(self.records::<Run>(Some(organization), runs_of_events(organization, &events)).await?);
         }
         runs.sort_by_key(|run| (run.created_at, run.id));
         Ok(runs)
@@ -79,9 +77,9 @@ impl AutomationReads for SqlStore {
     }
 
     async fn timers_of(&self, organization: OrganizationId, subject: Subject) -> Result<Vec<Timer>> {
-        let mut statement = select_by::<Timer>(organization, "subject_id", &subject.id);
-        statement.push(" ORDER BY t.id");
-        self.records(Some(organization), statement).await
+        let mut timers: Vec<Timer> = self.records(Some(organization), timers_of(organization, subject)).await?;
+        timers.sort_by_key(|timer| timer.id);
+        Ok(timers)
     }
 
     async fn timers_of_rule(
@@ -164,6 +162,18 @@ pub(super) fn runs(organization: OrganizationId, filter: &RunFilter) -> (Stateme
     conditions.equal("outcome", most);
     conditions.push(&mut statement);
     (statement, Order::newest("t.created_at"))
+}
+
+/// What rules did about events, in no order.
+pub(super) fn runs_of_events(organization: OrganizationId, events: &[EventId]) -> Statement {
+    let mut statement = select::<Run>(organization);
+    statement.push(" AND t.event_id IN (").bind_all(events).push(")");
+    statement
+}
+
+/// A subject's timers, in no order: asked for the order of ids, SQLite would walk those of all subjects.
+pub(super) fn timers_of(organization: OrganizationId, subject: Subject) -> Statement {
+    select_by::<Timer>(organization, "subject_id", &subject.id)
 }
 
 /// A rule's next timers by id, in no order. The ids are picked first, from the index that has nothing else: asked for

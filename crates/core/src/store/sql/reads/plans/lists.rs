@@ -95,6 +95,8 @@ async fn lists_walk_an_index() {
         ("in a stage", in_stages::in_stages::<Deal, DealId>(n(1), &[n(3)], Some(n(500)), 100), "deals_stage"),
         ("deleted", in_stages::deleted_in_stages::<Contact>(n(1), &[n(3), n(4)], 100), "contacts_stage_updated"),
         ("deleted", in_stages::deleted_in_stages::<Deal>(n(1), &[n(3), n(4)], 100), "deals_stage_updated"),
+        ("timers of subject", automation::timers_of(n(1), Subject::from(n::<ContactId>(3))), "timers_subject"),
+        ("runs of events", automation::runs_of_events(n(1), &[n(3), n(4)]), "runs_event"),
         ("timers of rule", automation::timers_of_rule(n(1), n(3), None, 100), "timers_rule"),
         ("timers of rule", automation::timers_of_rule(n(1), n(3), Some(n(500)), 100), "timers_rule"),
         ("failing rules", automation::rules_state(n(1)), "rules_failing"),
@@ -181,7 +183,7 @@ async fn of_several_conditions_the_most_telling_one_leads() {
 async fn a_plan_that_sees_no_values_is_as_good() {
     let mut flaws = Vec::new();
     let mut check = |what: &str, statement: &Statement, index: &str| {
-        flaws.extend(flaw(Db::Postgres, what, statement, index, &generic(statement)));
+        flaws.extend(flaw(Db::Postgres, what, statement, index, &generic(filled(), statement)));
     };
     for (what, list, index) in [
         ("inbox", messages::inbox(n(1), &ChatFilter::default()), "chats_inbox"),
