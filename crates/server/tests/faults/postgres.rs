@@ -127,16 +127,19 @@ impl Bench {
 
     /// Does what is due and lets time pass, until nothing is left to do.
     async fn settle(&self, crm: &Crm, organization: OrganizationId, told: &mut u64) {
+        let left = format!("select * from work where organization_id = '{organization}' and lane <> 'account'");
+        let mut work = String::new();
         for _ in 0..40 {
             insist(told, async || crm.runtime().drain().await).await;
-            let left =
-                format!("select count(*) from work where organization_id = '{organization}' and lane <> 'account'");
-            if psql(&self.superuser, &left).unwrap().trim() == "0" {
+            work = psql(&self.superuser, &left).unwrap();
+            if work.trim().is_empty() {
                 return;
             }
             self.clock.advance(TimeDelta::seconds(60));
         }
-        panic!("there is still work to do");
+        let jobs = format!("select * from jobs where organization_id = '{organization}'");
+        let jobs = psql(&self.superuser, &jobs).unwrap();
+        panic!("at {} there is still work to do:\n{work}\n{jobs}", crm.env().now());
     }
 
     /// Everything that must be as after a sound run, without what differs from run to run.

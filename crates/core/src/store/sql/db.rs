@@ -43,6 +43,18 @@ impl Db {
         }
     }
 
+    /// What stands around the condition by which a table's rows are looked up for each row before it, in this order and no
+    /// other; further conditions may follow.
+    pub(crate) fn looked_up(self, table: &str) -> (String, String) {
+        match self {
+            Self::Sqlite => (format!("CROSS JOIN {table} WHERE "), " AND ".to_owned()),
+            Self::Postgres => {
+                let alias = table.rsplit(' ').next().unwrap_or(table);
+                (format!("CROSS JOIN LATERAL (SELECT * FROM {table} WHERE "), format!(" OFFSET 0) {alias} WHERE "))
+            }
+        }
+    }
+
     /// The member of a JSON object as a text, null if it is not there. `key` is one of ours, never text from outside.
     pub(crate) fn json_text(self, column: &str, key: &str) -> String {
         match self {

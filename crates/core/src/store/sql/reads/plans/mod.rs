@@ -5,6 +5,7 @@ mod contacts_of;
 mod deals_of;
 mod lists;
 mod work;
+mod young;
 
 use std::{sync::OnceLock, thread};
 
@@ -256,7 +257,7 @@ async fn assert_plan(stores: &[SqlStore], what: &str, statement: &Statement, ind
 
 /// How PostgreSQL goes about a statement whose values it does not look at, as it may once a connection has asked it a few
 /// times.
-fn generic(statement: &Statement) -> String {
+fn generic(url: &str, statement: &Statement) -> String {
     let nothing = vec!["NULL"; statement.values.len()].join(", ");
     let sql = format!(
         "SET app.organization_id = '{}'; SET plan_cache_mode = force_generic_plan; PREPARE it AS {}; \
@@ -264,7 +265,7 @@ fn generic(statement: &Statement) -> String {
         Uuid::from_u128(1),
         statement.text
     );
-    psql(filled(), &sql).unwrap_or_else(|error| panic!("{}: {error}", statement.text))
+    psql(url, &sql).unwrap_or_else(|error| panic!("{}: {error}", statement.text))
 }
 
 /// The list's first page, and one after a cursor.
