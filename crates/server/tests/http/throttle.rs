@@ -47,6 +47,22 @@ async fn the_sixth_failure_in_a_row_is_refused_whether_there_is_such_an_account_
     assert_eq!(sign_in(&server, "192.0.2.9", "una@acme.example", RIGHT).await.status, 200);
 }
 
+/// Whoever calls themselves by another person's id spends none of that person's tries.
+#[tokio::test]
+async fn what_somebody_calls_themselves_is_no_id() {
+    let server = server().await;
+    let una = server.sign_up("una").await;
+    for name in [format!("user:{}", una.user), una.user.clone()] {
+        for place in 0..5 {
+            let reply = sign_in(&server, &format!("192.0.2.{place}"), &name, WRONG).await;
+            assert_eq!(reply.problem(), (401, "invalid_credentials".to_owned()));
+        }
+    }
+    let input = json!({"current_password": RIGHT, "password": "another horse"});
+    let reply = server.call("PUT", "/api/auth/password").by(&una).json(&input).send().await;
+    assert_eq!(reply.status, 204, "{}", reply.text());
+}
+
 #[tokio::test]
 async fn success_lets_the_account_begin_anew_but_not_the_address() {
     let server = server().await;

@@ -26,7 +26,7 @@ use crate::{
             mail_tokens::{find, home, how, issue, spend, verified, write_to},
             passwords::Verdict,
             sessions::revoke_all,
-            throttle::of_user,
+            throttle::Account,
         },
         unit::Unit,
     },
@@ -186,7 +186,7 @@ impl Identity<'_> {
     /// has none: [`Identity::forgot_password`] gives them one; `rate_limited` after too many failures.
     pub async fn change_password(&self, caller: &Scope, given: ChangePassword) -> Result<()> {
         let id = caller.require_user()?;
-        self.attempt(&of_user(id), self.change_untried(caller, id, given)).await
+        self.attempt(Account::User(id), self.change_untried(caller, id, given)).await
     }
 
     async fn change_untried(&self, caller: &Scope, id: UserId, given: ChangePassword) -> Result<()> {

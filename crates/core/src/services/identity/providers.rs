@@ -29,7 +29,7 @@ use crate::{
             Identity, IdentityView, SignedIn, StepUp, identities, login_states,
             mail_tokens::{home, verified},
             sign_in::{Entry, begin_session},
-            throttle::of_user,
+            throttle::Account,
             two_factor,
         },
         unit::Unit,
@@ -277,8 +277,8 @@ impl Identity<'_> {
         let probe = Unit::new(Arc::clone(engine), nowhere(engine)?);
         let (_, proven) = proof.read(&probe).await?;
         if let Some(identity) = engine.store.identity(&proven.provider, &proven.subject).await? {
-            let account = of_user(identity.user_id);
-            return self.attempt(&account, self.enter_known(identity, proof, given.totp_code)).await;
+            let account = Account::User(identity.user_id);
+            return self.attempt(account, self.enter_known(identity, proof, given.totp_code)).await;
         }
         let Some(email) = proven.email.clone() else {
             let message = format!(

@@ -27,6 +27,7 @@ use crate::{
             providers::Proof,
             refresh_token::RefreshToken,
             sessions::{KEPT, hold},
+            throttle::Account,
             two_factor, verification,
         },
         unit::Unit,
@@ -325,8 +326,8 @@ impl Identity<'_> {
     /// have a second factor `two_factor_required` without a code and `invalid_totp` with one that does not count;
     /// `rate_limited`, with the time to wait, after too many of them.
     pub async fn sign_in(&self, given: SignIn) -> Result<SignedIn> {
-        let account = given.email.clone();
-        self.attempt(&account, self.sign_in_untried(given)).await
+        let account = Account::Called(given.email.clone());
+        self.attempt(account, self.sign_in_untried(given)).await
     }
 
     /// The same, whatever was tried before.

@@ -35,23 +35,34 @@ fn is_failure(error: &Error) -> bool {
     }
 }
 
-/// What somebody who is signed in is known by when they prove it afresh.
-pub(super) fn of_user(id: UserId) -> String {
-    format!("user:{id}")
+/// Whose failures are counted together. What somebody calls themselves is never taken for an id, which would let them
+/// spend another person's tries.
+#[derive(Debug, Clone)]
+pub(super) enum Account {
+    /// Whoever is called so: an e-mail address, as it was given.
+    Called(String),
+    /// This user, known before the attempt.
+    User(UserId),
+}
+
+impl Account {
+    fn key(&self) -> Key {
+        match self {
+            Self::Called(name) => Key::text(Subject::FailedAccount, &name.trim().to_lowercase()),
+            Self::User(id) => Key::id(Subject::FailedAccount, id.uuid()),
+        }
+    }
 }
 
 impl Identity<'_> {
-    /// Tries to prove that somebody is who they say: `account` is what they are known by, such as their e-mail address or
-    /// the id of a sign-in that waits for its second factor. An error that says they are not is a failure; success lets the
-    /// account begin anew, but not the address.
+    /// Tries to prove that somebody is who they say. An error that says they are not is a failure; success lets the account
+    /// begin anew, but not the address.
     ///
     /// # Errors
     /// `rate_limited`, with the time to wait, without trying; else what the attempt says.
-    pub(super) async fn attempt<T>(&self, account: &str, tried: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(super) async fn attempt<T>(&self, account: Account, tried: impl Future<Output = Result<T>>) -> Result<T> {
         let limiter = &self.0.limiter;
-        let known_by = account;
-        let account = Key::text(Subject::FailedAccount, &account.trim().to_lowercase());
-        let by_account = Charge::one(account, BY_ACCOUNT);
+        let by_account = Charge::one(account.key(), BY_ACCOUNT);
         let by_address =
             self.address().map(|address| Charge::one(Key::address(Subject::FailedAddress, address), BY_ADDRESS));
         let verdict = match by_address {
@@ -66,9 +77,9 @@ impl Identity<'_> {
         let answer = tried.await;
         let failed = answer.as_ref().is_err_and(is_failure);
         match &answer {
-            Ok(_) => limiter.forget(account).await,
+            Ok(_) => limiter.forget(by_account.key).await,
             Err(_) if !failed => limiter.give_back(by_account).await,
-            Err(error) => self.note_failure(known_by, error),
+            Err(error) => self.note_failure(account, error),
         }
         if let Some(by_address) = by_address.filter(|_| !failed) {
             limiter.give_back(by_address).await;
@@ -78,14 +89,13 @@ impl Identity<'_> {
 
     /// Writes a failure into the audit log of whom it concerns, if that is anybody: beside the answer, which takes as long
     /// whoever it is.
-    fn note_failure(&self, account: &str, error: &Error) {
+    fn note_failure(&self, account: Account, error: &Error) {
         let (engine, origin) = (Arc::clone(self.0), self.1.cloned());
         let code = error.fields().first().map_or(error.code(), |field| field.code.as_ref()).to_owned();
-        // Whoever signs in may call themselves as they like: that they are signed in is told by what they failed at.
+        // Who is signed in already is told what is wrong with what they gave, and not who they are.
         let signed_in = error.kind() == ErrorKind::Invalid;
-        let account = account.to_owned();
         tokio::spawn(async move {
-            if let Err(error) = write_failure(&engine, &account, signed_in, code, origin).await {
+            if let Err(error) = write_failure(&engine, account, signed_in, code, origin).await {
                 tracing::warn!(%error, "a failed sign-in was not written into the audit log");
             }
         });
@@ -95,21 +105,20 @@ impl Identity<'_> {
 /// Whoever is signed in has failed to prove it afresh; of anybody else nobody knows who tried.
 async fn write_failure(
     engine: &Arc<Engine>,
-    account: &str,
+    account: Account,
     signed_in: bool,
     code: String,
     origin: Option<Origin>,
 ) -> Result<()> {
-    let signed_in = account.strip_prefix("user:").filter(|_| signed_in).and_then(|id| id.parse::<UserId>().ok());
-    let user = match signed_in {
-        Some(id) => engine.store.user(id).await?,
-        None => engine.store.user_by_email(&check::sought(account)).await?,
+    let user = match &account {
+        Account::User(id) => engine.store.user(*id).await?,
+        Account::Called(name) => engine.store.user_by_email(&check::sought(name)).await?,
     };
     let Some(user) = user else { return Ok(()) };
     let Some(place) = engine.store.memberships(user.id).await?.into_iter().next() else { return Ok(()) };
-    let (actor, operation) = match signed_in {
-        Some(id) => (Actor::User { id }, "auth.proof_failed"),
-        None => (Actor::System, "auth.sign_in_failed"),
+    let (actor, operation) = match account {
+        Account::User(id) if signed_in => (Actor::User { id }, "auth.proof_failed"),
+        _ => (Actor::System, "auth.sign_in_failed"),
     };
     let origin = origin.map(Arc::new);
     let scope = Scope { actor, origin, ..Scope::system(place.organization_id).doing(operation) };

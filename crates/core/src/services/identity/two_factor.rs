@@ -22,7 +22,7 @@ use crate::{
             check::comparable,
             mail_tokens::write_to,
             passwords::Verdict,
-            throttle::of_user,
+            throttle::Account,
             totp::{self, base32, is_code, step_of},
         },
         unit::Unit,
@@ -222,7 +222,7 @@ impl Identity<'_> {
     /// `rate_limited` after too many of them.
     pub async fn enable_two_factor(&self, caller: &Scope, given: EnableTwoFactor) -> Result<RecoveryCodes> {
         let id = caller.require_user()?;
-        self.attempt(&of_user(id), self.enable_untried(caller, id, given)).await
+        self.attempt(Account::User(id), self.enable_untried(caller, id, given)).await
     }
 
     async fn enable_untried(&self, caller: &Scope, id: UserId, given: EnableTwoFactor) -> Result<RecoveryCodes> {
@@ -290,7 +290,7 @@ impl Identity<'_> {
     /// (`wrong`); `rate_limited` after too many of them.
     pub async fn step_up(&self, caller: &Scope, proof: StepUp) -> Result<()> {
         let id = caller.require_user()?;
-        self.attempt(&of_user(id), self.step_up_untried(caller, id, proof)).await
+        self.attempt(Account::User(id), self.step_up_untried(caller, id, proof)).await
     }
 
     async fn step_up_untried(&self, caller: &Scope, id: UserId, proof: StepUp) -> Result<()> {
