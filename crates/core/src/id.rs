@@ -55,6 +55,8 @@ ids! {
     UserId "user";
     /// A team inside an organisation.
     TeamId "team";
+    /// A role that an organisation has made itself.
+    RoleId "role";
     /// An invitation to become a member.
     InvitationId "invitation";
     /// A sign-in session: one family of refresh tokens.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
-    id::{AccountId, ApiKeyId, EventId, OrganizationId, RuleId, RunId, SessionId, UserId},
+    id::{AccountId, ApiKeyId, EventId, OrganizationId, RoleId, RuleId, RunId, SessionId, UserId},
 };
 
 macro_rules! resources {
@@ -292,6 +292,83 @@ impl std::str::FromStr for Role {
     }
 }
 
+/// The role of a member: a built-in one, written by its word, or one of the organisation's own, written by its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RoleKey {
+    /// A built-in one.
+    BuiltIn(Role),
+    /// One of the organisation's own.
+    Own(RoleId),
+}
+
+impl RoleKey {
+    /// What members of this role may do, given what the organisation says of its own one. One that is gone may do
+    /// nothing.
+    pub fn permissions(self, own: Option<Permissions>) -> Permissions {
+        match self {
+            Self::BuiltIn(role) => role.permissions(),
+            Self::Own(_) => own.unwrap_or(Permissions::NONE),
+        }
+    }
+}
+
+impl From<Role> for RoleKey {
+    fn from(role: Role) -> Self {
+        Self::BuiltIn(role)
+    }
+}
+
+impl PartialEq<Role> for RoleKey {
+    fn eq(&self, role: &Role) -> bool {
+        *self == Self::BuiltIn(*role)
+    }
+}
+
+impl fmt::Display for RoleKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn(role) => role.fmt(f),
+            Self::Own(id) => id.fmt(f),
+        }
+    }
+}
+
+impl std::str::FromStr for RoleKey {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        match text.parse::<RoleId>() {
+            Ok(id) => Ok(Self::Own(id)),
+            Err(_) => text.parse::<Role>().map(Self::BuiltIn),
+        }
+    }
+}
+
+impl Serialize for RoleKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RoleKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(|e: Error| serde::de::Error::custom(e.message()))
+    }
+}
+
+impl JsonSchema for RoleKey {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "RoleKey".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string"})
+    }
+}
+
 /// Who does it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -374,7 +451,7 @@ pub struct Scope {
     /// Who.
     pub actor: Actor,
     /// The member's role; `None` for rules, accounts and the system, and for keys of the organisation.
-    pub role: Option<Role>,
+    pub role: Option<RoleKey>,
     /// What it may do.
     pub permissions: Permissions,
     /// Whose private things it may see: those of the signed-in person, or of the one who made the key at work for
@@ -427,12 +504,19 @@ impl Scope {
         })
     }
 
+    /// The scope of a member with a built-in role; with one of the organisation's own it may do nothing, as what that
+    /// allows is not said: [`Scope::member`] is told.
+    pub fn user(organization_id: OrganizationId, user_id: UserId, role: impl Into<RoleKey>) -> Self {
+        let role = role.into();
+        Self::member(organization_id, user_id, role, role.permissions(None))
+    }
+
     /// A member's scope.
-    pub fn user(organization_id: OrganizationId, user_id: UserId, role: Role) -> Self {
+    pub fn member(organization_id: OrganizationId, user_id: UserId, role: RoleKey, permissions: Permissions) -> Self {
         Self {
             actor: Actor::User { id: user_id },
             role: Some(role),
-            permissions: role.permissions(),
+            permissions,
             person: Some(user_id),
             ..Self::system(organization_id)
         }
@@ -518,26 +602,35 @@ impl Scope {
                 "this API key may not do {permission}: it is not among its scopes, or whom it acts for may not either"
             )));
         }
-        let who = self.role.map_or("this caller", Role::as_str);
+        let who = match self.role {
+            Some(RoleKey::BuiltIn(role)) => role.as_str(),
+            Some(RoleKey::Own(_)) => "your role",
+            None => "this caller",
+        };
         Err(Error::forbidden(format!("{who} lacks the permission {permission}: ask an admin of the organisation")))
     }
 
-    /// Fails unless the caller may make somebody a member of this role, or take it from them: nobody gives or takes what
-    /// they do not have themselves, and owners are made and unmade by signed-in owners alone.
+    /// Fails unless the caller may make somebody a member of this role, which allows so much, or take it from them: nobody
+    /// gives or takes what they do not have themselves, and owners are made and unmade by signed-in owners alone.
     ///
     /// # Errors
     /// `forbidden`, saying what is lacking.
-    pub fn require_rank(&self, role: Role) -> Result<()> {
-        if self.is_internal() {
-            return Ok(());
-        }
-        let owner = matches!(self.actor, Actor::User { .. }) && self.role == Some(Role::Owner);
-        if role == Role::Owner && !owner {
+    pub fn require_rank(&self, role: RoleKey, permissions: Permissions) -> Result<()> {
+        let owner = matches!(self.actor, Actor::User { .. }) && self.role == Some(Role::Owner.into());
+        if role == Role::Owner && !owner && !self.is_internal() {
             return Err(Error::forbidden("only owners make or unmake owners: ask one of them"));
         }
-        match role.permissions().beyond(self.permissions) {
+        self.require_all(permissions)
+    }
+
+    /// Fails unless the caller may do all of this: nobody gives or takes more than they have.
+    ///
+    /// # Errors
+    /// `forbidden`, naming the first permission that is lacking.
+    pub fn require_all(&self, permissions: Permissions) -> Result<()> {
+        match permissions.beyond(self.permissions) {
             Some(lacking) => Err(Error::forbidden(format!(
-                "the role {role} may do {lacking}, which you may not: nobody gives or takes more than they have"
+                "this allows {lacking}, which you lack: nobody gives or takes more than they have"
             ))),
             None => Ok(()),
         }
@@ -575,15 +668,30 @@ mod tests {
     }
 
     #[test]
+    fn a_role_reads_back_and_one_that_is_gone_allows_nothing() {
+        let id: RoleId = uuid::Uuid::from_u128(7).into();
+        for key in [RoleKey::Own(id), Role::Admin.into()] {
+            assert_eq!(key.to_string().parse::<RoleKey>().unwrap(), key);
+        }
+        assert!("emperor".parse::<RoleKey>().is_err());
+        assert_eq!(RoleKey::Own(id).permissions(None), Permissions::NONE);
+        assert_eq!(
+            Scope::user(uuid::Uuid::nil().into(), uuid::Uuid::nil().into(), RoleKey::Own(id)).permissions,
+            Permissions::NONE
+        );
+    }
+
+    #[test]
     fn a_key_is_no_person_and_makes_no_owners() {
         let (organization, user) = (uuid::Uuid::nil().into(), uuid::Uuid::nil().into());
         let actor = Actor::ApiKey { id: uuid::Uuid::nil().into(), acts_for: Some(user) };
         let scope = Scope { actor, ..Scope::user(organization, user, Role::Owner) };
         assert_eq!((scope.user_id(), scope.require_user().unwrap_err().code()), (Some(user), "forbidden"));
-        assert_eq!(scope.require_rank(Role::Owner).unwrap_err().code(), "forbidden");
-        assert!(scope.require_rank(Role::Admin).is_ok());
+        let rank = |scope: &Scope, role: Role| scope.require_rank(role.into(), role.permissions());
+        assert_eq!(rank(&scope, Role::Owner).unwrap_err().code(), "forbidden");
+        assert!(rank(&scope, Role::Admin).is_ok());
         let narrow = Scope { permissions: Role::Member.permissions(), ..scope };
-        assert!(narrow.require_rank(Role::Admin).unwrap_err().message().contains("you may not"));
+        assert!(rank(&narrow, Role::Admin).unwrap_err().message().contains("which you lack"));
     }
 
     #[test]

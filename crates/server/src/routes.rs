@@ -48,6 +48,10 @@ const TEAM: &[Route] = &[
     post("/api/team/teams/{id}/members", "teams.add_member").status(201),
     delete("/api/team/teams/{id}/members/{user_id}", "teams.remove_member"),
     get("/api/team/roles", "roles.list"),
+    create("/api/team/roles", "roles.create", "/api/team/roles/{id}"),
+    get("/api/team/roles/{id}", "roles.get"),
+    patch("/api/team/roles/{id}", "roles.update"),
+    delete("/api/team/roles/{id}", "roles.delete").query_or_body(&["members_to"]).if_match(true),
     post("/api/team/clients/assign", "contacts.assign").cost(BATCH),
     get("/api/team/clients/shared", "contacts.shared"),
 ];

@@ -82,6 +82,7 @@ CREATE TABLE memberships (
     FOREIGN KEY (user_id) REFERENCES users (id)
 );
 CREATE INDEX memberships_user ON memberships (user_id, created_at);
+CREATE INDEX memberships_role ON memberships (organization_id, role);
 CREATE INDEX memberships_created ON memberships (organization_id, created_at, user_id);
 
 CREATE TABLE sessions (
@@ -131,6 +132,22 @@ CREATE TABLE login_states (
 );
 CREATE UNIQUE INDEX login_states_token ON login_states (token_hash);
 CREATE INDEX login_states_expires ON login_states (expires_at);
+
+-- The id as a text: memberships name it, or a built-in role by its word.
+CREATE TABLE roles (
+    id text COLLATE "C" NOT NULL,
+    organization_id uuid NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    name_key text COLLATE "C" NOT NULL,
+    permissions text COLLATE "C" NOT NULL,
+    given bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id) REFERENCES organizations (id)
+);
+CREATE UNIQUE INDEX roles_name ON roles (organization_id, name_key);
 
 -- Of an API key's secret only the SHA-256 is kept: it is looked up by that. Without acts_for it acts for the organisation.
 CREATE TABLE api_keys (

@@ -76,6 +76,7 @@ CREATE TABLE memberships (
     FOREIGN KEY (user_id) REFERENCES users (id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX memberships_user ON memberships (user_id, created_at);
+CREATE INDEX memberships_role ON memberships (organization_id, role);
 CREATE INDEX memberships_created ON memberships (organization_id, created_at, user_id);
 
 CREATE TABLE sessions (
@@ -125,6 +126,22 @@ CREATE TABLE login_states (
 ) STRICT;
 CREATE UNIQUE INDEX login_states_token ON login_states (token_hash);
 CREATE INDEX login_states_expires ON login_states (expires_at);
+
+-- The id as a text: memberships name it, or a built-in role by its word.
+CREATE TABLE roles (
+    id TEXT NOT NULL,
+    organization_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL,
+    permissions TEXT NOT NULL,
+    given INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id) REFERENCES organizations (id)
+) STRICT;
+CREATE UNIQUE INDEX roles_name ON roles (organization_id, name_key);
 
 -- Of an API key's secret only the SHA-256 is kept: it is looked up by that. Without acts_for it acts for the organisation.
 CREATE TABLE api_keys (

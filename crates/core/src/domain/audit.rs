@@ -38,6 +38,8 @@ words! {
         Session = "session",
         /// An API key.
         ApiKey = "api_key",
+        /// A role of the organisation's own.
+        Role = "role",
         /// An invitation.
         Invitation = "invitation",
         /// A team.

@@ -97,6 +97,8 @@ words! {
         OrganizationUpdated = "organization.updated",
         /// Somebody was invited, or an invitation was taken back.
         InvitationChanged = "invitation.changed",
+        /// A role of the organisation's own was made, edited or removed.
+        RoleChanged = "role.changed",
         /// An API key was made or revoked.
         ApiKeyChanged = "api_key.changed",
         /// A team was made, edited or removed, or its members changed. Its subject is the organisation: rules name teams.

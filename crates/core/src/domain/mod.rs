@@ -22,6 +22,7 @@ pub mod note;
 pub mod notification;
 pub mod organization;
 pub mod pipeline;
+pub mod role;
 pub mod rule;
 pub mod run;
 pub mod task;

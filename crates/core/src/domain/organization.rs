@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::{currency::Currency, notification::Preferences, word::words},
     id::{InvitationId, OrganizationId, SessionId, TeamId, UserId},
-    scope::Role,
+    scope::{Permissions, RoleKey},
 };
 
 /// An organisation: the tenant that everything belongs to.
@@ -99,7 +99,7 @@ pub struct Membership {
     /// Who.
     pub user_id: UserId,
     /// As what.
-    pub role: Role,
+    pub role: RoleKey,
     /// Since when.
     pub created_at: DateTime<Utc>,
 }
@@ -114,7 +114,10 @@ pub struct Member {
     /// Their name.
     pub name: String,
     /// Their role.
-    pub role: Role,
+    pub role: RoleKey,
+    /// What it allows.
+    #[serde(skip)]
+    pub permissions: Permissions,
     /// Since when.
     pub created_at: DateTime<Utc>,
 }
@@ -143,7 +146,7 @@ pub struct Invitation {
     /// Whom: the address they sign in with.
     pub email: String,
     /// As what.
-    pub role: Role,
+    pub role: RoleKey,
     /// Into which team.
     pub team_id: Option<TeamId>,
     /// By whom; `None`: by the process that embeds the engine.

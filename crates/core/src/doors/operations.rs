@@ -20,7 +20,7 @@ use crate::{
     doors::operation::{Operation, Output, json_outputs, room},
     id::{
         AccountId, ApiKeyId, ChatId, CompanyId, ContactId, DealId, FieldId, IdentityId, InvitationId, JobId, MediaId,
-        MessageId, NoteId, NotificationId, PipelineId, RuleId, SessionId, TaskId, TeamId, UserId,
+        MessageId, NoteId, NotificationId, PipelineId, RoleId, RuleId, SessionId, TaskId, TeamId, UserId,
     },
     page::{Page, PageRequest},
     scope::Scope,
@@ -64,8 +64,8 @@ use crate::{
         },
         profile::{self, ReplaceProfile},
         team::{
-            self, AddTeamMember, AssignContacts, Assigned, DeleteTeam, ListTeamMembers, MemberView, NewTeam,
-            RemoveMember, RemoveTeamMember, RoleView, SetRole, UpdateTeam,
+            self, AddTeamMember, AssignContacts, Assigned, DeleteRole, DeleteTeam, ListTeamMembers, MemberView,
+            NewRole, NewTeam, RemoveMember, RemoveTeamMember, RoleView, SetRole, UpdateRole, UpdateTeam,
         },
         unit::Versioned,
     },
@@ -107,6 +107,7 @@ json_outputs!(
     profile::Profile,
     Organization,
     MemberView,
+    RoleView,
     Team,
     Assigned,
     Contact,
@@ -271,8 +272,17 @@ room! {
     /// Roles.
     roles Roles (ROLES);
 
-    /// Lists the roles, strongest first, each with what it may do.
+    /// Lists the roles, each with what it may do: the built-in ones, strongest first, then the organisation's own by name.
     Query list(()) -> Page<RoleView> [read Team] team::list_roles;
+    /// Makes a role of the organisation's own; `name_taken` if another one is called so.
+    Command create(NewRole) -> RoleView [write Team] team::create_role;
+    /// Answers one of the organisation's own roles.
+    Query get(RoleId) -> RoleView [read Team] team::get_role;
+    /// Changes a role of the organisation's own by a merge patch. What its members may do follows at their next call.
+    Command update(UpdateRole) -> RoleView [write Team] team::update_role;
+    /// Removes a role of the organisation's own. Its members are given the role `members_to`: `role_in_use` while there are
+    /// any and it is not said.
+    Command delete(DeleteRole) -> () [write Team] team::delete_role;
 }
 
 room! {

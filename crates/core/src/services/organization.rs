@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     page::Page,
     patch::Patch,
-    scope::{Actor, Role},
+    scope::{Actor, RoleKey},
     services::{
         automation,
         unit::{Unit, check_version},
@@ -58,7 +58,7 @@ pub struct Belonging {
     #[serde(flatten)]
     pub organization: Organization,
     /// As what they belong to it.
-    pub role: Role,
+    pub role: RoleKey,
 }
 
 pub(crate) async fn get(unit: &mut Unit, (): ()) -> Result<Organization> {

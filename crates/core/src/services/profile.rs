@@ -14,7 +14,7 @@ use crate::{
     },
     error::{Error, Result},
     id::UserId,
-    scope::Role,
+    scope::RoleKey,
     services::unit::{Unit, check_version},
 };
 
@@ -46,7 +46,7 @@ pub struct Profile {
     /// Where they are signed in.
     pub organization: Organization,
     /// As what.
-    pub role: Option<Role>,
+    pub role: Option<RoleKey>,
 }
 
 /// What people say of themselves: all of it is replaced, and what is left out is as if it had never been said.

@@ -6,12 +6,12 @@ use dealwright::{
     Crm, Handle,
     domain::audit::{AuditEntry, AuditObject},
     ports::store::{AuditReads, Batch, Store, Update, Write},
-    scope::Role,
+    scope::{Role, RoleKey},
     services::{
         audit::{AuditActor, AuditFaultKind, AuditVerification, AuditView, ListAudit},
         contacts::{DeleteContact, UpdateContact},
         identity::{ChangePassword, NewApiKey, NewInvitation, Origin, SignIn, SignUp},
-        team::{NewTeam, SetRole, TeamPatch, UpdateTeam},
+        team::{NewRole, NewTeam, SetRole, TeamPatch, UpdateTeam},
     },
 };
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ async fn team(by: &Handle, name: &str) -> dealwright::domain::team::Team {
 
 async fn a_change_is_told_with_who_what_and_before_and_after(world: World) {
     let (max, _) = world.member("max", Role::Member).await;
-    world.me.members().set_role(SetRole { id: max, role: Role::Admin }).await.unwrap();
+    world.me.members().set_role(SetRole { id: max, role: Role::Admin.into() }).await.unwrap();
     let team = team(&world.me, "North").await;
     let patch = TeamPatch { name: dealwright::patch::Patch::Value("South".into()) };
     world.me.teams().update(UpdateTeam { id: team.id, patch, if_version: None }).await.unwrap();
@@ -66,6 +66,22 @@ async fn a_change_is_told_with_who_what_and_before_and_after(world: World) {
     assert_eq!(json!([told.before, told.after]), json!([null, {"name": "North"}]));
     let told = of_action(&world.me, "teams.update").await.remove(0);
     assert_eq!(json!([told.before, told.after]), json!([{"name": "North"}, {"name": "South"}]));
+
+    let new = NewRole { name: "Closer".into(), permissions: vec!["deals:read".into()] };
+    let role = world.me.roles().create(new).await.unwrap();
+    world.me.members().set_role(SetRole { id: max, role: RoleKey::Own(role.id.unwrap()).into() }).await.unwrap();
+    world.me.call("roles.update", json!({"id": role.id, "patch": {"permissions": ["deals:write"]}})).await.unwrap();
+    world.me.call("roles.delete", json!({"id": role.id, "members_to": "viewer"})).await.unwrap();
+    let told = of_action(&world.me, "roles.update").await;
+    let [told] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(told.object_kind, AuditObject::Role);
+    let (read, write) = (json!(["deals:read"]), json!(["deals:write"]));
+    assert_eq!(json!([told.before, told.after]), json!([{"permissions": read}, {"permissions": write}]));
+    let told = of_action(&world.me, "roles.delete").await;
+    let seen: Vec<_> = told.iter().map(|it| json!([it.object_kind, it.before, it.after])).collect();
+    let gone = json!(["role", {"name": "Closer", "permissions": write}, null]);
+    let moved = json!(["member", {"role": role.id}, {"role": "viewer"}]);
+    assert!(seen.len() == 2 && seen.contains(&gone) && seen.contains(&moved), "{seen:?}");
     // What the process that embeds the engine does is the system's.
     let told = of_action(&world.me, "organizations.add_member").await;
     assert!(told.iter().all(|it| it.actor_kind == AuditActor::System && it.actor_id.is_none()), "{told:?}");
@@ -151,7 +167,7 @@ async fn a_failed_sign_in_is_told_where_its_user_is(world: World) {
 async fn secrets_are_not_told(world: World) {
     let new = NewApiKey { name: "K".into(), scopes: vec!["contacts:read".into()], expires_at: None, acts_for: None };
     let key = world.me.api_keys().create(new).await.unwrap();
-    let new = NewInvitation { email: "max@acme.example".into(), role: Role::Member, team_id: None };
+    let new = NewInvitation { email: "max@acme.example".into(), role: Role::Member.into(), team_id: None };
     let invitation = world.me.invitations().create(new).await.unwrap();
     let new = SignUp {
         email: "max@acme.example".into(),

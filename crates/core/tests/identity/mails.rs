@@ -141,7 +141,7 @@ async fn the_mail_is_sent_again_when_it_is_asked_for(world: World) {
 
 async fn an_invitations_token_shows_no_address_to_be_ones_own(world: World) {
     let invite = async |name: &str| {
-        let new = NewInvitation { email: address(name), role: Role::Member, team_id: None };
+        let new = NewInvitation { email: address(name), role: Role::Member.into(), team_id: None };
         world.me.invitations().create(new).await.unwrap().token.unwrap()
     };
     let new = SignUp {
@@ -303,7 +303,7 @@ async fn a_name_adds_no_header_to_a_mail(world: World) {
     }
     let eve = world.crm.identity().sign_up(with("E\u{202e}ve", "Acme\u{2066} Sons")).await.unwrap();
     let me = world.crm.with_scope(world.crm.identity().authenticate(&eve.access_token).await.unwrap());
-    let new = NewInvitation { email: address("max"), role: Role::Member, team_id: None };
+    let new = NewInvitation { email: address("max"), role: Role::Member.into(), team_id: None };
     me.invitations().create(new).await.unwrap();
     world.crm.runtime().drain().await.unwrap();
     let invited = world.outbox.to(&address("max")).remove(0);
@@ -329,7 +329,7 @@ async fn an_address_that_looks_like_another_is_nobodys(world: World) {
     ] {
         let flaw = vec![("/email".to_owned(), code.to_owned())];
         assert_eq!(pointers(world.crm.identity().sign_up(with(email)).await), flaw, "{email:?}");
-        let new = NewInvitation { email: email.to_owned(), role: Role::Member, team_id: None };
+        let new = NewInvitation { email: email.to_owned(), role: Role::Member.into(), team_id: None };
         assert_eq!(pointers(world.me.invitations().create(new).await), flaw, "{email:?}");
     }
     // What is the same address in other letters is that address, at every door.

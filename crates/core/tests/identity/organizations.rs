@@ -66,7 +66,7 @@ async fn one_person_may_belong_to_several_organisations(world: World) {
 
     world.later(1);
     let joined = crm.organizations().add_member(first.organization.id, user("eve", None), Role::Viewer).await.unwrap();
-    assert_eq!((joined.user_id, joined.role), (other.owner.id, Role::Viewer));
+    assert_eq!((joined.user_id, joined.role), (other.owner.id, Role::Viewer.into()));
     let names: Vec<_> =
         crm.organizations().list_for(other.owner.id).await.unwrap().into_iter().map(|it| it.name).collect();
     assert_eq!(names, ["Other", "Acme"]);

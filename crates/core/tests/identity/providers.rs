@@ -143,7 +143,7 @@ async fn somebody_new_signs_up_and_is_known_from_then_on(world: World) {
 
 async fn who_is_invited_joins_by_their_address(world: World) {
     let team = world.me.invitations();
-    let invite = |email: String| NewInvitation { email, role: Role::Manager, team_id: None };
+    let invite = |email: String| NewInvitation { email, role: Role::Manager.into(), team_id: None };
     let token = team.create(invite(address("max"))).await.unwrap().token;
     let theirs = |code: &str| ProviderSignIn { invite_token: token.clone(), ..trading(code) };
 
@@ -152,7 +152,7 @@ async fn who_is_invited_joins_by_their_address(world: World) {
     let (browser, code) = world.proof("g-1", Some(&address("max"))).await;
     let max = world.trade(&browser, theirs(&code)).await.unwrap();
     assert_eq!(max.organization.id, world.organization);
-    assert_eq!(world.scope(&max).await.role, Some(Role::Manager));
+    assert_eq!(world.scope(&max).await.role, Some(Role::Manager.into()));
     assert!(world.linked("g-1").await.is_some() && world.linked("g-2").await.is_none());
 }
 

@@ -95,14 +95,14 @@ async fn a_key_that_acts_for_a_member_never_does_more_than_they_may(world: World
     let may = async |operation: &str, input: Value| {
         by(&world, &secret(&key)).await.unwrap().call(operation, input).await.map(drop)
     };
-    world.me.members().set_role(SetRole { id: bo, role: Role::Member }).await.unwrap();
+    world.me.members().set_role(SetRole { id: bo, role: Role::Member.into() }).await.unwrap();
     may("contacts.create", json!({ "name": "Bob" })).await.unwrap();
     refused(may("pipelines.create", json!({ "name": "More" })).await, 403, "forbidden");
-    world.me.members().set_role(SetRole { id: bo, role: Role::Viewer }).await.unwrap();
+    world.me.members().set_role(SetRole { id: bo, role: Role::Viewer.into() }).await.unwrap();
     may("contacts.get", json!(ada.id)).await.unwrap();
     refused(may("contacts.create", json!({ "name": "Cyd" })).await, 403, "forbidden");
     // What they were given since, the key was not.
-    world.me.members().set_role(SetRole { id: bo, role: Role::Admin }).await.unwrap();
+    world.me.members().set_role(SetRole { id: bo, role: Role::Admin.into() }).await.unwrap();
     may("contacts.create", json!({ "name": "Dan" })).await.unwrap();
     refused(may("deals.list", json!({})).await, 403, "forbidden");
 }
@@ -132,9 +132,9 @@ async fn nobody_makes_a_key_that_can_do_more_than_they_can(world: World) {
     let (_, admin) = world.member("ann", Role::Admin).await;
     let key = make(&admin, &["team:read", "team:write"], Some(world.una)).await;
     let machine = by(&world, &secret(&key)).await.unwrap();
-    refused(machine.members().set_role(SetRole { id: vi, role: Role::Owner }).await, 403, "forbidden");
+    refused(machine.members().set_role(SetRole { id: vi, role: Role::Owner.into() }).await, 403, "forbidden");
     // And one that may manage members, and nothing else, makes nobody more than that.
-    refused(machine.members().set_role(SetRole { id: vi, role: Role::Member }).await, 403, "forbidden");
+    refused(machine.members().set_role(SetRole { id: vi, role: Role::Member.into() }).await, 403, "forbidden");
     refused(
         machine.call("invitations.create", json!({ "email": "max@acme.example", "role": "viewer" })).await,
         403,
@@ -290,11 +290,11 @@ async fn a_key_makes_no_owners_and_no_keys(world: World) {
     for acts_for in [None, Some(world.una)] {
         let machine = by(&world, &secret(&make(&world.me, &all, acts_for).await)).await.unwrap();
         assert!(machine.scope().require(Permission::write(Resource::Team)).is_ok());
-        refused(machine.members().set_role(SetRole { id: ann, role: Role::Owner }).await, 403, "forbidden");
+        refused(machine.members().set_role(SetRole { id: ann, role: Role::Owner.into() }).await, 403, "forbidden");
         refused(machine.members().remove(RemoveMember { id: world.una, reassign_to: None }).await, 403, "forbidden");
         refused(machine.api_keys().create(new(&["contacts:read"], acts_for)).await, 403, "forbidden");
-        machine.members().set_role(SetRole { id: ann, role: Role::Manager }).await.unwrap();
-        machine.members().set_role(SetRole { id: ann, role: Role::Admin }).await.unwrap();
+        machine.members().set_role(SetRole { id: ann, role: Role::Manager.into() }).await.unwrap();
+        machine.members().set_role(SetRole { id: ann, role: Role::Admin.into() }).await.unwrap();
     }
 }
 

@@ -34,7 +34,7 @@ cases![
 ];
 
 fn to(email: &str, role: Role) -> NewInvitation {
-    NewInvitation { email: email.to_owned(), role, team_id: None }
+    NewInvitation { email: email.to_owned(), role: role.into(), team_id: None }
 }
 
 async fn invite(world: &World, email: &str) -> InvitationView {
@@ -106,7 +106,7 @@ async fn whoever_is_invited_signs_up_as_a_member_of_the_team(world: World) {
     let signed_in = sign_up(&world, "Max@people.example", made["token"].as_str().unwrap()).await.unwrap();
     assert_eq!(signed_in.organization.id, world.organization);
     let scope = world.crm.identity().authenticate(&signed_in.access_token).await.unwrap();
-    assert_eq!((scope.organization_id, scope.role), (world.organization, Some(Role::Manager)));
+    assert_eq!((scope.organization_id, scope.role), (world.organization, Some(Role::Manager.into())));
     let member = world.ask("members.get", json!(signed_in.user.id)).await;
     assert_eq!((&member["role"], &member["team_ids"]), (&json!("manager"), &json!([team])));
     assert_eq!(world.ask("invitations.get", made["id"].clone()).await["status"], "accepted");
@@ -123,7 +123,7 @@ async fn somebody_with_an_account_accepts_and_switches(world: World) {
     refused(switch(world.organization).await, 404, "not_found");
     world.later(1);
     let joined = accept(&world, &max, &token(&made)).await.unwrap();
-    assert_eq!((joined.organization.id, joined.role), (world.organization, Role::Member));
+    assert_eq!((joined.organization.id, joined.role), (world.organization, Role::Member.into()));
     refused(accept(&world, &max, &token(&made)).await, 409, "invitation_accepted");
 
     let here = world.crm.as_user(max.organization_id, max.user_id().unwrap()).await.unwrap();

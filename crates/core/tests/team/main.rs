@@ -10,6 +10,7 @@ mod invitations;
 mod members;
 mod outbox;
 mod profiles;
+mod roles;
 mod rules;
 mod settings;
 mod teams;
@@ -91,6 +92,7 @@ fn main() -> ExitCode {
         ("api_keys", api_keys::CASES),
         ("teams", teams::CASES),
         ("assigning", assigning::CASES),
+        ("roles", roles::CASES),
         ("rules", rules::CASES),
         ("settings", settings::CASES),
         ("profiles", profiles::CASES),

@@ -37,7 +37,7 @@ cases![
 ];
 
 fn role(id: UserId, role: Role) -> SetRole {
-    SetRole { id, role }
+    SetRole { id, role: role.into() }
 }
 
 fn leave(id: UserId, reassign_to: Option<UserId>) -> RemoveMember {

@@ -176,3 +176,43 @@ async fn settings_and_profiles_are_changed() {
     let refused = server.call("PUT", "/api/users/profile").by(&una).json(&odd).send().await;
     assert_eq!(refused.problem(), (422, "validation_failed".to_owned()));
 }
+
+#[tokio::test]
+async fn an_organisation_makes_roles_of_its_own() {
+    let server = Server::start().await;
+    let una = server.sign_up("una").await;
+    let bo = join(&server, &una, "bo").await;
+    let new = json!({"name": "Closer", "permissions": ["deals:read", "deals:write"]});
+    let made = server.call("POST", "/api/team/roles").by(&una).json(&new).send().await;
+    assert_eq!((made.status.as_u16(), made.header("etag")), (201, "\"1\""));
+    let (role, path) = (made.json(), made.header("location").to_owned());
+    assert_eq!((&role["built_in"], &role["permissions"]), (&json!(false), &new["permissions"]));
+    assert_eq!(get(&server, &una, &path).await, role);
+
+    let put = server.call("PUT", &format!("/api/team/members/{}/role", bo.user)).by(&una);
+    let put = put.json(&json!({"role": role["id"]})).send().await;
+    assert_eq!((put.status.as_u16(), &put.json()["role"]), (200, &role["id"]));
+    let deal = json!({"name": "Licence"});
+    assert_eq!(server.call("POST", "/api/crm/deals").by(&bo).json(&deal).send().await.status, 201);
+    let refused = server.call("GET", "/api/crm/clients").by(&bo).send().await;
+    assert_eq!(refused.problem(), (403, "forbidden".to_owned()));
+
+    let patch = json!({"permissions": ["contacts:read"]});
+    let patched = server.call("PATCH", &path).by(&una).header("if-match", "\"1\"").json(&patch).send().await;
+    assert_eq!((patched.status.as_u16(), patched.header("etag")), (200, "\"2\""));
+    assert_eq!(server.call("GET", "/api/crm/clients").by(&bo).send().await.status, 200);
+    assert_eq!(server.call("POST", "/api/crm/deals").by(&bo).json(&deal).send().await.status, 403);
+
+    let taken = server.call("POST", "/api/team/roles").by(&una).json(&new).send().await;
+    assert_eq!(taken.problem(), (409, "name_taken".to_owned()));
+    let odd = json!({"name": "Odd", "permissions": ["deals:sell"]});
+    let odd = server.call("POST", "/api/team/roles").by(&una).json(&odd).send().await;
+    assert_eq!(odd.wrong(), [("/permissions/0".to_owned(), "unknown".to_owned())]);
+    assert_eq!(server.call("DELETE", &path).by(&una).send().await.problem(), (409, "role_in_use".to_owned()));
+    assert_eq!(server.call("DELETE", &format!("{path}?members_to=viewer")).by(&una).send().await.status, 204);
+    assert_eq!(get(&server, &una, &format!("/api/team/members/{}", bo.user)).await["role"], "viewer");
+    for built_in in ["owner", "viewer"] {
+        let path = format!("/api/team/roles/{built_in}");
+        assert_eq!(server.call("PATCH", &path).by(&una).json(&patch).send().await.status, 404, "{built_in}");
+    }
+}

@@ -27,6 +27,7 @@ pub const ROOMS: &[(&str, &str)] = &[
     ("identities", "identity"),
     ("invitations", "invitation"),
     ("api_keys", "api key"),
+    ("roles", "role"),
     ("teams", "team"),
     ("contacts", "contact"),
     ("companies", "company"),
@@ -61,6 +62,7 @@ pub const INPUTS: &[(&str, &str)] = &[
     ("organizations.update", r#"{"patch": {"name": "The acme"}}"#),
     ("members.set_role", r#"{"id": "$user", "role": "admin"}"#),
     ("invitations.create", r#"{"email": "guest-#@acme.example", "role": "member"}"#),
+    ("roles.create", r#"{"name": "Role #", "permissions": ["contacts:read"]}"#),
     ("api_keys.create", r#"{"name": "Key #", "scopes": ["contacts:read"], "acts_for": "$me"}"#),
     ("teams.create", r#"{"name": "Team #"}"#),
     ("teams.remove_member", r#"{"id": "$team", "user_id": "$user"}"#),
@@ -127,6 +129,13 @@ pub const RULES: &[(&str, &str)] = &[
     (r#"{"on": "time_elapsed", "stage": "@stage", "elapsed_hours": 2}"#, r#""action": {"add_tag": "late"}"#),
 ];
 
+/// Where a role is named, by its id as well as by its word.
+pub const ROLES: &[(&str, &str)] = &[
+    ("members.set_role", r#"{"id": "$user", "role": "@role"}"#),
+    ("invitations.create", r#"{"email": "guest-#@acme.example", "role": "@role"}"#),
+    ("roles.delete", r#"{"id": "$role", "members_to": "@other role"}"#),
+];
+
 /// What is asked for by what the other organisation's rows are called, not by their ids: each of our own rows may be called
 /// the same, and none of theirs is found. `{contact /emails/0}` stands for what their contact has there.
 pub const NAMES: &[(&str, &str)] = &[
@@ -147,6 +156,8 @@ pub const NAMES: &[(&str, &str)] = &[
     ("companies.list", r#"{"domain": "{company /domain}"}"#),
     ("companies.search", r#"{"filter": {"name": {"contains": "{company /name}"}}}"#),
     ("teams.create", r#"{"name": "{team /name}"}"#),
+    ("roles.create", r#"{"name": "{role /name}", "permissions": []}"#),
+    ("members.set_role", r#"{"id": "{user /user_id}", "role": "{role /name}"}"#),
     ("fields.create", r#"{"object": "contact", "key": "{field /key}", "type": "text"}"#),
     ("invitations.create", r#"{"email": "{user /email}", "role": "member"}"#),
     ("rules.create", r#"{"id": "{rule /slug}", "trigger": "contact.created", "action": {"stop": true}}"#),

@@ -35,6 +35,8 @@ pub const NOUNS: &[&str] = &[
     "identity",
     "invitation",
     "api key",
+    "role",
+    "other role",
     "field",
     "company",
     "pipeline",
@@ -241,6 +243,14 @@ impl Side {
             "api key" => {
                 let input = json!({ "name": name, "scopes": ["contacts:read"], "acts_for": self.asker_id() });
                 self.ask("api_keys.create", input).await
+            }
+            "role" | "other role" => {
+                let role = self.ask("roles.create", json!({ "name": name, "permissions": ["contacts:read"] })).await;
+                let user = self.id("other user").await;
+                if noun == "role" && self.word != "acme" {
+                    self.ask("members.set_role", json!({ "id": user, "role": role["id"] })).await;
+                }
+                role
             }
             "field" => {
                 let input = json!({ "object": "contact", "key": format!("k{number}"), "type": "text", "label": name });

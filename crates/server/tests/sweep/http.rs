@@ -20,6 +20,7 @@ const PATHS: &[(&str, &str)] = &[
     ("/api/team/members/", "user"),
     ("/api/auth/api-keys/", "api key"),
     ("/api/team/teams/", "team"),
+    ("/api/team/roles/", "role"),
     ("/api/team/invitations/", "invitation"),
     ("/api/crm/clients/", "contact"),
     ("/api/crm/companies/", "company"),

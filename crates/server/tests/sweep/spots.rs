@@ -1,4 +1,4 @@
-//! Ids in places of which no schema tells: custom fields, condition trees, batches and rules. They are made from the
+//! Ids in places of which no schema tells: custom fields, condition trees, batches, rules and roles. They are made from the
 //! tables by which those places are read, so that a field, a fact, an action or a batch more is asked about too.
 
 use dealwright::{
@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     attempts::{Attempt, ids_in, placed},
     support::{
-        inputs::{KEEPER, RULES},
+        inputs::{KEEPER, ROLES, RULES},
         valid::{bases, noun_of, resolved, schemas},
     },
 };
@@ -34,6 +34,7 @@ pub fn all() -> Vec<Attempt> {
     let (looked_up, _) = conditions();
     all.extend(looked_up);
     all.extend(rules());
+    all.extend(ROLES.iter().map(|(name, input)| attempt(name, serde_json::from_str(input).unwrap())));
     all
 }
 

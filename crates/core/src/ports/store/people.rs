@@ -12,6 +12,7 @@ use crate::{
         contact::Contact,
         deal::Deal,
         organization::{Invitation, InvitationStatus, Member, Membership, Organization, User},
+        role::OwnRole,
         task::Task,
         team::{AssignmentTurn, Team, TeamMember},
     },
@@ -32,6 +33,14 @@ pub trait MemberReads {
     async fn users(&self, ids: &[UserId]) -> Result<Vec<User>>;
     /// Where a user belongs, oldest membership first.
     async fn belongings(&self, user: UserId) -> Result<Vec<(Membership, Organization)>>;
+    /// The organisation's own roles, by name.
+    async fn own_roles(&self, organization: OrganizationId) -> Result<Vec<OwnRole>>;
+    /// Who has a role of the organisation's own: memberships and pending invitations.
+    async fn holders_of(
+        &self,
+        organization: OrganizationId,
+        role: RoleId,
+    ) -> Result<(Vec<Membership>, Vec<Invitation>)>;
     /// One API key.
     async fn api_key(&self, organization: OrganizationId, id: ApiKeyId) -> Result<Option<ApiKey>>;
     /// A page of API keys, newest first; only those that act for a user if given.

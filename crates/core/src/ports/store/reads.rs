@@ -24,6 +24,7 @@ use crate::{
     id::*,
     page::{Page, PageRequest},
     ports::store::idempotency::IdempotencyRecord,
+    scope::Permissions,
 };
 
 /// Bounds: `gte` and `gt` from below, `lte` and `lt` from above.
@@ -309,8 +310,13 @@ pub trait IdentityReads {
     async fn credential(&self, user: UserId) -> Result<Option<Credential>>;
     /// A user's second factor, asked for or only set up.
     async fn second_factor(&self, user: UserId) -> Result<Option<SecondFactor>>;
-    /// A user's place in an organisation, and whether they lack the second factor that it asks for.
-    async fn place(&self, organization: OrganizationId, user: UserId) -> Result<Option<(Membership, bool)>>;
+    /// A user's place in an organisation, what their role allows at this moment, and whether they lack the second factor
+    /// that the organisation asks for.
+    async fn place(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+    ) -> Result<Option<(Membership, Permissions, bool)>>;
     /// The secret of a purpose that a user was sent last.
     async fn mail_token(&self, user: UserId, purpose: MailPurpose) -> Result<Option<MailToken>>;
     /// The secret with this hash.
@@ -328,7 +334,7 @@ pub trait IdentityReads {
     /// One session.
     async fn session(&self, id: SessionId) -> Result<Option<SignInSession>>;
     /// The API key whose secret has this hash, in whichever organisation, with the place there of whom it acts for.
-    async fn api_key_by_hash(&self, hash: &[u8]) -> Result<Option<(ApiKey, Option<Membership>)>>;
+    async fn api_key_by_hash(&self, hash: &[u8]) -> Result<Option<(ApiKey, Option<(Membership, Permissions)>)>>;
     /// Whom a provider knows by this name.
     async fn identity(&self, provider: &str, subject: &str) -> Result<Option<LinkedIdentity>>;
     /// Everything that a user is elsewhere, oldest first.

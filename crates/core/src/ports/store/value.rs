@@ -25,7 +25,7 @@ use crate::{
     },
     error::{Error, Result},
     id::*,
-    scope::{Actor, Cause, Permissions, Role},
+    scope::{Actor, Cause, Permissions, RoleKey},
 };
 
 /// One column of one row.
@@ -159,12 +159,24 @@ word_columns!(
     MessageStatus,
     StageKind,
     RunOutcome,
-    Role,
     InvitationStatus,
     AuditObject,
     MailPurpose,
     Currency
 );
+
+/// What is kept as its text, as memberships name roles by a word or by an id.
+macro_rules! text_columns {
+    ($($type:ty),*) => {$(
+        impl Column for $type {
+            fn to_value(&self) -> Value { Value::Text(self.to_string()) }
+            fn from_value(value: Value) -> Result<Self> {
+                String::from_value(value)?.parse().map_err(|e: Error| Error::internal("a column holds no role").with_source(e))
+            }
+        }
+    )*};
+}
+text_columns!(RoleKey, RoleId);
 
 fn to_json<T: Serialize>(value: &T) -> Value {
     // Plain structures with text keys: their serialisation cannot fail. A null would be noticed by every reader.

@@ -249,7 +249,7 @@ async fn notify_team(
         let assignees = [deal.and_then(|deal| deal.assigned_to), contact.and_then(|contact| contact.assigned_to)];
         let members = unit.store().members(organization).await?;
         let concerned =
-            |it: &Member| assignees.contains(&Some(it.user_id)) || matches!(it.role, Role::Owner | Role::Admin);
+            |it: &Member| assignees.contains(&Some(it.user_id)) || it.role == Role::Owner || it.role == Role::Admin;
         members.into_iter().filter(concerned).map(|it| it.user_id).collect()
     } else {
         of_team.into_iter().map(|it| it.user_id).collect()

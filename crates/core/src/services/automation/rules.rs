@@ -512,9 +512,10 @@ pub(crate) async fn pause(unit: &mut Unit, id: RuleId, reason: String) -> Result
     let after = save(unit, &before, after).await?;
     let members = unit.store().members(unit.organization_id()).await?;
     let saved_by = |it: &Member| after.updated_by == Some(it.user_id);
-    // Of a rule whose author has left, or that nobody in particular has saved, those hear who can mend it.
+    // Of a rule whose author has left, or that nobody in particular has saved, those hear who can mend it: by their role,
+    // not by `automation:write`, which an own role may give to many. An owner is always among them.
     let orphaned = !members.iter().any(saved_by);
-    let concerned = |it: &Member| saved_by(it) || orphaned && matches!(it.role, Role::Owner | Role::Admin);
+    let concerned = |it: &Member| saved_by(it) || orphaned && (it.role == Role::Owner || it.role == Role::Admin);
     let told: Vec<_> = members.iter().filter(|it| concerned(it)).map(|it| it.user_id).collect();
     notifications::meet_users(unit, &told).await?;
     for user_id in told {

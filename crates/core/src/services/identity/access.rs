@@ -16,7 +16,7 @@ use crate::{
     engine::Engine,
     error::{Error, Result},
     id::{OrganizationId, SessionId, UserId},
-    scope::{Role, Scope},
+    scope::{RoleKey, Scope},
     services::identity::{Identity, PublicKeys, api_keys, sessions::ended},
 };
 
@@ -85,7 +85,7 @@ pub struct TokenState {
     pub organization_id: Option<OrganizationId>,
     /// The member's role at this moment.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub role: Option<Role>,
+    pub role: Option<RoleKey>,
     /// Until when it counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
@@ -139,8 +139,8 @@ async fn scope(engine: &Engine, claims: Claims) -> Result<Scope> {
     if !belongs || session.revoked_at.is_some() || session.expires_at <= engine.env.now() {
         return Err(ended());
     }
-    let (membership, lacks_two_factor) = place.ok_or_else(ended)?;
-    let mut scope = Scope::user(claims.org, claims.sub, membership.role);
+    let (membership, permissions, lacks_two_factor) = place.ok_or_else(ended)?;
+    let mut scope = Scope::member(claims.org, claims.sub, membership.role, permissions);
     scope.lacks_two_factor = lacks_two_factor;
     scope.session_id = Some(claims.sid);
     Ok(scope)

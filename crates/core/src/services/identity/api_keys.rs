@@ -26,7 +26,7 @@ use crate::{
     page::{Page, PageRequest},
     ports::store::{Batch, Update, Write},
     scope::{Actor, Permission, Permissions, Resource, Scope},
-    services::unit::Unit,
+    services::{team::grantable, unit::Unit},
 };
 
 /// What every secret begins with, so that scanners of code and logs know one when they see it.
@@ -220,17 +220,16 @@ pub(super) async fn authenticate(engine: &Arc<Engine>, credential: &str) -> Resu
         Error::unauthenticated("invalid_api_key", "this API key does not count: it was revoked, or is not one of ours")
     };
     let secret = Secret::read(credential).ok_or_else(unknown)?;
-    let (key, membership) = engine.store.api_key_by_hash(&secret.hash()).await?.ok_or_else(unknown)?;
+    let (key, standing) = engine.store.api_key_by_hash(&secret.hash()).await?.ok_or_else(unknown)?;
     if key.expires_at.is_some_and(|at| at <= engine.env.now()) {
         return Err(Error::unauthenticated("api_key_expired", "this API key has run out: make another one"));
     }
-    let role = match (key.acts_for, membership) {
-        (None, _) => None,
-        (Some(_), Some(membership)) => Some(membership.role),
+    let (role, allowed) = match (key.acts_for, standing) {
+        (None, _) => (None, Permissions::ALL),
+        (Some(_), Some((membership, permissions))) => (Some(membership.role), permissions),
         (Some(_), None) => return Err(unknown()),
     };
     note_use(engine, &key);
-    let allowed = role.map_or(Permissions::ALL, |role| role.permissions());
     Ok(Scope {
         actor: Actor::ApiKey { id: key.id, acts_for: key.acts_for },
         role,
@@ -267,34 +266,17 @@ fn require_maker(scope: &Scope, acts_for: Option<UserId>, scopes: Permissions) -
         let message = "you make keys that act for yourself alone: set acts_for to your own id, or ask an admin";
         return Err(Error::forbidden(message));
     }
-    match scopes.beyond(scope.permissions) {
-        Some(lacking) => {
-            Err(Error::forbidden(format!("you lack the permission {lacking}: nobody gives a key more than they have")))
-        }
-        None => Ok(()),
-    }
-}
-
-/// The scopes as a set; what is none is noted.
-fn read_scopes(flaws: &mut Flaws, words: &[String]) -> Permissions {
-    if words.is_empty() {
-        flaws.add("/scopes", "required", "name at least one scope, for example contacts:read");
-    }
-    let mut scopes = Permissions::NONE;
-    for (place, word) in words.iter().enumerate() {
-        match word.parse::<Permission>() {
-            Ok(permission) => scopes = scopes.with(permission),
-            Err(error) => drop(flaws.add(format!("/scopes/{place}"), "unknown", Error::message(&error))),
-        }
-    }
-    scopes
+    scope.require_all(scopes)
 }
 
 pub(crate) async fn create(unit: &mut Unit, input: NewApiKey) -> Result<ApiKeyView> {
     let organization = unit.organization_id();
     let mut flaws = Flaws::default();
     let name = flaws.take("/name", text::name(&input.name)).unwrap_or_default();
-    let scopes = read_scopes(&mut flaws, &input.scopes);
+    let scopes = grantable(&mut flaws, "/scopes", &input.scopes);
+    if input.scopes.is_empty() {
+        flaws.add("/scopes", "required", "name at least one scope, for example contacts:read");
+    }
     if input.expires_at.is_some_and(|at| at <= unit.now()) {
         flaws.add("/expires_at", "invalid", "this is past: name a time to come, or leave it out");
     }

@@ -12,6 +12,7 @@ use crate::{
     domain::{
         event::EventKind,
         organization::{Invitation, InvitationStatus, Organization, User},
+        role::GivenRole,
         team::TeamMember,
         text::{self, Flaws},
     },
@@ -20,13 +21,14 @@ use crate::{
     input::read_input,
     page::{Page, PageRequest},
     ports::store::{Update, Write},
-    scope::{Permission, Resource, Role, Scope},
+    scope::{Permission, Resource, Role, RoleKey, Scope},
     services::{
         commit::commit,
         idempotency,
         identity::{Identity, organizations::membership},
         mail::{self, NewMail},
         organization::Belonging,
+        team::{give_role, named_role},
         unit::Unit,
     },
 };
@@ -43,8 +45,8 @@ pub struct NewInvitation {
     /// The address of whom it is for, and with which they will sign in.
     #[schemars(example = "max@acme.example", email, length(max = 254))]
     pub email: String,
-    /// What they may do; at most what the inviter may.
-    pub role: Role,
+    /// Their role, by its name or id; it allows at most what the inviter may.
+    pub role: GivenRole,
     /// The team that they will be in.
     #[serde(default)]
     pub team_id: Option<TeamId>,
@@ -83,8 +85,8 @@ pub struct InvitationView {
     pub id: InvitationId,
     /// Whom it is for.
     pub email: String,
-    /// What they will be allowed.
-    pub role: Role,
+    /// Their role: a built-in one, or the id of one of the organisation's own.
+    pub role: RoleKey,
     /// The team that they will be in.
     pub team_id: Option<TeamId>,
     /// Who invited them.
@@ -124,7 +126,8 @@ fn hash(token: &str) -> Vec<u8> {
 }
 
 pub(crate) async fn create(unit: &mut Unit, input: NewInvitation) -> Result<InvitationView> {
-    unit.scope().require_rank(input.role)?;
+    let role = named_role(unit, "/role", &input.role).await?;
+    unit.scope().require_rank(role.key, role.permissions)?;
     let organization = unit.organization().await?;
     let mut flaws = Flaws::default();
     let email = flaws.take("/email", text::account_email(&input.email)).unwrap_or_default();
@@ -147,7 +150,7 @@ pub(crate) async fn create(unit: &mut Unit, input: NewInvitation) -> Result<Invi
         id: unit.id()?,
         organization_id: organization.id,
         email,
-        role: input.role,
+        role: role.key,
         team_id: input.team_id,
         invited_by: unit.scope().user_id(),
         token_hash: hash(&token),
@@ -162,11 +165,15 @@ pub(crate) async fn create(unit: &mut Unit, input: NewInvitation) -> Result<Invi
         .changes(None, &view)
         // After the one that it replaces has ended: one is pending at a time.
         .write(Write::insert(&invitation));
+    give_role(unit, &role);
     let inviter = match invitation.invited_by {
         Some(user) => unit.store().user(user).await?.map(|user| user.name),
         None => None,
     };
-    mail::send(unit, letter(unit.engine().public_url.as_deref(), &organization, inviter, &invitation, &token))?;
+    mail::send(
+        unit,
+        letter(unit.engine().public_url.as_deref(), &organization, inviter, &invitation, &role.name, &token),
+    )?;
     Ok(InvitationView { token: Some(token), ..view })
 }
 
@@ -176,6 +183,7 @@ fn letter(
     organization: &Organization,
     inviter: Option<String>,
     invitation: &Invitation,
+    role: &str,
     token: &str,
 ) -> NewMail {
     let who = inviter.unwrap_or_else(|| organization.name.clone());
@@ -187,7 +195,7 @@ fn letter(
     let text = format!(
         "Hello,\n\n{who} invites you to join {} as {}.\n\n{how}\nThe invitation is for {} alone and counts until {} UTC.\n",
         organization.name,
-        invitation.role,
+        role,
         invitation.email,
         invitation.expires_at.format("%Y-%m-%d %H:%M"),
     );
@@ -261,9 +269,14 @@ pub(super) async fn redeemable(unit: &Unit, pointer: &'static str, token: &str, 
     }
     // Who invited must still be somebody who may: what they were given may have been taken from them since.
     if let Some(inviter) = invitation.invited_by {
-        let place = unit.store().membership(invitation.organization_id, inviter).await?;
-        let may = place.is_some_and(|it| {
-            it.role >= invitation.role && it.role.permissions().contains(Permission::write(Resource::Team))
+        let organization = invitation.organization_id;
+        let (standing, own) =
+            futures::try_join!(unit.store().place(organization, inviter), unit.store().own_roles(organization))?;
+        let own = own.into_iter().find(|role| RoleKey::Own(role.id) == invitation.role);
+        let allowed = invitation.role.permissions(own.map(|role| role.permissions));
+        let may = standing.is_some_and(|(place, permissions, _)| {
+            (invitation.role != Role::Owner || place.role == Role::Owner)
+                && allowed.with(Permission::write(Resource::Team)).beyond(permissions).is_none()
         });
         if !may {
             return ended("invitation_revoked", "came from somebody who may invite no more");
@@ -288,6 +301,8 @@ pub(super) async fn redeem(unit: &mut Unit, invitation: &Invitation, user: &User
         fact.insert(user);
     }
     membership(unit, organization, user.id, invitation.role)?;
+    let role = named_role(unit, "/role", &invitation.role.into()).await?;
+    give_role(unit, &role);
     if let Some(team_id) = invitation.team_id
         && unit.store().team(organization, team_id).await?.is_some()
     {

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     id::{OrganizationId, UserId},
     ports::store::Write,
-    scope::{Role, Scope},
+    scope::{Role, RoleKey, Scope},
     services::{
         commit::commit,
         identity::{Organizations, check},
@@ -143,8 +143,14 @@ pub(super) fn credential(unit: &mut Unit, person: &Person) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn membership(unit: &mut Unit, organization: OrganizationId, user: UserId, role: Role) -> Result<()> {
-    let membership = Membership { organization_id: organization, user_id: user, role, created_at: unit.now() };
+pub(super) fn membership(
+    unit: &mut Unit,
+    organization: OrganizationId,
+    user: UserId,
+    role: impl Into<RoleKey>,
+) -> Result<()> {
+    let membership =
+        Membership { organization_id: organization, user_id: user, role: role.into(), created_at: unit.now() };
     unit.note(Write::insert(&membership))
 }
 
@@ -281,5 +287,12 @@ async fn admit(unit: &mut Unit, user: User, role: Role) -> Result<Member> {
 }
 
 fn member(user: User, role: Role, created_at: chrono::DateTime<chrono::Utc>) -> Member {
-    Member { user_id: user.id, email: user.email, name: user.name, role, created_at }
+    Member {
+        user_id: user.id,
+        email: user.email,
+        name: user.name,
+        role: role.into(),
+        permissions: role.permissions(),
+        created_at,
+    }
 }

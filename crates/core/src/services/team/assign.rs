@@ -78,8 +78,8 @@ pub(crate) async fn candidates(unit: &Unit, team: Option<TeamId>) -> Result<Pool
         Some(team) => unit.store().all_team_members(organization, team).await?,
         None => unit.store().members(organization).await?,
     };
-    let able = |role: crate::scope::Role| role.permissions().contains(Permission::write(Resource::Contacts));
-    let users: Vec<_> = members.into_iter().filter(|it| able(it.role)).map(|it| it.user_id).collect();
+    let able = Permission::write(Resource::Contacts);
+    let users: Vec<_> = members.into_iter().filter(|it| it.permissions.contains(able)).map(|it| it.user_id).collect();
     if users.is_empty() {
         let message = "nobody in the team may write contacts: put somebody into it first";
         return Err(Error::conflict("nobody_to_assign", message));

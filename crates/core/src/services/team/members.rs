@@ -9,16 +9,20 @@ use crate::{
         event::EventKind,
         notification::NotificationKind,
         organization::{Member, Membership, SignInSession},
+        role::GivenRole,
         team::{AssignmentTurn, TeamMember},
     },
     error::{Error, Result},
     id::{TeamId, UserId},
     page::{Page, PageRequest},
     ports::store::{Column, Guard, Must, Record, Update, Write},
-    scope::Role,
+    scope::{Role, RoleKey},
     services::{
         notifications::{self, NewNotification},
-        team::hand_over::{self, HandOver},
+        team::{
+            hand_over::{self, HandOver},
+            roles,
+        },
         unit::Unit,
     },
 };
@@ -32,8 +36,8 @@ pub struct MemberView {
     pub email: String,
     /// Their name.
     pub name: String,
-    /// What they may do.
-    pub role: Role,
+    /// Their role: a built-in one, or the id of one of the organisation's own.
+    pub role: RoleKey,
     /// The teams they are in.
     pub team_ids: Vec<TeamId>,
     /// Since when they are a member.
@@ -46,8 +50,8 @@ pub struct MemberView {
 pub struct SetRole {
     /// The member.
     pub id: UserId,
-    /// The new role.
-    pub role: Role,
+    /// The new role: a built-in one by its name, an own one by its id or name.
+    pub role: GivenRole,
 }
 
 /// Who leaves, and who takes over.
@@ -109,7 +113,7 @@ async fn keep_owner(unit: &mut Unit, leaving: UserId) -> Result<()> {
         filter: vec![
             ("organization_id", organization.to_value()),
             ("user_id", other.user_id.to_value()),
-            ("role", Role::Owner.to_value()),
+            ("role", RoleKey::from(Role::Owner).to_value()),
         ],
         must: Must::BeLocked,
         otherwise: ("write_conflict", "another owner went meanwhile".to_owned()),
@@ -129,27 +133,29 @@ fn place(unit: &Unit, member: &Member) -> Membership {
 
 pub(crate) async fn set_role(unit: &mut Unit, input: SetRole) -> Result<MemberView> {
     let mut member = find(unit, input.id).await?;
-    unit.scope().require_rank(member.role)?;
-    unit.scope().require_rank(input.role)?;
-    if member.role != input.role {
+    let role = roles::named(unit, "/role", &input.role).await?;
+    unit.scope().require_rank(member.role, member.permissions)?;
+    unit.scope().require_rank(role.key, role.permissions)?;
+    if member.role != role.key {
         if member.role == Role::Owner {
             keep_owner(unit, member.user_id).await?;
         }
         let before = place(unit, &member);
-        let update = Update::of(&before).set("role", &input.role).expect("role", &before.role);
+        let update = Update::of(&before).set("role", &role.key).expect("role", &before.role);
         unit.fact(EventKind::OrganizationUpdated, before.organization_id)?
-            .change("role", before.role, input.role)
+            .change("role", before.role, role.key)
             .data("what", "member.role_changed")
             .data("user_id", member.user_id)
             .write(Write::Update(update));
-        member.role = input.role;
+        roles::give(unit, &role);
+        (member.role, member.permissions) = (role.key, role.permissions);
     }
     view(unit, member).await
 }
 
 pub(crate) async fn remove(unit: &mut Unit, input: RemoveMember) -> Result<()> {
     let member = find(unit, input.id).await?;
-    unit.scope().require_rank(member.role)?;
+    unit.scope().require_rank(member.role, member.permissions)?;
     let organization = unit.organization_id();
     if let Some(heir) = input.reassign_to {
         if heir == member.user_id {

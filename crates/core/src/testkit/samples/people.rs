@@ -19,6 +19,7 @@ use crate::{
         organization::{
             Credential, Invitation, InvitationStatus, Membership, Organization, SecondFactor, SignInSession, User,
         },
+        role::OwnRole,
         task::Task,
         team::{AssignmentTurn, Team, TeamMember, pool},
     },
@@ -120,7 +121,7 @@ impl Samples {
         Membership {
             organization_id: self.organization_id,
             user_id: user.id,
-            role: self.choose(Role::ALL),
+            role: self.choose(Role::ALL).into(),
             created_at: self.hour(99),
         }
     }
@@ -132,13 +133,29 @@ impl Samples {
             id: self.id(),
             organization_id: self.organization_id,
             email: format!("guest{}@acme.example", self.number()),
-            role: self.choose(Role::ALL),
+            role: self.choose(Role::ALL).into(),
             team_id: None,
             invited_by: None,
             token_hash: self.next().to_be_bytes().to_vec(),
             status: InvitationStatus::Pending,
             expires_at: created_at + Duration::days(7),
             created_at,
+        }
+    }
+
+    /// A role of the organisation's own.
+    pub fn own_role(&mut self) -> OwnRole {
+        let (name, created_at) = (format!("Role {}", self.number()), self.hour(99));
+        OwnRole {
+            id: self.id(),
+            organization_id: self.organization_id,
+            name_key: name.to_lowercase(),
+            name,
+            permissions: self.choose(Role::ALL).permissions(),
+            given: 0,
+            created_at,
+            updated_at: created_at,
+            version: 1,
         }
     }
 

@@ -170,7 +170,9 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     let event = samples.event(crate::domain::event::EventKind::ContactUpdated, ground.contact.id);
     let (run, timer) = (samples.run(&rule, &event, Some(ground.contact.id)), samples.timer(&rule, &ground.contact));
     let (message, notification) = (samples.message(&ground.chat), samples.notification(ground.user.id));
-    let (credential, membership) = (samples.credential(&ground.user), samples.membership(&ground.user));
+    let (credential, mut membership) = (samples.credential(&ground.user), samples.membership(&ground.user));
+    let role = samples.own_role();
+    membership.role = crate::scope::RoleKey::Own(role.id);
     let (session, key) = (samples.session(&ground.user), samples.api_key(&ground.user));
     let (token, factor) = (samples.mail_token(&ground.user), samples.second_factor(&ground.user));
     let (linked, login) = (samples.linked_identity(&ground.user), samples.login_state());
@@ -188,6 +190,7 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
         Write::insert(&message),
         Write::insert(&notification),
         Write::insert(&credential),
+        Write::insert(&role),
         Write::insert(&membership),
         Write::insert(&session),
         Write::insert(&key),
@@ -208,8 +211,13 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure!(store.credential(ground.user.id).await? == Some(credential), "the credential differs");
     ensure_eq!(store.membership(id, ground.user.id).await?, Some(membership.clone()));
     ensure_eq!(store.api_key(id, key.id).await?, Some(key.clone()));
-    ensure_eq!(store.place(id, ground.user.id).await?, Some((membership.clone(), false)));
-    ensure_eq!(store.api_key_by_hash(&key.secret_hash).await?, Some((key, Some(membership))));
+    ensure_eq!(store.place(id, ground.user.id).await?, Some((membership.clone(), role.permissions, false)));
+    ensure_eq!(
+        store.api_key_by_hash(&key.secret_hash).await?,
+        Some((key, Some((membership.clone(), role.permissions))))
+    );
+    ensure_eq!(store.holders_of(id, role.id).await?, (vec![membership], vec![]));
+    ensure_eq!(store.own_roles(id).await?, [role]);
     ensure!(store.second_factor(ground.user.id).await? == Some(factor), "the second factor differs");
     ensure!(store.mail_token_by_hash(&token.token_hash).await?.as_ref() == Some(&token), "the mailed token differs");
     ensure!(store.mail_token(ground.user.id, token.purpose).await? == Some(token), "the mailed token differs");

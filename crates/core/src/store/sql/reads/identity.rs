@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     list::{self, Order, by_time},
+    people,
     select::{cell, columns, select_global, split},
 };
 use crate::{
@@ -18,7 +19,8 @@ use crate::{
     error::Result,
     id::*,
     page::{ListKey, Page, PageRequest},
-    ports::store::{IdentityReads, Record, Value},
+    ports::store::{IdentityReads, Record, Row, Value},
+    scope::Permissions,
     store::sql::{SqlStore, statement::Statement},
 };
 
@@ -59,12 +61,18 @@ impl IdentityReads for SqlStore {
         self.record(None, statement).await
     }
 
-    async fn place(&self, organization: OrganizationId, user: UserId) -> Result<Option<(Membership, bool)>> {
+    async fn place(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+    ) -> Result<Option<(Membership, Permissions, bool)>> {
         let Some(mut row) = self.rows(None, place(organization, user)).await?.into_iter().next() else {
             return Ok(None);
         };
         let membership = split::<Membership>(&mut row)?;
-        Ok(Some((membership, cell(&mut row.into_iter())?)))
+        let row = &mut row.into_iter();
+        let permissions = membership.role.permissions(cell(row)?);
+        Ok(Some((membership, permissions, cell(row)?)))
     }
 
     async fn mail_token(&self, user: UserId, purpose: MailPurpose) -> Result<Option<MailToken>> {
@@ -92,22 +100,9 @@ impl IdentityReads for SqlStore {
     }
 
     async fn members(&self, organization: OrganizationId) -> Result<Vec<Member>> {
-        let mut statement = Statement::new(
-            "SELECT t.user_id, u.email, u.name, t.role, t.created_at FROM memberships t \
-             JOIN users u ON u.id = t.user_id WHERE t.organization_id = ",
-        );
-        statement.bind(&organization).push(" ORDER BY t.created_at, t.user_id");
-        let member = |row: crate::ports::store::Row| {
-            let row = &mut row.into_iter();
-            Ok(Member {
-                user_id: cell(row)?,
-                email: cell(row)?,
-                name: cell(row)?,
-                role: cell(row)?,
-                created_at: cell(row)?,
-            })
-        };
-        self.rows(None, statement).await?.into_iter().map(member).collect()
+        let (mut statement, _) = people::members(organization);
+        statement.push(" ORDER BY t.created_at, t.id");
+        self.rows(None, statement).await?.into_iter().map(people::member).collect()
     }
 
     async fn sessions(&self, user: UserId, now: DateTime<Utc>, page: &PageRequest) -> Result<Page<SignInSession>> {
@@ -129,11 +124,11 @@ impl IdentityReads for SqlStore {
         self.record(None, statement).await
     }
 
-    async fn api_key_by_hash(&self, hash: &[u8]) -> Result<Option<(ApiKey, Option<Membership>)>> {
+    async fn api_key_by_hash(&self, hash: &[u8]) -> Result<Option<(ApiKey, Option<(Membership, Permissions)>)>> {
         let Some(mut row) = self.rows(None, api_key_by_hash(hash)).await?.into_iter().next() else { return Ok(None) };
         let key = split::<ApiKey>(&mut row)?;
         // Nobody's place, if it acts for nobody, or for somebody who is gone.
-        let place = if row.first() == Some(&Value::Null) { None } else { Some(Membership::from_row(row)?) };
+        let place = if row.first() == Some(&Value::Null) { None } else { Some(standing(row)?) };
         Ok(Some((key, place)))
     }
 
@@ -154,27 +149,37 @@ impl IdentityReads for SqlStore {
     }
 }
 
+/// The role of a membership `m`, if it is one of the organisation's own.
+pub(super) const OWN_ROLE: &str = " LEFT JOIN roles r ON r.organization_id = m.organization_id AND r.id = m.role";
+
+/// A membership with what the role allows, of a row that ends with what the organisation says of its own one.
+fn standing(mut row: Row) -> Result<(Membership, Permissions)> {
+    let place = split::<Membership>(&mut row)?;
+    let permissions = place.role.permissions(cell(&mut row.into_iter())?);
+    Ok((place, permissions))
+}
+
 /// A key with the place of whom it acts for.
 pub(super) fn api_key_by_hash(hash: &[u8]) -> Statement {
     let (key, place) = (columns::<ApiKey>("t"), columns::<Membership>("m"));
     let mut statement = Statement::new(format!(
-        "SELECT {key}, {place} FROM api_keys t \
-         LEFT JOIN memberships m ON m.organization_id = t.organization_id AND m.user_id = t.acts_for \
+        "SELECT {key}, {place}, r.permissions FROM api_keys t \
+         LEFT JOIN memberships m ON m.organization_id = t.organization_id AND m.user_id = t.acts_for{OWN_ROLE} \
          WHERE t.secret_hash = "
     ));
     statement.bind(&hash.to_vec());
     statement
 }
 
-/// A user's place, and whether they lack what is asked for there.
+/// A user's place with what their role allows, and whether they lack what is asked for there.
 pub(super) fn place(organization: OrganizationId, user: UserId) -> Statement {
     let mut statement = Statement::new(format!(
-        "SELECT {}, (o.require_two_factor \
-         AND NOT EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = t.user_id AND f.enabled)) \
-         FROM memberships t JOIN organizations o ON o.id = t.organization_id WHERE t.organization_id = ",
-        columns::<Membership>("t")
+        "SELECT {}, r.permissions, (o.require_two_factor \
+         AND NOT EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = m.user_id AND f.enabled)) \
+         FROM memberships m JOIN organizations o ON o.id = m.organization_id{OWN_ROLE} WHERE m.organization_id = ",
+        columns::<Membership>("m")
     ));
-    statement.bind(&organization).push(" AND t.user_id = ").bind(&user);
+    statement.bind(&organization).push(" AND m.user_id = ").bind(&user);
     statement
 }
 

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
+    identity::OWN_ROLE,
     list::{self, Order, and_equal, by_time},
     select::{cell, columns, portions, select, select_by, select_global, split},
 };
@@ -16,6 +17,7 @@ use crate::{
         contact::Contact,
         deal::Deal,
         organization::{Invitation, InvitationStatus, Member, Membership, Organization, User},
+        role::OwnRole,
         task::Task,
         team::{AssignmentTurn, Team, TeamMember},
     },
@@ -23,6 +25,7 @@ use crate::{
     id::*,
     page::{ListKey, Page, PageRequest},
     ports::store::{MemberReads, Record, Row, TeamReads},
+    scope::RoleKey,
     store::sql::{SqlStore, statement::Statement},
 };
 
@@ -55,6 +58,19 @@ impl MemberReads for SqlStore {
     async fn belongings(&self, user: UserId) -> Result<Vec<(Membership, Organization)>> {
         let both = |mut row: Row| Ok((split::<Membership>(&mut row)?, Organization::from_row(row)?));
         self.rows(None, belongings(user)).await?.into_iter().map(both).collect()
+    }
+
+    async fn own_roles(&self, organization: OrganizationId) -> Result<Vec<OwnRole>> {
+        self.records(None, own_roles(organization)).await
+    }
+
+    async fn holders_of(
+        &self,
+        organization: OrganizationId,
+        role: RoleId,
+    ) -> Result<(Vec<Membership>, Vec<Invitation>)> {
+        let (members, invited) = holders_of(organization, role);
+        futures::try_join!(self.records(None, members), self.records(None, invited))
     }
 
     async fn api_key(&self, organization: OrganizationId, id: ApiKeyId) -> Result<Option<ApiKey>> {
@@ -218,12 +234,28 @@ impl TeamReads for SqlStore {
 /// Oldest first by a time, then by the id.
 const OLDEST: Order = Order { key: "t.created_at", text: false, descending: false, unique: false, id: "t.id" };
 
+/// An organisation's own roles, by name.
+pub(super) fn own_roles(organization: OrganizationId) -> Statement {
+    let mut statement = select::<OwnRole>(organization);
+    statement.push(" ORDER BY t.name_key");
+    statement
+}
+
+/// Who has a role, and who is invited to it.
+pub(super) fn holders_of(organization: OrganizationId, role: RoleId) -> (Statement, Statement) {
+    let members = select_by::<Membership>(organization, "role", &role);
+    let mut invited = select_by::<Invitation>(organization, "role", &role);
+    invited.push(" AND t.status = ").bind(&InvitationStatus::Pending);
+    (members, invited)
+}
+
 /// An organisation's members: goes on with ` AND …`.
 pub(super) fn members(organization: OrganizationId) -> (Statement, Order) {
     let mut statement = Statement::new(
-        "SELECT t.id, u.email, u.name, t.role, t.created_at \
+        "SELECT t.id, u.email, u.name, t.role, t.created_at, r.permissions \
          FROM (SELECT organization_id, user_id AS id, role, created_at FROM memberships) t \
-         JOIN users u ON u.id = t.id WHERE t.organization_id = ",
+         JOIN users u ON u.id = t.id LEFT JOIN roles r ON r.organization_id = t.organization_id AND r.id = t.role \
+         WHERE t.organization_id = ",
     );
     statement.bind(&organization);
     (statement, OLDEST)
@@ -231,19 +263,21 @@ pub(super) fn members(organization: OrganizationId) -> (Statement, Order) {
 
 /// A team's members: goes on with ` AND …`.
 pub(super) fn team_members(organization: OrganizationId, team: TeamId) -> (Statement, Order) {
-    let mut statement = Statement::new(
-        "SELECT t.id, u.email, u.name, m.role, t.created_at \
+    let mut statement = Statement::new(format!(
+        "SELECT t.id, u.email, u.name, m.role, t.created_at, r.permissions \
          FROM (SELECT organization_id, team_id, user_id AS id, created_at FROM team_members) t \
-         JOIN memberships m ON m.organization_id = t.organization_id AND m.user_id = t.id \
-         JOIN users u ON u.id = t.id WHERE t.organization_id = ",
-    );
+         JOIN memberships m ON m.organization_id = t.organization_id AND m.user_id = t.id{OWN_ROLE} \
+         JOIN users u ON u.id = t.id WHERE t.organization_id = "
+    ));
     statement.bind(&organization).push(" AND t.team_id = ").bind(&team);
     (statement, OLDEST)
 }
 
-fn member(row: Row) -> Result<Member> {
+pub(super) fn member(row: Row) -> Result<Member> {
     let row = &mut row.into_iter();
-    Ok(Member { user_id: cell(row)?, email: cell(row)?, name: cell(row)?, role: cell(row)?, created_at: cell(row)? })
+    let (user_id, email, name, role): (_, _, _, RoleKey) = (cell(row)?, cell(row)?, cell(row)?, cell(row)?);
+    let (created_at, own) = (cell(row)?, cell(row)?);
+    Ok(Member { user_id, email, name, role, permissions: role.permissions(own), created_at })
 }
 
 /// A user's memberships with their organisations, oldest first.

@@ -121,6 +121,9 @@ async fn lists_walk_an_index() {
         ("accounts of user", people::accounts_of(n(1), n(3), 200), "accounts_owner"),
         ("chats of user", people::chats_assigned_to(n(1), n(3), 200), "chats_assigned"),
         ("open invitation", people::open_invitation(n(1), "20@example.org"), "invitations_pending"),
+        ("own roles", people::own_roles(n(1)), "roles_name"),
+        ("members of a role", people::holders_of(n(1), n(9)).0, "memberships_role"),
+        ("invited to a role", people::holders_of(n(1), n(9)).1, "invitations_status"),
         ("API key", identity::api_key_by_hash(&[1]), "api_keys_secret"),
         ("identity", identity::identity("google", "20"), "identities_subject"),
         ("identities of user", identity::identities(n(3)), "identities_user"),
@@ -132,6 +135,17 @@ async fn lists_walk_an_index() {
     ];
     for (what, statement, index) in lookups {
         assert_plan(&stores, what, &statement, index).await;
+    }
+}
+
+#[tokio::test]
+async fn who_somebody_is_and_what_they_may_do_is_found_by_keys() {
+    let stores = stores().await;
+    for (what, keys) in [
+        ("place", ["memberships_pkey", "SEARCH m USING PRIMARY KEY (organization_id=? AND user_id=?)"]),
+        ("role", ["roles_pkey", "SEARCH r USING INDEX sqlite_autoindex_roles_1 (organization_id=? AND id=?)"]),
+    ] {
+        assert_no_scan(&stores, what, &identity::place(n(1), n(9)), &keys).await;
     }
 }
 

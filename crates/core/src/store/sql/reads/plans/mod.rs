@@ -130,7 +130,8 @@ INSERT INTO sessions SELECT pg_temp.n(i), pg_temp.n(1 + i % 20), pg_temp.n(1), u
 INSERT INTO users SELECT pg_temp.n(i), i || '@example.org', 'U', NULL, NULL, NULL, '{}', false, i, 1 FROM generate_series(1, 5000) i;
 INSERT INTO identities SELECT pg_temp.n(i), pg_temp.n(1 + i % 2000), 'google', i::text, NULL, NULL, i FROM generate_series(1, 5000) i;
 INSERT INTO login_states SELECT pg_temp.n(i), uuid_send(pg_temp.n(i)), NULL, 'k', '', NULL, i, i FROM generate_series(1, 5000) i;
-INSERT INTO memberships SELECT pg_temp.n(o), pg_temp.n(i), 'member', i FROM generate_series(1, 2) o, generate_series(1, 5000) i;
+INSERT INTO roles SELECT pg_temp.n(i)::text, pg_temp.n(o), 'R' || i, 'r' || i, '[]', 0, i, i, 1 FROM generate_series(1, 20) o, generate_series(1, 100) i;
+INSERT INTO memberships SELECT pg_temp.n(o), pg_temp.n(i), CASE WHEN i % 100 = 9 THEN pg_temp.n(9)::text ELSE 'member' END, i FROM generate_series(1, 2) o, generate_series(1, 5000) i;
 INSERT INTO invitations SELECT pg_temp.n(o * 100000 + i), pg_temp.n(o), i || '@example.org', 'member', NULL, NULL,
     uuid_send(pg_temp.n(o * 100000 + i)), CASE WHEN i % 20 = 0 THEN 'pending' ELSE 'accepted' END, i, i
     FROM generate_series(1, 2) o, generate_series(1, 5000) i;
@@ -356,6 +357,9 @@ async fn assert_no_scan(stores: &[SqlStore], what: &str, statement: &Statement, 
             "stage_history",
             "messages",
             "message_credits",
+            "memberships",
+            "roles",
+            "r",
             "contact_identities",
             "t",
             "h",
