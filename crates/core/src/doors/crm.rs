@@ -183,9 +183,8 @@ impl Crm {
     /// # Errors
     /// `not_found` if the user is no member of the organisation.
     pub async fn as_user(&self, organization: OrganizationId, user: UserId) -> Result<Handle> {
-        let place = self.engine.store.place(organization, user).await?;
-        let (membership, permissions, _) = place.ok_or_else(|| Error::not_found("member", user))?;
-        Ok(self.with_scope(Scope::member(organization, user, membership.role, permissions)))
+        let seat = self.engine.store.seat(organization, user).await?.ok_or_else(|| Error::not_found("member", user))?;
+        Ok(self.with_scope(Scope::member(organization, user, seat.membership.role, seat.permissions)))
     }
 
     /// A handle with the engine's own scope in one organisation.

@@ -214,6 +214,18 @@ async fn an_organisation_may_require_it(world: World) {
         world.crm.with_scope(world.crm.identity().authenticate(&signed_in.access_token).await.unwrap())
     };
     let require = |value: Value| json!({ "patch": { "require_two_factor": value } });
+    // A key that acts for somebody goes as far as they do; one of the organisation's own is nobody's way round.
+    let key = async |by: &Handle, acts_for: Value| -> String {
+        let input = json!({ "name": "ERP", "scopes": ["contacts:read"], "acts_for": acts_for });
+        by.call("api_keys.create", input).await.unwrap()["secret"].as_str().unwrap().to_owned()
+    };
+    let by_key = async |secret: &str| {
+        let scope = world.crm.identity().authenticate(secret).await.unwrap();
+        world.crm.with_scope(scope).call("contacts.list", json!({})).await
+    };
+    let for_bo = key(&handle(&bo).await, json!(bo.user.id)).await;
+    let for_all = key(&handle(&una.signed_in).await, json!(null)).await;
+    by_key(&for_bo).await.unwrap();
 
     let owner = handle(&una.signed_in).await;
     assert_eq!(owner.call("organizations.get", json!(null)).await.unwrap()["require_two_factor"], json!(false));
@@ -230,6 +242,8 @@ async fn an_organisation_may_require_it(world: World) {
         owner.call(operation, input).await.unwrap();
     }
     refused(without.call("organizations.update", require(json!(false))).await, 403, "two_factor_required");
+    refused(by_key(&for_bo).await, 403, "two_factor_required");
+    by_key(&for_all).await.unwrap();
     without.profile().get(()).await.unwrap();
     without.sessions().list(Default::default()).await.unwrap();
     let setup = identity.set_up_two_factor(without.scope()).await.unwrap();

@@ -295,6 +295,17 @@ pub trait JobReads {
     ) -> Result<Option<IdempotencyRecord>>;
 }
 
+/// What a membership comes to at this moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seat {
+    /// Who, where and as what.
+    pub membership: Membership,
+    /// What the role allows.
+    pub permissions: Permissions,
+    /// Whether the organisation asks for a second factor that the member does not have.
+    pub lacks_two_factor: bool,
+}
+
 /// People and organisations: global tables, read by `identity` (credential → scope) and `runtime` alone.
 #[async_trait]
 pub trait IdentityReads {
@@ -310,13 +321,10 @@ pub trait IdentityReads {
     async fn credential(&self, user: UserId) -> Result<Option<Credential>>;
     /// A user's second factor, asked for or only set up.
     async fn second_factor(&self, user: UserId) -> Result<Option<SecondFactor>>;
-    /// A user's place in an organisation, what their role allows at this moment, and whether they lack the second factor
-    /// that the organisation asks for.
-    async fn place(
-        &self,
-        organization: OrganizationId,
-        user: UserId,
-    ) -> Result<Option<(Membership, Permissions, bool)>>;
+    /// A user's seat in an organisation.
+    async fn seat(&self, organization: OrganizationId, user: UserId) -> Result<Option<Seat>>;
+    /// A session, ended or not, with the seat of its user in its organisation.
+    async fn signed_in(&self, session: SessionId) -> Result<Option<(SignInSession, Option<Seat>)>>;
     /// The secret of a purpose that a user was sent last.
     async fn mail_token(&self, user: UserId, purpose: MailPurpose) -> Result<Option<MailToken>>;
     /// The secret with this hash.
@@ -333,8 +341,8 @@ pub trait IdentityReads {
     async fn open_sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<SignInSession>>;
     /// One session.
     async fn session(&self, id: SessionId) -> Result<Option<SignInSession>>;
-    /// The API key whose secret has this hash, in whichever organisation, with the place there of whom it acts for.
-    async fn api_key_by_hash(&self, hash: &[u8]) -> Result<Option<(ApiKey, Option<(Membership, Permissions)>)>>;
+    /// The API key whose secret has this hash, in whichever organisation, with the seat there of whom it acts for.
+    async fn api_key_by_hash(&self, hash: &[u8]) -> Result<Option<(ApiKey, Option<Seat>)>>;
     /// Whom a provider knows by this name.
     async fn identity(&self, provider: &str, subject: &str) -> Result<Option<LinkedIdentity>>;
     /// Everything that a user is elsewhere, oldest first.

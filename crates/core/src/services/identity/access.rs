@@ -132,16 +132,14 @@ fn claims(engine: &Engine, token: &str) -> Result<Claims> {
 
 /// The scope of a token that counts at this moment.
 async fn scope(engine: &Engine, claims: Claims) -> Result<Scope> {
-    let (session, place) =
-        futures::try_join!(engine.store.session(claims.sid), engine.store.place(claims.org, claims.sub))?;
-    let session = session.ok_or_else(ended)?;
+    let (session, seat) = engine.store.signed_in(claims.sid).await?.ok_or_else(ended)?;
     let belongs = session.user_id == claims.sub && session.organization_id == claims.org;
     if !belongs || session.revoked_at.is_some() || session.expires_at <= engine.env.now() {
         return Err(ended());
     }
-    let (membership, permissions, lacks_two_factor) = place.ok_or_else(ended)?;
-    let mut scope = Scope::member(claims.org, claims.sub, membership.role, permissions);
-    scope.lacks_two_factor = lacks_two_factor;
+    let seat = seat.ok_or_else(ended)?;
+    let mut scope = Scope::member(claims.org, claims.sub, seat.membership.role, seat.permissions);
+    scope.lacks_two_factor = seat.lacks_two_factor;
     scope.session_id = Some(claims.sid);
     Ok(scope)
 }

@@ -220,13 +220,13 @@ pub(super) async fn authenticate(engine: &Arc<Engine>, credential: &str) -> Resu
         Error::unauthenticated("invalid_api_key", "this API key does not count: it was revoked, or is not one of ours")
     };
     let secret = Secret::read(credential).ok_or_else(unknown)?;
-    let (key, standing) = engine.store.api_key_by_hash(&secret.hash()).await?.ok_or_else(unknown)?;
+    let (key, seat) = engine.store.api_key_by_hash(&secret.hash()).await?.ok_or_else(unknown)?;
     if key.expires_at.is_some_and(|at| at <= engine.env.now()) {
         return Err(Error::unauthenticated("api_key_expired", "this API key has run out: make another one"));
     }
-    let (role, allowed) = match (key.acts_for, standing) {
-        (None, _) => (None, Permissions::ALL),
-        (Some(_), Some((membership, permissions))) => (Some(membership.role), permissions),
+    let (role, allowed, lacks_two_factor) = match (key.acts_for, seat) {
+        (None, _) => (None, Permissions::ALL, false),
+        (Some(_), Some(seat)) => (Some(seat.membership.role), seat.permissions, seat.lacks_two_factor),
         (Some(_), None) => return Err(unknown()),
     };
     note_use(engine, &key);
@@ -234,6 +234,8 @@ pub(super) async fn authenticate(engine: &Arc<Engine>, credential: &str) -> Resu
         actor: Actor::ApiKey { id: key.id, acts_for: key.acts_for },
         role,
         permissions: key.scopes.and(allowed),
+        // Else a key made before the organisation asked for it would be the way round.
+        lacks_two_factor,
         // What is somebody's own they open to a key themselves.
         person: key.acts_for.filter(|_| key.acts_for == key.created_by),
         ..Scope::system(key.organization_id)

@@ -270,13 +270,13 @@ pub(super) async fn redeemable(unit: &Unit, pointer: &'static str, token: &str, 
     // Who invited must still be somebody who may: what they were given may have been taken from them since.
     if let Some(inviter) = invitation.invited_by {
         let organization = invitation.organization_id;
-        let (standing, own) =
-            futures::try_join!(unit.store().place(organization, inviter), unit.store().own_roles(organization))?;
+        let (seat, own) =
+            futures::try_join!(unit.store().seat(organization, inviter), unit.store().own_roles(organization))?;
         let own = own.into_iter().find(|role| RoleKey::Own(role.id) == invitation.role);
         let allowed = invitation.role.permissions(own.map(|role| role.permissions));
-        let may = standing.is_some_and(|(place, permissions, _)| {
-            (invitation.role != Role::Owner || place.role == Role::Owner)
-                && allowed.with(Permission::write(Resource::Team)).beyond(permissions).is_none()
+        let may = seat.is_some_and(|seat| {
+            (invitation.role != Role::Owner || seat.membership.role == Role::Owner)
+                && allowed.with(Permission::write(Resource::Team)).beyond(seat.permissions).is_none()
         });
         if !may {
             return ended("invitation_revoked", "came from somebody who may invite no more");

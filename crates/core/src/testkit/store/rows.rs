@@ -12,7 +12,7 @@ use crate::{
         contact::{ContactIdentity, IdentityKind},
         pipeline::StageKind,
     },
-    ports::store::{RuleVersion, Store, Update, Write},
+    ports::store::{RuleVersion, Seat, Store, Update, Write},
     testkit::{Outcome, ensure, ensure_code, ensure_eq},
 };
 
@@ -211,11 +211,10 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure!(store.credential(ground.user.id).await? == Some(credential), "the credential differs");
     ensure_eq!(store.membership(id, ground.user.id).await?, Some(membership.clone()));
     ensure_eq!(store.api_key(id, key.id).await?, Some(key.clone()));
-    ensure_eq!(store.place(id, ground.user.id).await?, Some((membership.clone(), role.permissions, false)));
-    ensure_eq!(
-        store.api_key_by_hash(&key.secret_hash).await?,
-        Some((key, Some((membership.clone(), role.permissions))))
-    );
+    let seat = Seat { membership: membership.clone(), permissions: role.permissions, lacks_two_factor: false };
+    ensure_eq!(store.seat(id, ground.user.id).await?, Some(seat.clone()));
+    ensure_eq!(store.api_key_by_hash(&key.secret_hash).await?, Some((key, Some(seat.clone()))));
+    ensure_eq!(store.signed_in(session.id).await?, Some((session.clone(), Some(seat))));
     ensure_eq!(store.holders_of(id, role.id).await?, (vec![membership], vec![]));
     ensure_eq!(store.own_roles(id).await?, [role]);
     ensure!(store.second_factor(ground.user.id).await? == Some(factor), "the second factor differs");

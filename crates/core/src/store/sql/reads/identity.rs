@@ -19,8 +19,7 @@ use crate::{
     error::Result,
     id::*,
     page::{ListKey, Page, PageRequest},
-    ports::store::{IdentityReads, Record, Row, Value},
-    scope::Permissions,
+    ports::store::{IdentityReads, Record, Row, Seat, Value},
     store::sql::{SqlStore, statement::Statement},
 };
 
@@ -61,18 +60,13 @@ impl IdentityReads for SqlStore {
         self.record(None, statement).await
     }
 
-    async fn place(
-        &self,
-        organization: OrganizationId,
-        user: UserId,
-    ) -> Result<Option<(Membership, Permissions, bool)>> {
-        let Some(mut row) = self.rows(None, place(organization, user)).await?.into_iter().next() else {
-            return Ok(None);
-        };
-        let membership = split::<Membership>(&mut row)?;
-        let row = &mut row.into_iter();
-        let permissions = membership.role.permissions(cell(row)?);
-        Ok(Some((membership, permissions, cell(row)?)))
+    async fn seat(&self, organization: OrganizationId, user: UserId) -> Result<Option<Seat>> {
+        self.rows(None, seat(organization, user)).await?.into_iter().next().map(seated).transpose()
+    }
+
+    async fn signed_in(&self, session: SessionId) -> Result<Option<(SignInSession, Option<Seat>)>> {
+        let Some(mut row) = self.rows(None, signed_in(session)).await?.into_iter().next() else { return Ok(None) };
+        Ok(Some((split(&mut row)?, perhaps_seated(row)?)))
     }
 
     async fn mail_token(&self, user: UserId, purpose: MailPurpose) -> Result<Option<MailToken>> {
@@ -124,12 +118,9 @@ impl IdentityReads for SqlStore {
         self.record(None, statement).await
     }
 
-    async fn api_key_by_hash(&self, hash: &[u8]) -> Result<Option<(ApiKey, Option<(Membership, Permissions)>)>> {
+    async fn api_key_by_hash(&self, hash: &[u8]) -> Result<Option<(ApiKey, Option<Seat>)>> {
         let Some(mut row) = self.rows(None, api_key_by_hash(hash)).await?.into_iter().next() else { return Ok(None) };
-        let key = split::<ApiKey>(&mut row)?;
-        // Nobody's place, if it acts for nobody, or for somebody who is gone.
-        let place = if row.first() == Some(&Value::Null) { None } else { Some(standing(row)?) };
-        Ok(Some((key, place)))
+        Ok(Some((split(&mut row)?, perhaps_seated(row)?)))
     }
 
     async fn identity(&self, provider: &str, subject: &str) -> Result<Option<LinkedIdentity>> {
@@ -152,32 +143,57 @@ impl IdentityReads for SqlStore {
 /// The role of a membership `m`, if it is one of the organisation's own.
 pub(super) const OWN_ROLE: &str = " LEFT JOIN roles r ON r.organization_id = m.organization_id AND r.id = m.role";
 
-/// A membership with what the role allows, of a row that ends with what the organisation says of its own one.
-fn standing(mut row: Row) -> Result<(Membership, Permissions)> {
-    let place = split::<Membership>(&mut row)?;
-    let permissions = place.role.permissions(cell(&mut row.into_iter())?);
-    Ok((place, permissions))
+/// What [`seated`] reads.
+fn seat_columns() -> String {
+    format!(
+        "{}, r.permissions, (o.require_two_factor \
+         AND NOT EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = m.user_id AND f.enabled))",
+        columns::<Membership>("m")
+    )
 }
 
-/// A key with the place of whom it acts for.
+/// The seat of the user `who` in the organisation of `t`, if there is one.
+fn with_seat(who: &str) -> String {
+    format!(
+        " LEFT JOIN memberships m ON m.organization_id = t.organization_id AND m.user_id = t.{who} \
+         LEFT JOIN organizations o ON o.id = m.organization_id{OWN_ROLE}"
+    )
+}
+
+/// A seat, of a row of its columns.
+fn seated(mut row: Row) -> Result<Seat> {
+    let membership = split::<Membership>(&mut row)?;
+    let row = &mut row.into_iter();
+    let permissions = membership.role.permissions(cell(row)?);
+    Ok(Seat { membership, permissions, lacks_two_factor: cell(row)? })
+}
+
+/// The same, of a row that may tell of none.
+fn perhaps_seated(row: Row) -> Result<Option<Seat>> {
+    if row.first() == Some(&Value::Null) { Ok(None) } else { seated(row).map(Some) }
+}
+
+/// A key with the seat of whom it acts for; none if it acts for nobody, or for somebody who is gone.
 pub(super) fn api_key_by_hash(hash: &[u8]) -> Statement {
-    let (key, place) = (columns::<ApiKey>("t"), columns::<Membership>("m"));
-    let mut statement = Statement::new(format!(
-        "SELECT {key}, {place}, r.permissions FROM api_keys t \
-         LEFT JOIN memberships m ON m.organization_id = t.organization_id AND m.user_id = t.acts_for{OWN_ROLE} \
-         WHERE t.secret_hash = "
-    ));
+    let (key, seat, joined) = (columns::<ApiKey>("t"), seat_columns(), with_seat("acts_for"));
+    let mut statement = Statement::new(format!("SELECT {key}, {seat} FROM api_keys t{joined} WHERE t.secret_hash = "));
     statement.bind(&hash.to_vec());
     statement
 }
 
-/// A user's place with what their role allows, and whether they lack what is asked for there.
-pub(super) fn place(organization: OrganizationId, user: UserId) -> Statement {
+/// A session with the seat of its user.
+pub(super) fn signed_in(session: SessionId) -> Statement {
+    let (columns, seat, joined) = (columns::<SignInSession>("t"), seat_columns(), with_seat("user_id"));
+    let mut statement = Statement::new(format!("SELECT {columns}, {seat} FROM sessions t{joined} WHERE t.id = "));
+    statement.bind(&session);
+    statement
+}
+
+/// A user's seat.
+pub(super) fn seat(organization: OrganizationId, user: UserId) -> Statement {
     let mut statement = Statement::new(format!(
-        "SELECT {}, r.permissions, (o.require_two_factor \
-         AND NOT EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = m.user_id AND f.enabled)) \
-         FROM memberships m JOIN organizations o ON o.id = m.organization_id{OWN_ROLE} WHERE m.organization_id = ",
-        columns::<Membership>("m")
+        "SELECT {} FROM memberships m JOIN organizations o ON o.id = m.organization_id{OWN_ROLE} WHERE m.organization_id = ",
+        seat_columns()
     ));
     statement.bind(&organization).push(" AND m.user_id = ").bind(&user);
     statement

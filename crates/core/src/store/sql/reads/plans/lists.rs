@@ -142,11 +142,15 @@ async fn lists_walk_an_index() {
 async fn who_somebody_is_and_what_they_may_do_is_found_by_keys() {
     let stores = stores().await;
     for (what, keys) in [
-        ("place", ["memberships_pkey", "SEARCH m USING PRIMARY KEY (organization_id=? AND user_id=?)"]),
+        ("seat", ["memberships_pkey", "SEARCH m USING PRIMARY KEY (organization_id=? AND user_id=?)"]),
         ("role", ["roles_pkey", "SEARCH r USING INDEX sqlite_autoindex_roles_1 (organization_id=? AND id=?)"]),
     ] {
-        assert_no_scan(&stores, what, &identity::place(n(1), n(9)), &keys).await;
+        for statement in [identity::seat(n(1), n(9)), identity::signed_in(n(9)), identity::api_key_by_hash(&[1])] {
+            assert_no_scan(&stores, what, &statement, &keys).await;
+        }
     }
+    let keys = ["sessions_pkey", "SEARCH t USING INDEX sqlite_autoindex_sessions_1 (id=?)"];
+    assert_no_scan(&stores, "session", &identity::signed_in(n(9)), &keys).await;
 }
 
 #[tokio::test]
