@@ -72,8 +72,13 @@ impl Caller {
         self.ask(Method::PATCH, &format!("/api/crm/clients/{id}"), Some(&body), StatusCode::OK).await
     }
 
+    /// Answers what is at a path.
+    pub async fn get(&self, path: &str) -> Result<Vec<u8>> {
+        self.ask(Method::GET, path, None, StatusCode::OK).await
+    }
+
     pub async fn list(&self) -> Result<Vec<u8>> {
-        self.ask(Method::GET, "/api/crm/clients?limit=50", None, StatusCode::OK).await
+        self.get("/api/crm/clients?limit=50").await
     }
 }
 
@@ -82,7 +87,7 @@ pub async fn measure(report: &mut Report, place: Place, program: &Path, contacts
     let seed::Seeded { place, world, .. } = seeded;
     // SQLite's file is one process's.
     drop(world);
-    let server = place.serve(program)?;
+    let server = place.serve(program, &[])?;
     let caller = Caller::sign_in(&server.url).await?;
     let processes: Vec<u32> = place.postmaster()?.into_iter().chain([server.pid()]).collect();
     let (mut create, mut list) = (f64::MAX, f64::MAX);
@@ -101,7 +106,7 @@ pub async fn measure(report: &mut Report, place: Place, program: &Path, contacts
 }
 
 /// Milliseconds of CPU that a request costs these processes.
-async fn cost<F: Future<Output = Result<Vec<u8>>>>(processes: &[u32], request: impl Fn() -> F) -> Result<f64> {
+pub async fn cost<F: Future<Output = Result<Vec<u8>>>>(processes: &[u32], request: impl Fn() -> F) -> Result<f64> {
     let (start, before) = (Instant::now(), cpu::seconds(processes)?);
     let counts = try_join_all((0..CONNECTIONS).map(|_| async {
         let mut count = 0_u32;

@@ -4,6 +4,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "a JSON value answers null for what it does not have")]
 
+mod auth;
 mod cpu;
 mod evaluate;
 mod events;
@@ -32,6 +33,8 @@ enum Measure {
     Library,
     /// CPU a request over HTTP, on both databases
     Http,
+    /// Knowing who asks, sign-ins beside argon2id alone, and what others notice of a flood of them, on both databases
+    Auth,
     /// Lists of 50 with many contacts beside few, on both databases
     Lists,
     /// A tick of the scheduler with many contacts beside few, on both databases
@@ -99,6 +102,9 @@ async fn main() -> Result<()> {
         if wanted(Measure::Http) {
             let place = Place::new(database).await?;
             http::measure(&mut report, place, &options.server, options.http_contacts).await.context("http")?;
+        }
+        if wanted(Measure::Auth) {
+            auth::measure(&mut report, Place::new(database).await?, &options.server).await.context("auth")?;
         }
         if wanted(Measure::Lists) || wanted(Measure::Ticks) {
             // One large database serves both: most of the time goes into filling it.

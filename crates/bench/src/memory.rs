@@ -27,7 +27,7 @@ const ONE_WRITE_IN: usize = 20;
 pub async fn measure(report: &mut Report, place: Place, program: &Path, minutes: f64) -> Result<()> {
     let seed::Seeded { place, world, .. } = seed::seeded(place, 10_000).await?;
     drop(world);
-    let server = place.serve(program)?;
+    let server = place.serve(program, &[])?;
     let caller = Caller::sign_in(&server.url).await?;
     let made: serde_json::Value = serde_json::from_slice(&caller.create(0).await?)?;
     let contact = made["id"].as_str().context("a contact has an id")?.to_owned();

@@ -73,15 +73,15 @@ impl Place {
         Ok(())
     }
 
-    /// The server's release binary over this database.
-    pub fn serve(&self, program: &std::path::Path) -> Result<Server> {
+    /// The server's release binary over this database, with some settings more.
+    pub fn serve(&self, program: &std::path::Path, more: &[&str]) -> Result<Server> {
         let port = free_port()?;
         let program = std::process::Command::new(program);
         let listen = ([127, 0, 0, 1], port.number).into();
         let data = self.folder.path().join("data");
         // One user asks as often as the machine can answer.
         let limits = ["--rate-limit-user", "off", "--rate-limit-organization", "off"];
-        Server::start(program, listen, &self.url, &data, &[&["--log-level", "error"], limits.as_slice()].concat())
+        Server::start(program, listen, &self.url, &data, &[&["--log-level", "error"], limits.as_slice(), more].concat())
     }
 }
 

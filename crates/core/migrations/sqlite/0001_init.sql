@@ -76,7 +76,6 @@ CREATE TABLE memberships (
     FOREIGN KEY (user_id) REFERENCES users (id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX memberships_user ON memberships (user_id, created_at);
-CREATE INDEX memberships_role ON memberships (organization_id, role);
 CREATE INDEX memberships_created ON memberships (organization_id, created_at, user_id);
 
 CREATE TABLE sessions (

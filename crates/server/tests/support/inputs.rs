@@ -156,8 +156,9 @@ pub const NAMES: &[(&str, &str)] = &[
     ("companies.list", r#"{"domain": "{company /domain}"}"#),
     ("companies.search", r#"{"filter": {"name": {"contains": "{company /name}"}}}"#),
     ("teams.create", r#"{"name": "{team /name}"}"#),
+    // Before a role of our own is called so.
+    ("invitations.create", r#"{"email": "named@acme.example", "role": "{role /name}"}"#),
     ("roles.create", r#"{"name": "{role /name}", "permissions": []}"#),
-    ("members.set_role", r#"{"id": "{user /user_id}", "role": "{role /name}"}"#),
     ("fields.create", r#"{"object": "contact", "key": "{field /key}", "type": "text"}"#),
     ("invitations.create", r#"{"email": "{user /email}", "role": "member"}"#),
     ("rules.create", r#"{"id": "{rule /slug}", "trigger": "contact.created", "action": {"stop": true}}"#),

@@ -241,7 +241,7 @@ pub(super) fn own_roles(organization: OrganizationId) -> Statement {
     statement
 }
 
-/// Who has a role, and who is invited to it.
+/// Who has a role, among all members since roles are seldom removed, and who is invited to it.
 pub(super) fn holders_of(organization: OrganizationId, role: RoleId) -> (Statement, Statement) {
     let members = select_by::<Membership>(organization, "role", &role);
     let mut invited = select_by::<Invitation>(organization, "role", &role);
