@@ -20,7 +20,7 @@ use dealwright::{
 use dealwright_connectors::{
     email::{EmailConnector, EmailOptions, SmtpMailer},
     log_mailer::LogMailer,
-    oauth::{GitHub, Google, OAuthClient, OAuthHttp, OAuthOptions},
+    oauth::{GitHub, Google, OAuthClient, OAuthHttp, OAuthOptions, Telegram},
     redis::RedisLimiter,
 };
 use object_store::{ClientOptions, ObjectStore, aws::AmazonS3Builder, local::LocalFileSystem};
@@ -95,6 +95,11 @@ fn registry(config: &Config, env: &Env) -> Result<Registry> {
 
 /// Who vouches for people that sign in.
 fn sign_in_providers(config: &Config, registry: &mut Registry) -> Result<()> {
+    if let Some(telegram) = &config.telegram {
+        let token = secret(&telegram.bot_token)?;
+        let provider = Telegram::new(&token, Some(&telegram.url));
+        registry.sign_in_provider(provider.context("telegram_bot_token or telegram_url")?);
+    }
     if config.google.is_none() && config.github.is_none() {
         return Ok(());
     }
@@ -117,15 +122,18 @@ fn sign_in_providers(config: &Config, registry: &mut Registry) -> Result<()> {
     Ok(())
 }
 
-fn oauth_client(id: &str, secret: &ClientSecret) -> Result<OAuthClient> {
-    let secret = match secret {
-        ClientSecret::Given(secret) => secret.clone(),
+fn oauth_client(id: &str, given: &ClientSecret) -> Result<OAuthClient> {
+    Ok(OAuthClient { id: id.to_owned(), secret: secret(given)? })
+}
+
+fn secret(given: &ClientSecret) -> Result<String> {
+    match given {
+        ClientSecret::Given(secret) => Ok(secret.clone()),
         ClientSecret::In(file) => {
             let text = fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-            text.trim().to_owned()
+            Ok(text.trim().to_owned())
         }
-    };
-    Ok(OAuthClient { id: id.to_owned(), secret })
+    }
 }
 
 fn objects(config: &Config) -> Result<Arc<dyn ObjectStore>> {

@@ -129,6 +129,7 @@ impl SignInProvider for GitHub {
             email_verified: primary.as_ref().is_some_and(|it| it.verified),
             email: primary.map(|it| it.email),
             name: Some(user.name.unwrap_or(user.login)),
+            once: None,
         })
     }
 }

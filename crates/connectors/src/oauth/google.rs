@@ -133,6 +133,7 @@ impl SignInProvider for Google {
             email: claims.email().map(|email| email.to_string()),
             email_verified: claims.email_verified() == Some(true),
             name: claims.name().and_then(|names| names.get(None)).map(|name| name.to_string()),
+            once: None,
         })
     }
 }

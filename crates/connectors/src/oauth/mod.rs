@@ -1,10 +1,11 @@
-//! Who vouches for people that sign in: Google by OpenID Connect, GitHub by OAuth 2.0 and its API. Both by the authorization
-//! code flow with PKCE (RFC 6749, 7636, 9700). They say who came back and whose address that is; nothing else is asked of
-//! them, and no token of theirs is kept.
+//! Who vouches for people that sign in: Google by OpenID Connect, GitHub by OAuth 2.0 and its API, both by the authorization
+//! code flow with PKCE (RFC 6749, 7636, 9700); Telegram by its Login Widget. They say who came back and whose address that
+//! is; nothing else is asked of them, and no token of theirs is kept.
 
 mod github;
 mod google;
 mod http;
+mod telegram;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,7 @@ pub use self::{
     github::GitHub,
     google::Google,
     http::{OAuthHttp, OAuthOptions},
+    telegram::Telegram,
 };
 
 /// What a provider knows this installation by.

@@ -165,7 +165,7 @@ room! {
     /// What lets one in beside a password.
     identities Identities (IDENTITIES);
 
-    /// Lists the caller's own identities at those who vouch for people (Google, GitHub), oldest first.
+    /// Lists the caller's own identities at those who vouch for people (Google, GitHub, Telegram), oldest first.
     Query list(()) -> Page<IdentityView> [read Profile] identity::list_identities;
     /// Unlinks one of the caller's own identities: it lets them in no more. `last_way_in` if nothing else would.
     Command unlink(IdentityId) -> () [write Profile] identity::unlink_identity;

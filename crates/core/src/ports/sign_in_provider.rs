@@ -40,6 +40,17 @@ pub struct Vouched {
     pub email_verified: bool,
     /// What they are called.
     pub name: Option<String>,
+    /// For a proof that is bound to no attempt: whoever else got hold of it could show it too, so it counts once.
+    pub once: Option<Once>,
+}
+
+/// A proof that counts once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// What the proof says, the same however it was written.
+    pub proof: String,
+    /// From here on it counts for nothing anyway.
+    pub until: DateTime<Utc>,
 }
 
 /// Somebody who vouches for people.
@@ -47,6 +58,11 @@ pub struct Vouched {
 pub trait SignInProvider: Send + Sync {
     /// Its name in addresses and rows, for example `google`.
     fn name(&self) -> &'static str;
+
+    /// Whether its answer stands behind the `#` of the callback, where no server sees it: a page of ours brings it then.
+    fn answers_behind_hash(&self) -> bool {
+        false
+    }
 
     /// The address that the browser is sent to.
     ///

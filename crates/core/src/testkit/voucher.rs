@@ -6,11 +6,12 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::Duration;
 use serde_json::{Value, json};
 
 use crate::{
     error::{Error, Result},
-    ports::sign_in_provider::{Attempt, SignInProvider, Vouched},
+    ports::sign_in_provider::{Attempt, Once, SignInProvider, Vouched},
 };
 
 /// A provider whose `code` says whom it vouches for: see [`code_for`].
@@ -20,7 +21,8 @@ pub struct Voucher {
     begun: Arc<Mutex<HashMap<String, Attempt>>>,
 }
 
-/// The code for somebody: what the provider calls them, their address, and whether that is theirs.
+/// The code for somebody: what the provider calls them, their address, and whether that is theirs. With `once` beside them
+/// it is a proof that counts once, for five minutes.
 pub fn code_for(subject: &str, email: Option<&str>, email_verified: bool) -> String {
     json!({ "subject": subject, "email": email, "email_verified": email_verified }).to_string()
 }
@@ -54,6 +56,7 @@ impl SignInProvider for Voucher {
                 email: text("email"),
                 email_verified: code.get("email_verified") == Some(&Value::Bool(true)),
                 name: text("name"),
+                once: text("once").map(|proof| Once { proof, until: attempt.now + Duration::minutes(5) }),
             }),
             _ => Err(Error::unauthenticated("invalid_provider_answer", "this code is of another attempt, or none")),
         }

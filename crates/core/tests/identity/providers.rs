@@ -13,6 +13,7 @@ use dealwright::{
     },
     testkit::{totp_code, voucher::code_for},
 };
+use serde_json::json;
 
 use crate::{
     PASSWORD, World, address,
@@ -29,6 +30,7 @@ cases!(
     an_address_that_is_nobodys_lets_nobody_in,
     what_a_browser_is_sent_away_with_counts_once_and_there,
     a_code_counts_once_and_in_its_browser,
+    what_is_bound_to_no_attempt_counts_once,
     of_two_who_show_the_same_code_one_is_let_in,
     linking_takes_a_fresh_sign_in_or_proof,
     an_account_of_an_unshown_address_links_that_address_alone,
@@ -245,6 +247,29 @@ async fn a_code_counts_once_and_in_its_browser(world: World) {
     let (browser, code) = world.proof("g-1", None).await;
     world.later(600);
     refused(world.trade(&browser, trading(&code)).await, 401, "invalid_oauth_code");
+}
+
+/// Whoever reads a proof that the provider bound to nothing (Telegram's) cannot show it again from a browser of their own.
+async fn what_is_bound_to_no_attempt_counts_once(world: World) {
+    let code = |once: &str| json!({ "subject": "g-1", "once": once }).to_string();
+    let (mine, theirs) = (world.away().await, world.away().await);
+    assert!(world.back(&mine, &code("a")).await.unwrap().outcome.is_ok());
+    refused(world.back(&theirs, &code("a")).await.unwrap().outcome, 401, "invalid_provider_answer");
+    // As long as it counts, whatever was begun and forgotten meanwhile.
+    world.later(299);
+    let late = world.away().await;
+    refused(world.back(&late, &code("a")).await.unwrap().outcome, 401, "invalid_provider_answer");
+    let other = world.away().await;
+    assert!(world.back(&other, &code("b")).await.unwrap().outcome.is_ok());
+
+    let mut sent = Vec::new();
+    for _ in 0..4 {
+        sent.push(world.away().await);
+    }
+    let proof = code("c");
+    let all = futures::future::join_all(sent.iter().map(|sent| world.back(sent, &proof))).await;
+    let let_in = all.iter().filter(|it| it.as_ref().is_ok_and(|back| back.outcome.is_ok())).count();
+    assert_eq!(let_in, 1);
 }
 
 async fn of_two_who_show_the_same_code_one_is_let_in(world: World) {

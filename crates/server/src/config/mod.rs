@@ -18,7 +18,7 @@ use crate::{
 pub use self::{
     read::{Task, Texts, command, read},
     settings::{SETTINGS, Setting, markdown},
-    sign_in::{ClientSecret, GitHub, Google},
+    sign_in::{ClientSecret, GitHub, Google, Telegram},
 };
 
 /// What the settings mean.
@@ -64,6 +64,8 @@ pub struct Config {
     pub google: Option<Google>,
     /// Signing in by GitHub.
     pub github: Option<GitHub>,
+    /// Signing in by Telegram.
+    pub telegram: Option<Telegram>,
     /// Where files lie, if not in the data folder.
     pub s3: Option<S3>,
     /// What is logged.
@@ -136,6 +138,7 @@ impl Config {
             public_url: public_url(texts)?,
             google: sign_in::google(texts)?,
             github: sign_in::github(texts)?,
+            telegram: sign_in::telegram(texts)?,
             s3: s3(texts)?,
             log_level: texts.one("log_level").unwrap_or("info").to_owned(),
             log_json,
@@ -240,6 +243,8 @@ mod tests {
             (&["--cors-origins", "*"], "https://app.acme.example"),
             (&["--google-client-id", "g"], "public_url"),
             (&["--github-client-id", "g", "--public-url", "https://crm.acme.example"], "github_client_secret_file"),
+            (&["--telegram-bot-token", "1:a"], "public_url"),
+            (&["--telegram-bot-token", "1:a", "--telegram-bot-token-file", "f"], "not both"),
             (&["--trusted-proxies", "my-proxy"], "10.0.0.0/8"),
             (&["--config", "/nowhere.toml"], "/nowhere.toml"),
         ] {

@@ -133,6 +133,14 @@ pub const SETTINGS: &[Setting] = &[
     setting("github_client_secret_file", "FILE", "The same in a file"),
     setting("github_url", "URL", "Another GitHub, of one's own").or("https://github.com"),
     setting("github_api_url", "URL", "Its API").or("https://api.github.com"),
+    setting(
+        "telegram_bot_token",
+        "TOKEN",
+        "Let people sign in by Telegram, with this bot; its domain (/setdomain) must be public_url's; better as a variable \
+         than as a flag",
+    ),
+    setting("telegram_bot_token_file", "FILE", "The same in a file"),
+    setting("telegram_url", "URL", "Where people sign in by Telegram").or("https://oauth.telegram.org"),
     setting("s3_bucket", "NAME", "Keep files in this bucket instead of the data folder"),
     setting("s3_endpoint", "URL", "The object store's address, for those that are not AWS"),
     setting("s3_region", "NAME", "The bucket's region").or("us-east-1"),

@@ -39,6 +39,15 @@ pub struct GitHub {
     pub api_url: String,
 }
 
+/// Signing in by Telegram.
+#[derive(Clone)]
+pub struct Telegram {
+    /// What the bot is known by, its secret included.
+    pub bot_token: ClientSecret,
+    /// Where people sign in.
+    pub url: String,
+}
+
 /// A provider's client id and secret, if it is set up.
 fn client(texts: &Texts, provider: &str) -> Result<Option<(String, ClientSecret)>> {
     let name = |what: &str| format!("{provider}_{what}");
@@ -67,4 +76,17 @@ pub(super) fn github(texts: &Texts) -> Result<Option<GitHub>> {
     let Some((client_id, client_secret)) = client(texts, "github")? else { return Ok(None) };
     let (url, api_url) = (needed(texts, "github_url")?, needed(texts, "github_api_url")?);
     Ok(Some(GitHub { client_id, client_secret, url, api_url }))
+}
+
+pub(super) fn telegram(texts: &Texts) -> Result<Option<Telegram>> {
+    let bot_token = match (texts.one("telegram_bot_token"), texts.one("telegram_bot_token_file")) {
+        (None, None) => return Ok(None),
+        (Some(token), None) => ClientSecret::Given(token.to_owned()),
+        (None, Some(file)) => ClientSecret::In(file.into()),
+        (Some(_), Some(_)) => bail!("set one of telegram_bot_token and telegram_bot_token_file, not both"),
+    };
+    if texts.one("public_url").is_none() {
+        bail!("telegram_bot_token is set, so public_url must be set too: it is where people come back to");
+    }
+    Ok(Some(Telegram { bot_token, url: needed(texts, "telegram_url")? }))
 }

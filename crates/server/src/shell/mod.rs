@@ -3,6 +3,7 @@
 
 mod audit;
 mod auth;
+mod landing;
 mod media;
 mod oauth;
 mod public;
@@ -73,6 +74,7 @@ pub const SHELL_ROUTES: &[ShellRoute] = &[
     auth::ACCEPT,
     oauth::START,
     oauth::CALLBACK,
+    oauth::LANDING,
     oauth::SIGN_IN,
     oauth::LINK,
     media::UPLOAD,

@@ -13,14 +13,15 @@ use dealwright::services::identity::{IdentityView, LinkIdentity, ProviderSignIn,
 use super::{
     ShellRoute,
     auth::{auth, json, read, signed_in},
-    schema,
+    landing, schema,
 };
 use crate::{client::origin, cookies, problem::Problem, query, return_to, route::Verb, state::Shared};
 
 pub(super) const START: ShellRoute = ShellRoute {
     method: Verb::Get,
-    doc: "Sends a browser to `google` or `github` to sign in there. It comes back to `return_to`, with `oauth_code` behind \
-          the `#`, or with `oauth_error`: `access_denied`, `invalid_provider_answer`, `email_unverified`, `unavailable`.",
+    doc: "Sends a browser to `google`, `github` or `telegram` to sign in there. It comes back to `return_to`, with \
+          `oauth_code` behind the `#`, or with `oauth_error`: `access_denied`, `invalid_provider_answer`, \
+          `email_unverified`, `unavailable`.",
     status: 303,
     query: &[("return_to", "string", "A path of ours, `/` if left out, or an address of a site of cors_origins")],
     problems: &[400, 401, 403, 404, 429, 500, 503],
@@ -41,6 +42,25 @@ pub(super) const CALLBACK: ShellRoute = ShellRoute {
     problems: &[400, 401, 403, 404, 429, 500, 503],
     handler: |shared, request| Box::pin(callback(shared, request)),
     ..auth("/api/auth/oauth/{provider}/callback", "auth.oauth_callback")
+};
+
+pub(super) const LANDING: ShellRoute = ShellRoute {
+    method: Verb::Get,
+    doc: "The page that a browser comes back to from a provider whose answer stands behind the `#`, where no server sees it \
+          (`telegram`): it goes on to the callback with it.",
+    media_type: Some("text/html; charset=utf-8"),
+    problems: &[400, 401, 403, 404, 429, 500, 503],
+    handler: |_, _| {
+        Box::pin(async {
+            let headers = [
+                (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+                (header::CONTENT_SECURITY_POLICY, landing::CONTENT),
+                (header::REFERRER_POLICY, "no-referrer"),
+            ];
+            Ok((StatusCode::OK, headers, landing::PAGE).into_response())
+        })
+    },
+    ..auth("/api/auth/oauth/{provider}/landing", "auth.oauth_landing")
 };
 
 pub(super) const SIGN_IN: ShellRoute = ShellRoute {
@@ -138,8 +158,8 @@ fn callback_address(shared: &Shared, provider: &str) -> Result<String, Problem> 
     if url.is_empty() {
         return Err(Problem::internal("public_url is not set, so no provider can send anybody back"));
     }
-    // A name that is not set up is refused before anything is made of this.
-    Ok(format!("{url}/api/auth/oauth/{provider}/callback"))
+    let page = if shared.crm().identity().answers_behind_hash(provider)? { "landing" } else { "callback" };
+    Ok(format!("{url}/api/auth/oauth/{provider}/{page}"))
 }
 
 fn see_other(location: &str) -> Result<Response, Problem> {

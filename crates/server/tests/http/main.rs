@@ -29,5 +29,6 @@ mod server;
 mod support;
 mod tables;
 mod team;
+mod telegram;
 mod throttle;
 mod two_factor;

@@ -55,6 +55,9 @@ pub struct Call<'s> {
     body: Body,
 }
 
+/// The token of a bot by which people sign in.
+pub const TELEGRAM_BOT: &str = "42:AAH-example";
+
 /// Somebody who signed up.
 pub struct Member {
     pub token: String,
@@ -72,6 +75,7 @@ impl Server {
         let clock = ManualClock::at(Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).unwrap());
         let mut registry = Registry::new();
         registry.rule_engine(dealwright_rules::declarative::Declarative).sign_in_provider(Voucher::new("google"));
+        registry.sign_in_provider(dealwright_connectors::oauth::Telegram::new(TELEGRAM_BOT, None).unwrap());
         let mails = Arc::<Mutex<Vec<Mail>>>::default();
         let crm = Crm::builder()
             .mailer(Arc::new(Outbox(mails.clone())))

@@ -2,7 +2,7 @@
 //! the browser that began, for some minutes, and once. What a step knows is sealed.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
@@ -54,6 +54,28 @@ pub(super) fn wait(unit: &mut Unit, kind: &str, token: &str, browser: &str, know
         expires_at: unit.now() + KEPT,
         created_at: unit.now(),
     }))
+}
+
+/// Remembers what counts once, until it counts for nothing; false if it was shown before. Of two who show it at once one
+/// finds it here.
+pub(super) async fn shown_first(unit: &mut Unit, kind: &str, proof: &str, until: DateTime<Utc>) -> Result<bool> {
+    let token_hash = hash(kind, proof);
+    if unit.store().login_state(&token_hash).await?.is_some() {
+        return Ok(false);
+    }
+    let id: LoginStateId = unit.id()?;
+    let (key_id, sealed) = unit.engine().cipher.seal(unit.env(), &place(id), &[])?;
+    unit.note(Write::insert(&LoginState {
+        id,
+        token_hash,
+        browser_hash: None,
+        key_id,
+        sealed,
+        used_at: Some(unit.now()),
+        expires_at: until,
+        created_at: unit.now(),
+    }))?;
+    Ok(true)
 }
 
 /// The step that waits for this token from this browser, and what it knows; `None` if there is none, or it counts no more.

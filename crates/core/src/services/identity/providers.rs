@@ -19,7 +19,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     id::UserId,
     ports::{
-        sign_in_provider::{Attempt, Vouched},
+        sign_in_provider::{Attempt, Once, Vouched},
         store::{Update, Write},
     },
     scope::Scope,
@@ -41,6 +41,8 @@ const FRESH: Duration = Duration::minutes(10);
 /// Tokens of these kinds wait.
 const STATE: &str = "state";
 const CODE: &str = "code";
+/// And what a provider said, if it is bound to no attempt.
+const SAID: &str = "said";
 
 /// A browser that is sent to a provider.
 #[derive(Clone)]
@@ -133,6 +135,11 @@ fn unknown_state() -> Error {
     Error::unauthenticated("invalid_oauth_state", message)
 }
 
+fn shown_before(provider: &str) -> Error {
+    let message = format!("the answer of {provider} does not count: it was shown before");
+    Error::unauthenticated("invalid_provider_answer", message)
+}
+
 fn unknown_code() -> Error {
     let message = "this code was not made for this browser, was traded in, or took too long: sign in again";
     Error::unauthenticated("invalid_oauth_code", message)
@@ -185,6 +192,14 @@ impl Identity<'_> {
         })
         .await?;
         Ok(SentAway { location, browser })
+    }
+
+    /// Whether a provider's answer stands behind the `#`, so that a page of the door's has to bring it.
+    ///
+    /// # Errors
+    /// `unknown_provider` for one that is not set up.
+    pub fn answers_behind_hash(&self, provider: &str) -> Result<bool> {
+        Ok(self.0.sign_in_provider(provider)?.answers_behind_hash())
     }
 
     /// Takes a browser back from a provider, with the parameters that it brings. What was begun is gone on with once,
@@ -255,10 +270,17 @@ impl Identity<'_> {
             name: vouched.name.and_then(|name| text::salvage_name(&name)),
         };
         let (code, browser) = (login_states::token(&engine.env)?, browser.to_owned());
-        let token = code.clone();
+        let (token, once) = (code.clone(), vouched.once);
         commit(engine, &nowhere(engine)?, move |unit| {
-            let (token, browser, proven) = (token.clone(), browser.clone(), proven.clone());
-            Box::pin(async move { login_states::wait(unit, CODE, &token, &browser, &proven) })
+            let (token, browser, proven, once) = (token.clone(), browser.clone(), proven.clone(), once.clone());
+            Box::pin(async move {
+                if let Some(Once { proof, until }) = once
+                    && !login_states::shown_first(unit, SAID, &format!("{}\n{proof}", proven.provider), until).await?
+                {
+                    return Err(shown_before(&proven.provider));
+                }
+                login_states::wait(unit, CODE, &token, &browser, &proven)
+            })
         })
         .await?;
         Ok(code)
