@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 
 use super::{
     list::{Conditions, OPAQUE, OPAQUE_END, Order, and_equal, by_number, by_time},
-    select::{portions_of_parts, select, select_by, union},
+    listing::RARE,
+    select::{cell, columns, portions_of_parts, select, select_by, union},
 };
 use crate::{
     domain::{
@@ -66,7 +67,17 @@ impl ActivityReads for SqlStore {
             let next_cursor = data.last().filter(|_| more).map(|last| task_place(sort, last).encode(list));
             return Ok(Page { data, next_cursor });
         }
-        let statement = tasks(organization, filter, sort);
+        let bounded = filter.due_before.is_some() || filter.due_after.is_some();
+        let mut statement = tasks(organization, filter, sort);
+        if sort == TaskSort::CreatedAt && bounded && !on {
+            // A wrong cursor or limit is told before the database is asked anything.
+            order.finish(&mut statement.clone(), list, page)?;
+            let count = self.rows(Some(organization), count_due(organization, filter)).await?;
+            let count: i64 = cell(&mut count.into_iter().next().unwrap_or_default().into_iter())?;
+            if count <= RARE {
+                statement = tasks_collected(organization, filter);
+            }
+        }
         self.page_of(organization, statement, order, list, page, |it: &Task| task_place(sort, it)).await
     }
 
@@ -178,6 +189,33 @@ pub(super) fn tasks_by_date(
         limit = order.finish(part, list, page);
     });
     Ok((statement, limit?))
+}
+
+/// The ids of tasks by the index of their date.
+fn push_due(organization: OrganizationId, filter: &TaskFilter, statement: &mut Statement) {
+    let either = filter.done.map_or(vec![false, true], |done| vec![done]);
+    for (place, done) in either.into_iter().enumerate() {
+        statement.push(if place == 0 { "" } else { " UNION ALL " });
+        statement.push("SELECT t.id FROM tasks t WHERE t.organization_id = ").bind(&organization);
+        conditions(filter, Some(done), TaskSort::DueAt, statement);
+    }
+}
+
+/// How many fall due between the bounds, counted as far as matters.
+pub(super) fn count_due(organization: OrganizationId, filter: &TaskFilter) -> Statement {
+    let mut statement = Statement::new("SELECT COUNT(*) FROM (");
+    push_due(organization, filter, &mut statement);
+    statement.push(&format!(" LIMIT {}) AS p0", RARE + 1));
+    statement
+}
+
+/// The few tasks that fall due between the bounds, to be put into another order: goes on with ` AND …`.
+pub(super) fn tasks_collected(organization: OrganizationId, filter: &TaskFilter) -> Statement {
+    let mut statement = Statement::new("WITH picked AS MATERIALIZED (");
+    push_due(organization, filter, &mut statement);
+    statement.push(&format!(") SELECT {} FROM picked p CROSS JOIN tasks t", columns::<Task>("t")));
+    statement.push(" WHERE t.id = p.id AND t.organization_id = ").bind(&organization);
+    statement
 }
 
 /// The order of a list of tasks.

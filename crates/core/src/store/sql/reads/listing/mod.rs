@@ -29,7 +29,7 @@ use crate::{
 
 /// Up to this many rows are collected and sorted, some 3 µs each; more are walked. Counting so far costs a quarter of a
 /// millisecond.
-const RARE: i64 = 2_000;
+pub(super) const RARE: i64 = 2_000;
 
 /// A noun that is listed: what the walks need beside its columns.
 pub(super) trait Listed: Record {

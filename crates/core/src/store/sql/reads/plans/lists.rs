@@ -154,6 +154,24 @@ async fn who_somebody_is_and_what_they_may_do_is_found_by_keys() {
 }
 
 #[tokio::test]
+async fn tasks_that_fall_due_are_counted_and_collected_by_their_date() {
+    let stores = stores().await;
+    for (user, index) in [(None, "tasks_due"), (Some(n(3)), "tasks_assigned_due")] {
+        for done in [None, Some(false)] {
+            let (from, to) = (Some(at(100)), Some(at(300)));
+            let filter =
+                TaskFilter { assigned_to: user, done, due_after: from, due_before: to, ..TaskFilter::default() };
+            assert_no_scan(&stores, "how many fall due", &activities::count_due(n(1), &filter), &[index]).await;
+            let (collected, order) =
+                (activities::tasks_collected(n(1), &filter), activities::task_order(TaskSort::CreatedAt, true));
+            for statement in pages((collected, order)) {
+                assert_no_scan(&stores, "tasks that fall due", &statement, &[index]).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn of_several_conditions_the_most_telling_one_leads() {
     let stores = stores().await;
     let mut lists = vec![(
