@@ -26,6 +26,7 @@ async fn it_keeps_to_what_every_limiter_must() {
     limiter_cases(limiter(&redis.url()), 1).await.unwrap();
 }
 
+/// ASVS 2.4.1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_at_once_at_many_replicas_as_many_get_through_as_may() {
     let redis = Redis::start().unwrap();
@@ -40,6 +41,7 @@ async fn of_many_at_once_at_many_replicas_as_many_get_through_as_may() {
     assert_eq!(join_all(asked).await.into_iter().filter(|it| *it).count(), 5);
 }
 
+/// ASVS 16.5.2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_redis_is_away_each_process_counts_for_itself() {
     let redis = Redis::start().unwrap();
@@ -60,6 +62,7 @@ async fn while_redis_is_away_each_process_counts_for_itself() {
     }
 }
 
+/// ASVS 16.2.5.
 #[tokio::test]
 async fn a_wrong_url_is_refused_without_its_password() {
     let error = RedisLimiter::new("http://:hunter2@redis", Env::system()).unwrap_err();

@@ -104,6 +104,7 @@ impl fmt::Debug for Cipher {
 mod tests {
     use super::*;
 
+    /// ASVS 11.2.2 and 11.3.3.
     #[test]
     fn what_is_sealed_opens_in_its_place_only() {
         let env = Env::system();

@@ -18,6 +18,7 @@ fn a_list_is_no_object() {
     assert_eq!(error.fields()[0].pointer, "/value");
 }
 
+/// ASVS 1.5.2 and 15.3.3.
 #[test]
 fn what_is_missing_unknown_or_of_the_wrong_type_is_named() {
     for (deal, pointer, code) in [

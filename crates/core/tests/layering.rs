@@ -78,6 +78,7 @@ fn walk(folder: &Path, visit: &mut dyn FnMut(&Path)) {
     }
 }
 
+/// ASVS 8.3.1.
 #[test]
 fn each_room_imports_from_its_own_floor_or_lower_ones() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

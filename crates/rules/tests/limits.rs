@@ -25,6 +25,7 @@ fn code(result: Result<(), Error>) -> String {
     result.unwrap_err().fields()[0].code.to_string()
 }
 
+/// ASVS 4.3.1.
 #[test]
 fn a_condition_compares_with_two_hundred_values_and_no_more() {
     let tags = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>();

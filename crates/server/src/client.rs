@@ -156,6 +156,7 @@ mod tests {
         Client::of(&request, &TrustedProxies::read(&proxies).unwrap())
     }
 
+    /// ASVS 4.1.3 and 15.3.4.
     #[test]
     fn the_right_most_hop_that_is_none_of_ours_is_the_client() {
         let ours = &["10.0.0.0/8", "fd00::/8", "192.0.2.99"];
@@ -188,6 +189,7 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["10.0.0.0/8"], &headers).to_string(), "198.51.100.7");
     }
 
+    /// ASVS 4.1.3.
     #[test]
     fn forwarded_is_not_read() {
         let headers = [("forwarded", "for=198.51.100.7;proto=https")];
@@ -195,6 +197,7 @@ mod tests {
         assert_eq!((found.to_string(), found.secure), ("10.0.0.1".to_owned(), false));
     }
 
+    /// ASVS 4.1.3.
     #[test]
     fn https_is_believed_of_a_trusted_proxy_alone() {
         let says = |peer: &str, text: &str| client(peer, &["10.0.0.1"], &[("x-forwarded-proto", text)]).secure;

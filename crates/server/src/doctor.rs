@@ -153,6 +153,7 @@ mod tests {
     }
 
     /// OWASP ASVS 5.0, 13.1 and 13.2: each weak setting is named with its remedy.
+    /// ASVS 12.2.1 and 12.3.1.
     #[test]
     fn what_is_weak_is_named_with_its_remedy() {
         for (arguments, names, remedy) in [
@@ -187,6 +188,7 @@ mod tests {
         }
     }
 
+    /// ASVS 13.3.2.
     #[test]
     fn a_key_that_others_may_read_is_named() {
         use std::os::unix::fs::PermissionsExt;

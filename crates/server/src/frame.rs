@@ -95,6 +95,7 @@ mod tests {
     use super::*;
     use crate::Options;
 
+    /// ASVS 13.4.2 and 16.5.1.
     #[tokio::test]
     async fn a_panic_is_told_without_its_words() {
         let crm = Crm::builder().database("sqlite::memory:").build().await.unwrap();

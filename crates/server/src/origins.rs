@@ -173,6 +173,7 @@ fn refused(why: &'static str) -> Problem {
 mod tests {
     use super::*;
 
+    /// ASVS 3.4.2.
     #[test]
     fn origins_are_told_apart_from_everything_else() {
         let read = |text: &str| Origins::read(&[text.to_owned()]);

@@ -264,6 +264,7 @@ mod tests {
         Ok(Value::Object(input))
     }
 
+    /// ASVS 15.3.5.
     #[test]
     fn parameters_are_typed_by_the_schema_and_put_in_their_place() {
         let input = read_into("limit=5&tag=7&created_at[gte]=2026-01-01&unread=true").unwrap();
@@ -271,6 +272,7 @@ mod tests {
         assert_eq!(input, expected);
     }
 
+    /// ASVS 15.3.7.
     #[test]
     fn unknown_repeated_and_mistyped_parameters_are_refused() {
         for query in ["x=1", "limit=1&limit=2", "limit=a", "unread=1", "created_at[x]=1", "created_at=1", "limit="] {

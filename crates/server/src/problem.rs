@@ -209,6 +209,7 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
 
+    /// ASVS 16.3.4 and 16.5.1.
     #[test]
     fn a_defect_is_logged_and_not_told() {
         let problem = Problem::from(Error::internal("password of the database is hunter2"));

@@ -46,6 +46,7 @@ fn decode(text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    /// ASVS 1.1.1.
     #[test]
     fn a_query_string_is_decoded() {
         let found = pairs("q=a+b%26c&created_at%5Bgte%5D=x&flag").unwrap();
@@ -53,6 +54,7 @@ mod tests {
         assert!(found.iter().map(|(name, value)| (name.as_str(), value.as_str())).eq(expected), "{found:?}");
     }
 
+    /// ASVS 1.1.1.
     #[test]
     fn what_cannot_be_decoded_is_refused() {
         for query in ["q=%", "q=%zz", "q=%ff", "q=%00", "%00=1", "q=%0"] {

@@ -83,6 +83,7 @@ mod tests {
         }
     }
 
+    /// ASVS 3.4.5 and 14.2.1.
     #[test]
     fn a_value_stands_where_no_server_sees_it() {
         assert_eq!(with("/inbox?a=b", "oauth_code", "x"), "/inbox?a=b#oauth_code=x");

@@ -197,6 +197,7 @@ mod tests {
 
     use super::*;
 
+    /// ASVS 13.3.2.
     #[test]
     fn a_key_file_is_made_once_and_is_private() {
         let folder = tempfile::tempdir().unwrap();

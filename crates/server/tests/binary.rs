@@ -94,6 +94,7 @@ fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// ASVS 13.4.5.
 #[test]
 fn without_any_setting_it_serves_and_remembers() {
     let folder = tempfile::tempdir().unwrap();
@@ -151,6 +152,7 @@ fn the_doctor_says_what_it_looked_at() {
     assert!(text(&output).contains("schema"), "{}", text(&output));
 }
 
+/// ASVS 16.4.2.
 #[test]
 fn the_audit_logs_are_verified_by_a_command() {
     let folder = tempfile::tempdir().unwrap();
@@ -237,6 +239,7 @@ fn files_go_to_an_object_store_and_come_back_in_part() {
 }
 
 /// OWASP ASVS 5.0, 16.4.1: a line of the log is ours, whatever is sent.
+/// ASVS 16.2.4.
 #[test]
 fn nobody_writes_into_the_log() {
     let folder = tempfile::tempdir().unwrap();

@@ -15,6 +15,7 @@ use serde_json::json;
 
 const PASSWORD: &str = "correct horse battery";
 
+/// ASVS 13.4.2 and 16.2.5.
 #[test]
 fn no_level_of_the_log_shows_a_password_or_a_token() {
     let folder = tempfile::tempdir().unwrap();

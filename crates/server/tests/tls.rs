@@ -75,6 +75,7 @@ fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// ASVS 4.1.2.
 #[test]
 fn it_serves_https_and_takes_a_new_certificate_without_dropping_a_connection() {
     let folder = tempfile::tempdir().unwrap();

@@ -48,6 +48,7 @@ mod tests {
         assert_eq!(normalize("jürgen@example.test").unwrap(), "jürgen@example.test");
     }
 
+    /// ASVS 1.3.11.
     #[test]
     fn what_could_break_out_of_a_header_or_command_is_no_address() {
         for text in [

@@ -184,6 +184,7 @@ impl AsyncWrite for Stream {
 mod tests {
     use super::*;
 
+    /// ASVS 1.3.6.
     #[test]
     fn private_addresses_are_told_in_every_disguise() {
         for text in [
@@ -229,6 +230,7 @@ mod tests {
         }
     }
 
+    /// ASVS 1.3.6.
     #[tokio::test]
     async fn a_private_host_is_refused_where_only_public_ones_are_allowed() {
         let dialer = Dialer::new(&[], true, Duration::from_secs(5)).unwrap();

@@ -315,6 +315,7 @@ mod tests {
         assert_eq!(pointers(&settings), ["/imap/proxy~1~0 unknown"]);
     }
 
+    /// ASVS 1.3.11.
     #[test]
     fn line_breaks_are_refused_everywhere() {
         for pointer in ["/email", "/display_name", "/imap/host", "/imap/username", "/imap/password", "/smtp/username"] {
@@ -323,6 +324,7 @@ mod tests {
         }
     }
 
+    /// ASVS 12.3.1.
     #[test]
     fn plaintext_needs_the_operators_consent() {
         let settings = with("/smtp/security", json!("none"));
@@ -339,6 +341,7 @@ mod tests {
         assert_eq!(pointers(&with("/smtp/password", json!(5))), ["/smtp/password invalid"]);
     }
 
+    /// ASVS 16.2.5.
     #[test]
     fn passwords_are_not_printed() {
         assert!(!format!("{:?}", parse(&valid()).unwrap()).contains("pw"));

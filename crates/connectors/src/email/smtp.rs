@@ -321,6 +321,7 @@ fn stuffed(mail: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    /// ASVS 1.3.11.
     #[test]
     fn dots_at_line_starts_are_doubled_and_the_end_is_a_line() {
         assert_eq!(stuffed(b".a\r\n..\r\nb.\r\n"), b"..a\r\n...\r\nb.\r\n");

@@ -93,6 +93,7 @@ where
 mod tests {
     use super::*;
 
+    /// ASVS 12.3.1.
     #[test]
     fn a_provider_is_spoken_to_in_private() {
         for good in ["https://accounts.google.com", "http://127.0.0.1:8080", "http://localhost:1/x", "http://[::1]:2"] {

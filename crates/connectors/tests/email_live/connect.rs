@@ -74,6 +74,7 @@ async fn unreachable_hosts_and_closed_ports_are_named() {
     assert!(["not_found", "timed_out"].contains(&problems[1].1.as_str()), "{problems:?}");
 }
 
+/// ASVS 12.3.2.
 #[tokio::test]
 async fn an_untrusted_certificate_and_one_for_another_name_are_refused() {
     let account = account("connect.certificate");
@@ -113,6 +114,7 @@ async fn the_wrong_kind_of_security_and_the_wrong_server_are_told() {
     assert_eq!(codes, [("/imap/port", "wrong_protocol"), ("/smtp/port", "wrong_protocol")]);
 }
 
+/// ASVS 1.3.6.
 #[tokio::test]
 async fn private_hosts_are_refused_where_only_public_ones_are_allowed() {
     let account = account("connect.private");

@@ -160,6 +160,7 @@ async fn international_addresses_need_a_server_that_takes_them() {
     assert!(heard.lock().await.contains(&"RCPT TO:<jürgen@example.test>".to_owned()));
 }
 
+/// ASVS 12.3.1.
 #[tokio::test]
 async fn words_slipped_in_before_tls_are_not_believed() {
     let connector = connector();

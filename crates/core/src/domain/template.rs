@@ -131,11 +131,13 @@ mod tests {
         assert_eq!(render("{{hours_since_last_message|never}}", &facts), "never");
     }
 
+    /// ASVS 1.3.7.
     #[test]
     fn a_value_is_never_read_as_a_template() {
         assert_eq!(render("{{message.text}}", &facts(json!({ "name": "Ada" }))), "{{contact.name}}");
     }
 
+    /// ASVS 1.3.5.
     #[test]
     fn a_faulty_template_is_told() {
         assert_eq!(variables("{{contact.name}} {{ stage |x}}").unwrap().len(), 2);

@@ -37,6 +37,7 @@ async fn with_partners(world: &World) {
     world.me.call("pipelines.create", new).await.unwrap();
 }
 
+/// ASVS 2.3.3 and 16.5.3.
 async fn of_a_run_that_fails_nothing_is_applied(world: World) {
     with_partners(&world).await;
     let rule = world.rule(over("over", 0)).await;

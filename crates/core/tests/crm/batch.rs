@@ -111,6 +111,7 @@ async fn items_of_a_batch_see_each_other(world: World) {
     assert_eq!(world.me.contacts().list(Default::default()).await.unwrap().data.len(), 2);
 }
 
+/// ASVS 2.3.2.
 async fn a_batch_is_bounded(world: World) {
     for (items, code) in [(json!([]), "required"), (json!(vec![json!({"name": "x"}); 501]), "too_many")] {
         let input: ContactBatch = serde_json::from_value(json!({"items": items})).unwrap();

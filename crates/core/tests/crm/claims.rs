@@ -139,6 +139,7 @@ async fn an_edit_takes_no_claim_from_another(world: World) {
     assert_eq!(holders(&world).await, [(ada.id, true), (ben.id, false)]);
 }
 
+/// ASVS 2.3.4.
 async fn of_concurrent_creations_with_one_address_exactly_one_wins(world: World) {
     let tries = (0..8).map(|i| {
         let me = world.me.clone();

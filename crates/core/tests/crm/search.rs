@@ -299,6 +299,7 @@ fn tree(dice: &mut Samples, world: &World, depth: usize) -> Value {
     }
 }
 
+/// ASVS 1.2.4.
 async fn random_trees_find_what_a_plain_reading_finds(world: World) {
     let people = people(&world, 60).await;
     let mut dice = Samples::new(11);
@@ -311,6 +312,7 @@ async fn random_trees_find_what_a_plain_reading_finds(world: World) {
     assert!(something > 75, "only {something} found anything");
 }
 
+/// ASVS 1.2.4 and 4.3.1.
 async fn faulty_conditions_are_refused_with_their_place(world: World) {
     define(&world, "size", CustomKind::Number, &[]).await;
     let deep = (0..17).fold(json!({"tags": "x"}), |inner, _| json!({"not": inner}));

@@ -62,6 +62,7 @@ async fn another_organisations_pipelines_do_not_exist(world: World) {
     assert_eq!(world.pipeline(pipeline).await, world.sales);
 }
 
+/// ASVS 2.2.3.
 async fn nothing_of_another_organisation_can_be_referred_to(world: World) {
     let (_, them) = world.other_organization().await;
     let new = |assigned_to| NewContact { name: "Eve".into(), assigned_to, ..Default::default() };

@@ -25,6 +25,7 @@ fn ada() -> NewContact {
     NewContact { name: "Ada".into(), ..Default::default() }
 }
 
+/// ASVS 2.2.1.
 async fn each_flaw_of_a_new_contact_is_named(world: World) {
     let stranger = world.env.id().unwrap();
     let long = "x".repeat(201);
@@ -84,6 +85,7 @@ async fn a_patch_is_checked_as_well(world: World) {
     assert_eq!(world.me.contacts().get(ada.id).await.unwrap(), ada);
 }
 
+/// ASVS 2.2.3.
 async fn what_does_not_exist_is_refused(world: World) {
     let custom = json!({ "size": 3 }).as_object().unwrap().clone();
     let new = NewContact {

@@ -164,6 +164,7 @@ async fn a_failed_sign_in_is_told_where_its_user_is(world: World) {
     assert_eq!(Value::Object(told[0].details.clone()), json!({"code": "invalid_credentials"}));
 }
 
+/// ASVS 15.3.1.
 async fn secrets_are_not_told(world: World) {
     let new = NewApiKey { name: "K".into(), scopes: vec!["contacts:read".into()], expires_at: None, acts_for: None };
     let key = world.me.api_keys().create(new).await.unwrap();

@@ -101,6 +101,7 @@ fn at_token(code: &str) -> Vec<(String, String)> {
     vec![("/token".to_owned(), code.to_owned())]
 }
 
+/// ASVS 6.6.2.
 async fn signing_up_asks_by_mail_whether_the_address_is_ones_own(world: World) {
     let una = world.sign_up("una").await;
     assert!(!una.user.email_verified);
@@ -122,6 +123,7 @@ async fn signing_up_asks_by_mail_whether_the_address_is_ones_own(world: World) {
     assert_eq!(pointers(world.verify_email(&token).await), at_token("expired"));
 }
 
+/// ASVS 6.6.2.
 async fn the_mail_is_sent_again_when_it_is_asked_for(world: World) {
     let una = world.sign_up("una").await;
     let first = token(&world.sent("una", CONFIRM, 1).await[0], "verify-email");
@@ -163,6 +165,7 @@ async fn an_invitations_token_shows_no_address_to_be_ones_own(world: World) {
     assert!(!world.user(una.user.id).await.email_verified);
 }
 
+/// ASVS 6.4.3.
 async fn a_forgotten_password_is_replaced_once_within_an_hour(world: World) {
     let una = world.sign_up("una").await;
     world.later(120);
@@ -187,6 +190,7 @@ async fn a_forgotten_password_is_replaced_once_within_an_hour(world: World) {
     assert!(told.text.contains("2026-11-22") && !told.text.contains("horse"), "{}", told.text);
 }
 
+/// ASVS 6.5.1.
 async fn one_of_two_who_show_the_same_token_succeeds(world: World) {
     world.sign_up("una").await;
     let token = world.reset_token("una", 1).await;
@@ -216,6 +220,7 @@ async fn nobody_is_written_to_twice_in_a_minute_or_where_nobody_has_signed_up(wo
     world.reset_token("una", 2).await;
 }
 
+/// ASVS 7.4.3.
 async fn a_new_password_ends_what_the_old_one_began(world: World) {
     let identity = world.crm.identity();
     let here = world.sign_up("una").await;
@@ -254,6 +259,7 @@ async fn who_has_no_password_gets_one_by_mail(world: World) {
     world.sign_in("ada", PASSWORD).await.unwrap();
 }
 
+/// ASVS 6.2.2 and 6.2.3.
 async fn a_wrong_present_password_changes_nothing(world: World) {
     let una = world.sign_up("una").await;
     let scope = world.crm.identity().authenticate(&una.access_token).await.unwrap();

@@ -86,6 +86,7 @@ fn uuid_of(id: UserId) -> OrganizationId {
     id.to_string().parse().unwrap()
 }
 
+/// ASVS 16.2.5.
 async fn secrets_are_not_printed(_: World) {
     let printed = format!("{:?} {:?}", user("una", Some("correct horse")), {
         SignIn { email: "una@acme.example".to_owned(), password: "correct horse".to_owned(), totp_code: None }

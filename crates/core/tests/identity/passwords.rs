@@ -41,6 +41,7 @@ fn sign_up(password: &str) -> SignUp {
     }
 }
 
+/// ASVS 6.2.1.
 async fn common_passwords_are_refused_wherever_one_is_chosen(world: World) {
     let flaw = |pointer: &str, code: &str| vec![(pointer.to_owned(), code.to_owned())];
     let organizations = world.crm.organizations();
@@ -84,6 +85,7 @@ async fn credential(world: &World, user: UserId) -> Credential {
     world.store.credential(user).await.unwrap().unwrap()
 }
 
+/// ASVS 11.2.2.
 async fn a_hash_under_weaker_parameters_is_renewed_when_its_owner_signs_in(world: World) {
     let una = world.sign_up("una").await;
     let of_today = credential(&world, una.user.id).await;

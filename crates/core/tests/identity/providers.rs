@@ -117,6 +117,7 @@ fn linking(code: &str) -> LinkIdentity {
     LinkIdentity { code: code.to_owned(), password: None, totp_code: None }
 }
 
+/// ASVS 10.5.2.
 async fn somebody_new_signs_up_and_is_known_from_then_on(world: World) {
     let (browser, code) = world.proof("g-1", Some("Una@Acme.Example")).await;
     // What is missing beside the code does not spend it.
@@ -178,6 +179,7 @@ async fn an_address_alone_opens_no_account(world: World) {
     assert!(told.iter().any(|mail| mail.subject.contains("google") && mail.text.contains("linked")), "{told:?}");
 }
 
+/// ASVS 6.8.1.
 async fn an_address_that_is_nobodys_lets_nobody_in(world: World) {
     let sent = world.away().await;
     let back = world.back(&sent, &code_for("g-1", Some(&address("una")), false)).await.unwrap();
@@ -193,6 +195,7 @@ async fn an_address_that_is_nobodys_lets_nobody_in(world: World) {
 }
 
 /// ASVS 10.1.2: what comes back was begun in this browser, just now, with this provider, and comes back once.
+/// ASVS 10.2.2.
 async fn what_a_browser_is_sent_away_with_counts_once_and_there(world: World) {
     let identity = world.crm.identity();
     let code = code_for("g-1", Some(&address("una")), true);
@@ -234,6 +237,7 @@ async fn what_a_browser_is_sent_away_with_counts_once_and_there(world: World) {
     assert_eq!(unknown.err().unwrap().code(), "unknown_provider");
 }
 
+/// ASVS 2.3.1.
 async fn a_code_counts_once_and_in_its_browser(world: World) {
     world.found("una", "g-1").await;
     let identity = world.crm.identity();
@@ -320,6 +324,7 @@ async fn an_account_of_an_unshown_address_links_that_address_alone(world: World)
     world.link(&scope, "g-eve", Some(&address("eve"))).await.unwrap();
 }
 
+/// ASVS 6.8.1.
 async fn an_identity_belongs_to_one_person(world: World) {
     world.found("una", "g-1").await;
     let max = world.confirmed("max").await;
@@ -375,6 +380,7 @@ async fn of_two_ways_in_given_up_at_once_one_stays(world: World) {
 }
 
 /// ASVS 6.3.3.
+/// ASVS 6.3.4 and 6.8.4.
 async fn the_second_factor_is_asked_for_too(world: World) {
     let una = world.found("una", "g-1").await;
     let identity = world.crm.identity();

@@ -78,6 +78,7 @@ impl Original {
     }
 }
 
+/// ASVS 7.2.1.
 async fn forged_tokens_are_refused_each_with_its_code(world: World) {
     let signed_in = world.sign_up("una").await;
     let token = Original::of(&signed_in);
@@ -158,6 +159,7 @@ async fn a_token_that_its_session_outlives_is_refused_when_it_is_replayed(world:
     refused(identity.refresh(spent).await, 401, "invalid_refresh_token");
 }
 
+/// ASVS 9.2.3 and 9.2.4.
 async fn an_access_token_names_its_key_and_whom_it_is_for(world: World) {
     let token = Original::of(&world.sign_up("una").await);
     let public = world.crm.identity().public_keys();
@@ -176,6 +178,7 @@ async fn an_access_token_names_its_key_and_whom_it_is_for(world: World) {
     assert_eq!(jsonwebtoken::decode::<Value>(&token.text, &key, &validation).unwrap().claims, token.claims);
 }
 
+/// ASVS 11.2.2.
 async fn a_new_key_signs_while_older_ones_verify(world: World) {
     let before = world.sign_up("una").await;
     let engine = async |key_file: &str| {

@@ -100,6 +100,7 @@ async fn a_code_is_asked_for_once_it_was_shown_to_be_known(world: World) {
     assert!(told.iter().any(|it| it == "Two-factor authentication was switched on"), "{told:?}");
 }
 
+/// ASVS 6.5.1.
 async fn a_code_counts_once_and_a_step_early_or_late(world: World) {
     let una = world.armed("una").await;
     let code = world.code(&una);
@@ -120,6 +121,7 @@ async fn a_code_counts_once_and_a_step_early_or_late(world: World) {
     refused(world.enter("una", Some(&totp_code(&una.secret, stale).unwrap())).await, 401, "invalid_totp");
 }
 
+/// ASVS 6.5.1.
 async fn of_two_who_show_the_same_code_one_is_let_in(world: World) {
     let una = world.armed("una").await;
     for code in [world.code(&una), una.recovery[0].clone()] {
@@ -131,6 +133,7 @@ async fn of_two_who_show_the_same_code_one_is_let_in(world: World) {
     }
 }
 
+/// ASVS 6.4.4 and 6.5.2.
 async fn a_recovery_code_counts_once(world: World) {
     let una = world.armed("una").await;
     let kept = world.factor(&una).await.unwrap().recovery;
@@ -146,6 +149,7 @@ async fn a_recovery_code_counts_once(world: World) {
     world.enter("una", Some(&world.code(&una))).await.unwrap();
 }
 
+/// ASVS 2.3.1.
 async fn what_was_only_set_up_is_not_asked_for(world: World) {
     let una = world.sign_up("una").await;
     let identity = world.crm.identity();
@@ -169,6 +173,7 @@ async fn what_was_only_set_up_is_not_asked_for(world: World) {
     world.enter("una", None).await.unwrap();
 }
 
+/// ASVS 11.3.3.
 async fn a_seed_lies_sealed_and_opens_for_its_person_alone(world: World) {
     let (una, max) = (world.armed("una").await, world.armed("max").await);
     let (of_una, of_max) = (world.factor(&una).await.unwrap(), world.factor(&max).await.unwrap());
@@ -182,6 +187,7 @@ async fn a_seed_lies_sealed_and_opens_for_its_person_alone(world: World) {
     world.enter("max", Some(&world.code(&max))).await.unwrap();
 }
 
+/// ASVS 7.5.1.
 async fn giving_it_up_takes_proof_given_afresh(world: World) {
     let una = world.armed("una").await;
     refused(world.disable(&una.scope, None, None).await, 403, "step_up_required");

@@ -81,6 +81,7 @@ async fn an_account_without_a_live_connection_works_at_once(world: World) {
     refused(me.accounts().reconnect(account.id).await, 501, "unsupported");
 }
 
+/// ASVS 8.2.3.
 async fn secrets_are_shown_to_nobody(world: World) {
     world.provider.change_password("correct horse");
     let input = world.provider.account("sales@acme.example");

@@ -61,6 +61,7 @@ async fn files_that_come_with_a_message_are_kept(world: World) {
     assert_eq!((&*content.data, &*content.info.name), (&b"beta"[..], "b.png"));
 }
 
+/// ASVS 5.4.2.
 async fn odd_names_and_types_of_strangers_files_are_mended(world: World) {
     let files = vec![
         file("C:\\temp\\../evil.exe\u{0}", "Text/HTML; charset=x", b"1"),
@@ -94,6 +95,7 @@ async fn an_uploaded_file_goes_out_with_a_message(world: World) {
     assert_eq!(media.iter().map(|it| it.id).collect::<Vec<_>>(), [kept.id]);
 }
 
+/// ASVS 5.2.1.
 async fn a_file_that_is_too_large_or_nameless_is_refused(world: World) {
     let large = NewMedia { data: vec![0; MAX_BYTES + 1].into(), ..new("a.bin", b"") };
     refused(world.me.media().upload(large).await, 413, "too_large");

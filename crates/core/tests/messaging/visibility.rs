@@ -41,6 +41,7 @@ async fn chat(world: &World) -> ChatId {
     world.chats().await.remove(0).chat_id
 }
 
+/// ASVS 8.2.3.
 async fn others_see_that_a_private_conversation_exists(world: World) {
     let chat_id = chat(&world).await;
     // An admin in another team too: privacy is not a matter of rank.
@@ -130,6 +131,7 @@ async fn others_read_no_private_message_away(world: World) {
     assert_eq!(world.chat(chat).await.unread_count, 1);
 }
 
+/// ASVS 8.2.2.
 async fn others_open_no_private_file(world: World) {
     let chat = chat(&world).await;
     let file = world.messages(chat).await.remove(0).content.unwrap().media.remove(0).id;
@@ -142,6 +144,7 @@ async fn others_open_no_private_file(world: World) {
     world.me.media().get(file).await.unwrap();
 }
 
+/// ASVS 8.2.2.
 async fn nobody_writes_from_somebody_elses_private_account(world: World) {
     let chat = chat(&world).await;
     let mine = world.send(chat, "Hi").await.id;

@@ -24,6 +24,7 @@ fn certificate(folder: &Path) {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
+/// ASVS 12.3.2.
 pub async fn a_certificate_is_checked_against_authorities_and_name() {
     let server = Postgres::start().unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -31,6 +31,7 @@ async fn fill(store: &SqlStore, seed: u64) -> (Samples, dealwright::domain::cont
     (samples, contact)
 }
 
+/// ASVS 8.4.1.
 pub async fn raw_sql_sees_the_set_organisation_alone() {
     let urls = database("raw").await;
     let store = open(&urls.app).await.unwrap();
@@ -74,6 +75,7 @@ fn sentences(findings: &[Finding], level: Level) -> String {
     findings.iter().filter(|it| it.level == level).map(|it| format!("{}: {}\n", it.subject, it.sentence)).collect()
 }
 
+/// ASVS 13.2.2.
 pub async fn a_role_that_the_wall_does_not_bind_is_refused() {
     let urls = database("roles").await;
     for (url, why) in [(&superuser(&urls), "superuser"), (&urls.owner, "owns tables")] {
@@ -87,6 +89,7 @@ pub async fn a_role_that_the_wall_does_not_bind_is_refused() {
     assert!(error.code() == "unavailable" && error.message().contains("password"), "{error}");
 }
 
+/// ASVS 8.4.1.
 pub async fn doctor_finds_what_opens_the_wall() {
     let urls = database("doctor").await;
     let store = open(&urls.app).await.unwrap();
@@ -136,6 +139,7 @@ pub async fn doctor_finds_what_opens_the_wall() {
     assert!(sentences(&store.doctor(&Env::system()).await.unwrap(), Level::Broken).starts_with("schema: "));
 }
 
+/// ASVS 13.2.2.
 pub async fn an_application_role_that_cannot_be_bound_is_refused() {
     let urls = shared_postgres().unwrap().fresh_database("approle").unwrap();
     for (role, why) in
@@ -214,6 +218,7 @@ pub async fn the_claims_of_other_replicas_stay_theirs() {
 }
 
 /// A network that swallows everything closes no connection: whoever waits is told, and nobody waits on that one again.
+/// ASVS 15.2.2.
 pub async fn a_server_that_falls_silent_is_given_up() {
     let urls = database("silence").await;
     let (before, rest) = urls.app.rsplit_once('@').unwrap();

@@ -83,6 +83,7 @@ async fn a_key_of_the_organisation_does_what_its_scopes_say_and_is_seen_in_histo
     assert!(!made.changes.contains_key("secret"), "{:?}", made.changes);
 }
 
+/// ASVS 10.3.2.
 async fn a_key_that_acts_for_a_member_never_does_more_than_they_may(world: World) {
     let (bo, bos) = world.member("bo", Role::Manager).await;
     let key = make(&bos, &["contacts:read", "contacts:write", "pipeline:write"], Some(bo)).await;
@@ -107,6 +108,7 @@ async fn a_key_that_acts_for_a_member_never_does_more_than_they_may(world: World
     refused(may("deals.list", json!({})).await, 403, "forbidden");
 }
 
+/// ASVS 7.4.2.
 async fn a_key_ends_with_the_membership_for_good(world: World) {
     let (bo, bos) = world.member("bo", Role::Member).await;
     let (own, of_organisation) =
@@ -265,6 +267,7 @@ async fn a_credential_that_is_no_key_is_refused(world: World) {
 }
 
 /// A key opens no session, here or elsewhere: that would do what its scopes do not say, and outlive it.
+/// ASVS 6.3.4.
 async fn a_key_is_no_sign_in(world: World) {
     let (bo, bos) = world.member("bo", Role::Member).await;
     let key = make(&bos, &["profile:read", "notifications:read", "contacts:read"], Some(bo)).await;
@@ -299,6 +302,7 @@ async fn a_key_makes_no_owners_and_no_keys(world: World) {
 }
 
 /// Who makes a key for somebody else reads nothing by it that is that one's own.
+/// ASVS 8.2.2.
 async fn a_key_sees_nothing_private_of_others(world: World) {
     let (bo, bos) = world.member("bo", Role::Member).await;
     let scopes = ["profile:read", "notifications:read", "tasks:read"];

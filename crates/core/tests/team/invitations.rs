@@ -68,6 +68,7 @@ async fn accept(world: &World, by: &Scope, token: &str) -> Result<Belonging, Err
     world.crm.identity().accept_invitation(by, AcceptInvitation { token: token.to_owned() }).await
 }
 
+/// ASVS 6.4.1.
 async fn an_invitation_is_mailed_and_its_token_shown_once(world: World) {
     let made = world.ask("invitations.create", json!({ "email": " Max@People.example", "role": "member" })).await;
     let secret = made["token"].as_str().unwrap().to_owned();
@@ -138,6 +139,7 @@ async fn somebody_with_an_account_accepts_and_switches(world: World) {
     refused(switch(world.env.id().unwrap()).await, 404, "not_found");
 }
 
+/// ASVS 2.3.4.
 async fn of_two_who_accept_at_once_one_does(world: World) {
     let made = invite(&world, "max@people.example").await;
     let secret = token(&made);
@@ -149,6 +151,7 @@ async fn of_two_who_accept_at_once_one_does(world: World) {
     assert_eq!(world.me.members().list(Default::default()).await.unwrap().data.len(), 2);
 }
 
+/// ASVS 6.4.1.
 async fn a_token_counts_for_its_address_alone(world: World) {
     let max = stranger(&world).await;
     let made = invite(&world, "eve@people.example").await;
@@ -161,6 +164,7 @@ async fn a_token_counts_for_its_address_alone(world: World) {
     assert_eq!(world.me.members().list(Default::default()).await.unwrap().data.len(), 1);
 }
 
+/// ASVS 6.4.1.
 async fn an_invitation_runs_out(world: World) {
     let made = invite(&world, "max@people.example").await;
     world.later(7 * 24 * 3600 - 1);
@@ -247,6 +251,7 @@ async fn invitations_are_listed_by_what_became_of_them(world: World) {
     }
 }
 
+/// ASVS 2.2.3.
 async fn signing_up_needs_one_of_the_two(world: World) {
     let new = |organization_name: Option<&str>, invite_token: Option<&str>| SignUp {
         email: "max@people.example".to_owned(),

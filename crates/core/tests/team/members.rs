@@ -111,6 +111,7 @@ async fn the_last_owner_stays(world: World) {
     assert_eq!(world.me.members().get(world.una).await.unwrap().role, Role::Owner);
 }
 
+/// ASVS 2.3.4.
 async fn of_two_owners_who_go_at_once_one_stays(world: World) {
     let system = world.crm.as_system(world.organization);
     let owners = async || {
@@ -141,6 +142,7 @@ async fn of_two_owners_who_go_at_once_one_stays(world: World) {
     }
 }
 
+/// ASVS 7.4.2.
 async fn who_is_removed_is_out_at_once_and_leaves_nothing_behind(world: World) {
     let new = NewUser { email: "bo@acme.example".into(), name: "Bo".into(), password: Some("correct horse".into()) };
     let bo = world.crm.organizations().add_member(world.organization, new, Role::Member).await.unwrap().user_id;

@@ -32,6 +32,7 @@ async fn a_profile_is_replaced_as_a_whole(world: World) {
     assert_eq!(bare["email"], before["email"]);
 }
 
+/// ASVS 1.2.2.
 async fn each_flaw_is_named(world: World) {
     let new = json!({ "name": " ", "avatar_url": "javascript:alert(1)", "time_zone": "Mars", "locale": "!" });
     let wrong = pointers(world.me.call("profile.replace", new).await);

@@ -201,6 +201,7 @@ fn cell(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// ASVS 1.2.10.
     #[test]
     fn no_cell_is_a_formula_or_breaks_out() {
         for (text, expected) in [

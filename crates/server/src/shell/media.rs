@@ -253,6 +253,7 @@ mod tests {
         }
     }
 
+    /// ASVS 1.2.1 and 5.4.2.
     #[test]
     fn a_files_name_cannot_break_out_of_its_header() {
         assert_eq!(disposition("image/png", "a.png"), "inline; filename=\"a.png\"");

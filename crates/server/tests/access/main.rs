@@ -15,6 +15,7 @@ async fn every_role_may_what_the_matrix_says_on_sqlite() {
     matrix::every_cell(World::sqlite().await, "sqlite").await;
 }
 
+/// ASVS 8.2.1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_role_may_what_the_matrix_says_on_postgresql() {
     matrix::every_cell(World::postgres().await, "postgres").await;

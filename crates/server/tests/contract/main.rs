@@ -46,6 +46,7 @@ const EXCLUDED: &[(&str, &str)] = &[
     ),
 ];
 
+/// ASVS 2.1.1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_contract_holds_under_fuzz() {
     let sqlite = fuzzed("sqlite", World::sqlite().await, "--seed=1", &config(6, 60)).await;

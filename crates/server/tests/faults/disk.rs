@@ -97,6 +97,7 @@ async fn names(me: &Handle, store: &SqlStore) -> Vec<String> {
     names
 }
 
+/// ASVS 16.5.2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_writes_and_nothing_else() {
     let disk = SmallDisk::new(24);

@@ -209,6 +209,7 @@ impl Tally {
     }
 }
 
+/// ASVS 16.5.2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_step_to_postgresql_breaks() {
     let bench = Bench::new().await;
@@ -233,6 +234,7 @@ async fn each_step_to_postgresql_breaks() {
 }
 
 /// What was asked for has happened and nobody was told: the next try must find it done.
+/// ASVS 16.5.3.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_commit_to_postgresql_loses_its_answer() {
     let bench = Bench::new().await;

@@ -19,6 +19,7 @@ async fn team(server: &Server, by: &Member, name: &str) -> Value {
 }
 
 /// ASVS 5.0, 16.2.1: who, what, when and where.
+/// ASVS 15.3.4.
 #[tokio::test]
 async fn an_entry_tells_the_client_behind_a_trusted_proxy() {
     let proxies = TrustedProxies::read(&["10.0.0.1".to_owned()]).unwrap();
@@ -51,6 +52,7 @@ async fn the_chain_is_verified_by_a_call() {
     assert_eq!((&found["sealed"], found["head"].as_str().unwrap().len()), (&found["sound_to"], 64));
 }
 
+/// ASVS 16.2.4.
 #[tokio::test]
 async fn an_export_holds_every_entry_of_its_filter() {
     let server = Server::start().await;

@@ -73,6 +73,7 @@ async fn of_many_who_sign_up_with_one_address_one_succeeds() {
     assert_eq!(statuses, [201, 409, 409, 409]);
 }
 
+/// ASVS 6.3.8.
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_address_are_answered_alike() {
     let server = Server::start().await;
@@ -88,6 +89,7 @@ async fn a_wrong_password_and_an_unknown_address_are_answered_alike() {
     }
 }
 
+/// ASVS 7.2.2.
 #[tokio::test]
 async fn an_access_token_counts_for_fifteen_minutes() {
     let server = Server::start().await;
@@ -106,6 +108,7 @@ async fn an_access_token_counts_for_fifteen_minutes() {
     assert_eq!(verify(&server, &una.token).await, json!({"active": false}));
 }
 
+/// ASVS 7.2.1.
 #[tokio::test]
 async fn without_a_credential_that_counts_nobody_is_let_in() {
     let server = Server::start().await;
@@ -116,6 +119,7 @@ async fn without_a_credential_that_counts_nobody_is_let_in() {
     assert_eq!(server.call("GET", "/api/users/profile").send().await.problem().1, "unauthenticated");
 }
 
+/// ASVS 10.4.5.
 #[tokio::test]
 async fn a_spent_refresh_token_ends_its_session() {
     let server = Server::start().await;
@@ -146,6 +150,7 @@ async fn a_clock_that_was_set_back_makes_no_spent_token_good() {
     assert_eq!(refresh(&server, &newest.refresh).await.status, 401);
 }
 
+/// ASVS 10.4.5.
 #[tokio::test]
 async fn a_token_spent_long_ago_is_recognised_too() {
     let server = Server::start().await;
@@ -173,6 +178,7 @@ async fn refreshing_twice_in_one_moment_is_one_refresh() {
     assert_eq!(refresh(&server, &pairs[2].refresh).await.status, 200);
 }
 
+/// ASVS 7.3.1.
 #[tokio::test]
 async fn a_session_ends_thirty_days_after_its_last_refresh() {
     let server = Server::start().await;
@@ -188,6 +194,7 @@ async fn a_session_ends_thirty_days_after_its_last_refresh() {
     }
 }
 
+/// ASVS 7.4.1.
 #[tokio::test]
 async fn signing_out_ends_the_session_at_once() {
     let server = Server::start().await;
@@ -230,6 +237,7 @@ async fn the_public_keys_are_anybodys_to_read() {
     assert!(keys[0].get("d").is_none(), "{keys}");
 }
 
+/// ASVS 7.5.2.
 #[tokio::test]
 async fn sessions_are_listed_and_ended() {
     let server = Server::start().await;

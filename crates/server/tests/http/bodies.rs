@@ -37,6 +37,7 @@ async fn json_that_is_wrong_is_refused_with_pointers() {
     }
 }
 
+/// ASVS 3.5.2.
 #[tokio::test]
 async fn another_media_type_is_refused() {
     let server = Server::start().await;
@@ -53,6 +54,7 @@ async fn another_media_type_is_refused() {
     assert_eq!(call.body("{\"name\":\"Ada\"}").send().await.status, 201);
 }
 
+/// ASVS 5.2.1.
 #[tokio::test]
 async fn a_body_that_is_too_large_is_drained_and_refused() {
     let server = Server::start().await;
@@ -74,6 +76,7 @@ async fn a_body_that_is_too_large_is_drained_and_refused() {
     }
 }
 
+/// ASVS 15.3.3.
 #[tokio::test]
 async fn a_call_without_a_body_takes_none() {
     let server = Server::start().await;

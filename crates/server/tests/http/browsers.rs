@@ -122,6 +122,7 @@ async fn another_site_cannot_have_a_browser_change_anything_with_its_cookies() {
     assert_eq!(call.send().await.status, 200);
 }
 
+/// ASVS 3.5.1.
 #[tokio::test]
 async fn a_page_of_https_is_not_the_same_as_one_of_http() {
     let server = server().await;
@@ -135,6 +136,7 @@ async fn a_page_of_https_is_not_the_same_as_one_of_http() {
 }
 
 /// OWASP ASVS 5.0, 3.5.1: signing somebody in as somebody else is such a call too.
+/// ASVS 7.6.2.
 #[tokio::test]
 async fn another_site_signs_nobody_in() {
     let server = server().await;
@@ -150,6 +152,7 @@ async fn another_site_signs_nobody_in() {
     assert_eq!(call.json(&input).send().await.status, 200);
 }
 
+/// ASVS 14.3.1.
 #[tokio::test]
 async fn a_browser_refreshes_by_its_cookie_alone_and_forgets_when_it_ends() {
     let server = server().await;
@@ -216,7 +219,7 @@ async fn sites_that_are_listed_read_answers_and_others_do_not() {
     assert_eq!(call.header("access-control-request-method", "POST").send().await.status, 405);
 }
 
-/// OWASP ASVS 5.0, 3.4.1 and 3.4.3 to 3.4.8.
+/// OWASP ASVS 5.0, 3.4.1, 3.4.3 to 3.4.6 and 3.4.8.
 #[tokio::test]
 async fn every_answer_guards_itself() {
     let server = server().await;

@@ -47,6 +47,7 @@ async fn an_id_that_is_no_uuid_names_nothing() {
     }
 }
 
+/// ASVS 15.3.7.
 #[tokio::test]
 async fn wrong_parameters_are_refused_never_ignored() {
     let server = Server::start().await;

@@ -17,6 +17,7 @@ fn references<'v>(value: &'v Value, found: &mut BTreeSet<&'v str>) {
     }
 }
 
+/// ASVS 2.1.1.
 #[tokio::test]
 async fn the_document_is_whole() {
     let server = Server::start().await;
@@ -42,6 +43,7 @@ async fn the_document_is_whole() {
     assert!(ids.contains("contacts.create") && ids.contains("auth.sign_up"));
 }
 
+/// ASVS 2.1.1.
 #[tokio::test]
 async fn the_document_tells_parameters_bodies_and_headers() {
     let server = Server::start().await;

@@ -48,6 +48,7 @@ async fn a_refused_call_leaves_its_key_free() {
     assert_eq!(create(&server, &una, "k", &json!({"name": "Ada"})).await.status, 201);
 }
 
+/// ASVS 2.3.4.
 #[tokio::test]
 async fn two_calls_with_one_key_at_once_have_one_effect() {
     let server = Server::start().await;

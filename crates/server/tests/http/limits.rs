@@ -11,6 +11,7 @@ async fn stranger(server: &Server, path: &str, address: &str) -> Reply {
     server.call("GET", path).from(address).send().await
 }
 
+/// ASVS 6.6.3.
 #[tokio::test]
 async fn an_address_asks_sixty_times_a_minute_without_a_credential() {
     let server = Server::start().await;
@@ -52,6 +53,7 @@ async fn a_credential_that_does_not_count_is_none_and_one_that_does_is_never_its
     assert_eq!(reply.header("ratelimit-policy"), "\"user\";q=1200;w=60, \"organization\";q=12000;w=60");
 }
 
+/// ASVS 4.1.3.
 #[tokio::test]
 async fn a_network_of_version_six_is_one_address_and_nobody_makes_up_another() {
     let limits = Limits::off().address(Some(Quota::per_minute(2)));

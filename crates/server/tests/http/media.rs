@@ -7,6 +7,7 @@ async fn upload(server: &Server, by: &Member, media_type: &str, body: impl Into<
     call.body(body.into()).send().await
 }
 
+/// ASVS 3.2.1 and 5.4.1.
 #[tokio::test]
 async fn a_file_comes_back_whole_in_part_and_harmless() {
     let server = Server::start().await;
@@ -75,6 +76,7 @@ async fn an_upload_with_a_key_is_kept_once() {
     assert_eq!(send("two").await.problem(), (422, "idempotency_key_reused".to_owned()));
 }
 
+/// ASVS 5.2.1.
 #[tokio::test]
 async fn a_file_that_is_too_large_is_refused() {
     let server = Server::start().await;

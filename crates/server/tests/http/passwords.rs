@@ -77,6 +77,7 @@ async fn a_forgotten_password_is_replaced_by_whoever_reads_the_mail() {
     server.mail(UNA, "Your password was changed").await;
 }
 
+/// ASVS 6.2.2 and 6.2.3.
 #[tokio::test]
 async fn a_known_password_is_replaced_and_other_sessions_end() {
     let server = Server::start().await;

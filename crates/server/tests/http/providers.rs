@@ -44,6 +44,7 @@ async fn trade(server: &Server, cookie: &str, body: &Value) -> Reply {
     call.header("cookie", cookie).json(body).send().await
 }
 
+/// ASVS 3.3.1.
 #[tokio::test]
 async fn a_browser_goes_there_comes_back_and_is_let_in() {
     let server = Server::start().await;
@@ -75,6 +76,7 @@ async fn a_browser_goes_there_comes_back_and_is_let_in() {
     assert_eq!(server.call("DELETE", &path).by(&una).send().await.status, 204);
 }
 
+/// ASVS 10.2.1.
 #[tokio::test]
 async fn what_does_not_count_is_told_to_the_page_or_to_nobody() {
     let server = Server::start().await;
@@ -123,6 +125,7 @@ async fn nobody_is_sent_on_to_a_strangers_page() {
 }
 
 /// An address alone opens no account (ASVS 6.8.1), and another site signs nobody in.
+/// ASVS 7.6.2.
 #[tokio::test]
 async fn a_code_is_traded_in_by_our_own_pages_alone() {
     let server = Server::start().await;

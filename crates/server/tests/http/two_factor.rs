@@ -45,6 +45,7 @@ async fn a_second_factor_is_set_up_asked_for_and_given_up() {
     assert_eq!((enabled().await, sign_in(&server, None).await.status.as_u16()), (json!(false), 200));
 }
 
+/// ASVS 6.3.3.
 #[tokio::test]
 async fn an_organisation_that_requires_it_lets_nobody_in_without() {
     let server = Server::start().await;

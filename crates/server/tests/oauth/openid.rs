@@ -37,6 +37,7 @@ async fn outcome(server: &Server, claims: Value, forge: &str) -> Result<String, 
     server.back(&away.cookie, &callback).await
 }
 
+/// ASVS 10.5.2.
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_is_let_in_by_what_the_provider_signs() {
     let server = server().await;
@@ -61,6 +62,7 @@ async fn somebody_is_let_in_by_what_the_provider_signs() {
 }
 
 /// ASVS 10.5.1 to 10.5.4 and 9.1: each of these tokens is right but for one thing.
+/// ASVS 6.8.2.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_token_that_is_wrong_in_one_thing_lets_nobody_in() {
     let server = server().await;
@@ -88,6 +90,7 @@ async fn an_id_token_that_is_wrong_in_one_thing_lets_nobody_in() {
 }
 
 /// ASVS 10.2.1: a code counts with the state, the verifier and the browser that it was asked for with.
+/// ASVS 10.2.2.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_of_another_sign_in_lets_nobody_in() {
     let server = server().await;
@@ -110,6 +113,7 @@ async fn a_code_of_another_sign_in_lets_nobody_in() {
     assert_eq!(found, Ok("/healthz#oauth_error=invalid_provider_answer".to_owned()));
 }
 
+/// ASVS 16.5.2.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_is_away_is_told_so() {
     let nobody = dealwright_peers::free_port().unwrap();

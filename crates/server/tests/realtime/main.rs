@@ -29,6 +29,7 @@ fn clients() -> [(SocketIoClient, Option<Transport>); 4] {
     ]
 }
 
+/// ASVS 4.4.3 and 4.4.4.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_does_not_count_is_refused() {
     let live = Live::start().await;
@@ -297,6 +298,7 @@ async fn a_newer_token_keeps_the_connection() {
     }
 }
 
+/// ASVS 8.3.1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_room_of_another_organisation_is_entered() {
     let live = Live::start().await;
@@ -355,6 +357,7 @@ async fn statuses_and_notifications_reach_whom_they_concern() {
     assert!(edited.contains("client-updated"), "{edited}");
 }
 
+/// ASVS 4.4.3 and 4.4.4.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_signs_out_is_hung_up_on() {
     let live = Live::start().await;

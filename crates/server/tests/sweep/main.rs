@@ -38,17 +38,20 @@ const SEEN: &[&str] = &[
     "subscribe",
 ];
 
+/// ASVS 8.2.2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_of_another_organisation_is_told_or_changed_on_sqlite() {
     World::sqlite().await.sweep("sqlite", &EVERY_ROLE).await.must_hold();
 }
 
+/// ASVS 8.2.2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_of_another_organisation_is_told_or_changed_on_postgresql() {
     World::postgres().await.sweep("postgres", &EVERY_ROLE).await.must_hold();
 }
 
 /// The second wall by itself: the statements say nothing of the organisation.
+/// ASVS 8.4.1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_level_security_alone_keeps_organisations_apart() {
     let world = World::postgres().await.without_predicates().await;
@@ -57,6 +60,7 @@ async fn row_level_security_alone_keeps_organisations_apart() {
 
 /// Were the statements above still guarded by what they say, the one before would prove nothing; were the sweep blind,
 /// none of them would.
+/// ASVS 8.4.1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_either_wall_the_sweep_finds_leaks_everywhere() {
     let world = World::postgres().await.without_walls().await;
@@ -68,6 +72,7 @@ async fn without_either_wall_the_sweep_finds_leaks_everywhere() {
     }
 }
 
+/// ASVS 8.2.2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn paths_that_name_anothers_rows_are_not_found() {
     http::sweep(World::sqlite().await).await;

@@ -304,6 +304,7 @@ fn uid_set(uids: impl IntoIterator<Item = u32>) -> String {
 mod tests {
     use super::*;
 
+    /// ASVS 1.3.11.
     #[test]
     fn sets_and_strings_are_written_as_the_protocol_wants_them() {
         assert_eq!(uid_set([9, 3, 4, 5, 4, u32::MAX]), "3:5,9,4294967295");

@@ -117,6 +117,7 @@ fn extension(media_type: &str) -> &'static str {
 mod tests {
     use super::*;
 
+    /// ASVS 5.3.2.
     #[test]
     fn a_file_name_is_no_path_and_no_disguise() {
         assert_eq!(file_name("../../etc/passwd"), "passwd");

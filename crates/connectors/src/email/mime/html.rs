@@ -171,6 +171,7 @@ mod tests {
         assert_eq!(to_text("<p>a<br>b<br/>c</p>"), "a\nb\nc");
     }
 
+    /// ASVS 1.3.1.
     #[test]
     fn scripts_comments_and_unfinished_tags_leave_nothing() {
         assert_eq!(to_text("a<script>alert('<div>')</script><!-- <p>no</p> -->b <a href='x"), "ab");

@@ -76,6 +76,7 @@ mod tests {
         password(text, &["una.ortega@acme.example", "Una Ortega", "Acme & Sons"]).map_or_else(|flaw| flaw.code, |()| "")
     }
 
+    /// ASVS 6.2.1, 6.2.8 and 6.2.9.
     #[test]
     fn passwords_are_bounded_and_not_trimmed() {
         assert_eq!(code("1x3 567"), "too_short");
@@ -93,6 +94,7 @@ mod tests {
         }
     }
 
+    /// ASVS 6.2.4.
     #[test]
     fn what_is_tried_first_is_refused() {
         assert!(COMMON.len() >= 3_000 && COMMON.is_sorted() && COMMON.iter().all(|it| it.len() >= 8));
@@ -101,6 +103,7 @@ mod tests {
         }
     }
 
+    /// ASVS 6.2.11.
     #[test]
     fn a_name_is_no_password() {
         for text in [

@@ -126,6 +126,7 @@ mod tests {
 
     const RIGHT: Verdict = Verdict::Right { renewed: None };
 
+    /// ASVS 6.2.8 and 11.4.2.
     #[tokio::test]
     async fn a_password_matches_its_own_hash_only() {
         let (passwords, env) = (Passwords::new(), Env::system());
@@ -159,6 +160,7 @@ mod tests {
         }
     }
 
+    /// ASVS 15.2.2.
     #[tokio::test]
     async fn a_flood_is_sent_away() {
         let (passwords, env) = (Passwords::new(), Env::system());
@@ -169,6 +171,7 @@ mod tests {
     }
 
     /// Memory is bounded by it: each computation takes 19 MiB.
+    /// ASVS 15.2.2.
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn few_are_computed_at_the_same_time() {
         let (passwords, busy, most) = (Passwords::new(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

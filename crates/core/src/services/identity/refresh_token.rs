@@ -79,6 +79,7 @@ impl RefreshToken {
 mod tests {
     use super::*;
 
+    /// ASVS 7.2.3.
     #[test]
     fn only_our_own_tokens_prove_it() {
         let env = Env::system();

@@ -205,6 +205,7 @@ mod tests {
         assert_eq!(keys(&new).verify::<Value>(&token), None);
     }
 
+    /// ASVS 9.1.1, 9.1.2 and 9.1.3.
     #[test]
     fn a_changed_or_unsigned_token_does_not_verify() {
         let keys = keys(&TokenKeys::new_key_file(&Env::system()).unwrap());

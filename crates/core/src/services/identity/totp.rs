@@ -95,6 +95,7 @@ mod tests {
     const SEED_OF_THE_RFC: &[u8] = b"12345678901234567890";
 
     /// RFC 6238, appendix B.
+    /// ASVS 6.5.4.
     #[test]
     fn codes_are_those_of_the_standard() {
         for (seconds, expected) in [

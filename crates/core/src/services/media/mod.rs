@@ -275,6 +275,7 @@ mod base64_bytes {
 mod tests {
     use super::*;
 
+    /// ASVS 5.3.2.
     #[test]
     fn a_file_name_loses_its_path() {
         for given in ["report.pdf", "/etc/report.pdf", "C:\\Users\\ada\\report.pdf", "../report.pdf/"] {

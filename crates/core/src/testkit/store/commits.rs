@@ -22,6 +22,7 @@ use crate::{
     },
 };
 
+/// ASVS 2.3.3.
 pub(super) async fn a_batch_is_written_whole_or_not_at_all(store: Arc<dyn Store>) -> Outcome {
     let mut ground = Ground::make(&*store, 1).await?;
     let now = Samples::epoch();

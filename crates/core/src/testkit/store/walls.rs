@@ -132,6 +132,7 @@ fn unchanged(table: &'static Table, row: &Row) -> Result<Write> {
     Ok(Write::Update(update))
 }
 
+/// ASVS 8.4.1.
 pub(super) async fn rows_of_another_organisation_cannot_be_written(store: Arc<dyn Store>) -> Outcome {
     let mut ours = Ground::make(&*store, 1).await?;
     let theirs = Ground::make(&*store, 2).await?;
@@ -191,6 +192,7 @@ pub(super) async fn rows_of_another_organisation_cannot_be_written(store: Arc<dy
     Ok(())
 }
 
+/// ASVS 8.4.1.
 pub(super) async fn rows_of_another_organisation_cannot_be_read(store: Arc<dyn Store>) -> Outcome {
     let mut ours = Ground::make(&*store, 1).await?;
     let theirs = Ground::make(&*store, 2).await?.id;
