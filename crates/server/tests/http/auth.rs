@@ -194,6 +194,21 @@ async fn a_session_ends_thirty_days_after_its_last_refresh() {
     }
 }
 
+/// ASVS 7.3.2.
+#[tokio::test]
+async fn a_session_ends_ninety_days_after_it_began_however_often_it_is_refreshed() {
+    let server = Server::start().await;
+    let mut una = server.sign_up("una").await;
+    for _ in 0..4 {
+        server.clock.advance(Duration::days(20));
+        una = Member::of(&refresh(&server, &una.refresh).await.json());
+    }
+    server.clock.advance(Duration::days(9));
+    una = Member::of(&refresh(&server, &una.refresh).await.json());
+    server.clock.advance(Duration::days(1));
+    assert_eq!(refresh(&server, &una.refresh).await.problem(), (401, "invalid_refresh_token".to_owned()));
+}
+
 /// ASVS 7.4.1.
 #[tokio::test]
 async fn signing_out_ends_the_session_at_once() {

@@ -23,6 +23,9 @@ use crate::{
 
 /// A session ends this long after its last refresh.
 pub const KEPT: Duration = Duration::days(30);
+/// However often it is refreshed, a session ends this long after it began: whoever took its tokens unseen does not keep
+/// them for ever (OWASP ASVS 5.0, 7.3.2).
+const LONGEST: Duration = Duration::days(90);
 /// A token that was spent less than this ago belongs to a client that refreshed twice, not to a thief.
 const TOLERANCE: Duration = Duration::seconds(10);
 
@@ -211,7 +214,7 @@ async fn rotate(unit: &mut Unit, id: SessionId, token: &RefreshToken) -> Result<
             refresh_hash: next.hash(),
             previous_hash: Some(hash),
             refreshed_at: now,
-            expires_at: now + KEPT,
+            expires_at: (now + KEPT).min(session.created_at + LONGEST),
             ..session.clone()
         };
         let update = Update::between(&session, &after).expect("refresh_hash", &session.refresh_hash);
