@@ -78,7 +78,8 @@ const ABOUT_ACCESS: &str = "# Who may do what\n\n\
 
 const BEYOND_ACCESS: &str = "\n## What is asked about may forbid more\n\n\
     - Nobody gives or takes what they do not have themselves: a role, an invitation or a key may do no more than whom it \
-    comes from. Owners are made and unmade by signed-in owners alone, and the last one stays (409 `last_owner`).\n\
+    comes from. Owners are made and unmade by signed-in owners alone, and the last one stays (409 `last_owner`); \
+    `POST /api/organization/transfer` hands the organisation on, with proof given afresh.\n\
     - **Roles of one's own** (`/api/team/roles`) are any set of these permissions; what their members may do follows at \
     their next call.\n\
     - An **API key** may do what its scopes say, and what the member that it acts for may do at that moment. Without \

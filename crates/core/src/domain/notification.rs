@@ -25,6 +25,8 @@ words! {
         TaskReminder = "task.reminder",
         /// Somebody else has given one a contact, a deal or a task.
         Assigned = "assigned",
+        /// One was made the owner of the organisation by who owned it.
+        OrganizationTransferred = "organization.transferred",
     }
 }
 

@@ -9,6 +9,7 @@ mod mails;
 mod organizations;
 #[path = "../team/outbox.rs"]
 mod outbox;
+mod ownership;
 mod passwords;
 mod providers;
 mod sessions;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         ("audit", audit::CASES),
         ("mails", mails::CASES),
         ("organizations", organizations::CASES),
+        ("ownership", ownership::CASES),
         ("passwords", passwords::CASES),
         ("providers", providers::CASES),
         ("sessions", sessions::CASES),

@@ -11,9 +11,10 @@ use dealwright::{
     services::{
         identity::{
             AcceptInvitation, ChangePassword, EnableTwoFactor, ForgotPassword, RecoveryCodes, Refresh, ResetPassword,
-            SignIn, SignUp, SignedIn, StepUp, Switch, TokenState, TwoFactorSetup, VerifyEmail,
+            SignIn, SignUp, SignedIn, StepUp, Switch, TokenState, TransferOrganization, TwoFactorSetup, VerifyEmail,
         },
         organization::Belonging,
+        team::MemberView,
     },
 };
 use schemars::JsonSchema;
@@ -331,15 +332,45 @@ pub(super) const ACCEPT: ShellRoute = ShellRoute {
                 key.as_deref().map(|key| shared.in_flight().enter(&scope, "invitations.accept", key)).transpose()?;
             let scope = Scope { idempotency_key: key, ..scope };
             let (answer, replayed) = shared.crm().identity().accept_invitation_once(&scope, given).await?;
-            let mut answer = json(StatusCode::OK, &answer);
-            if replayed {
-                answer.headers_mut().insert(in_flight::REPLAYED, HeaderValue::from_static("true"));
-            }
-            Ok(answer)
+            Ok(once(&answer, replayed))
         })
     },
     ..auth("/api/team/invitations/accept", "invitations.accept")
 };
+
+pub(super) const TRANSFER: ShellRoute = ShellRoute {
+    doc: "Hands the organisation from the caller, an owner, to another member, who owns it from then on; the caller stays as an \
+          admin. It takes a code, a recovery code or the password: `step_up_required` without. Answers the new owner.",
+    signed_in: true,
+    input: schema!(TransferOrganization),
+    output: schema!(MemberView),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let scope = shared.scope(request.extensions())?;
+            let key = in_flight::key(request.headers())?;
+            let origin = origin(request.extensions(), request.headers());
+            let given = read::<TransferOrganization>(request).await?;
+            let _place = key
+                .as_deref()
+                .map(|key| shared.in_flight().enter(&scope, "organizations.transfer", key))
+                .transpose()?;
+            let scope = Scope { idempotency_key: key, ..scope };
+            let identity = shared.crm().identity().from_origin(&origin);
+            let (answer, replayed) = identity.transfer_organization(&scope, given).await?;
+            Ok(once(&answer, replayed))
+        })
+    },
+    ..auth("/api/organization/transfer", "organizations.transfer")
+};
+
+/// An answer that may have been given before.
+fn once(answer: &impl Serialize, replayed: bool) -> Response {
+    let mut answer = json(StatusCode::OK, answer);
+    if replayed {
+        answer.headers_mut().insert(in_flight::REPLAYED, HeaderValue::from_static("true"));
+    }
+    answer
+}
 
 pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
     let (parts, body) = request.into_parts();

@@ -72,6 +72,7 @@ pub const SHELL_ROUTES: &[ShellRoute] = &[
     auth::DISABLE_2FA,
     auth::SWITCH,
     auth::ACCEPT,
+    auth::TRANSFER,
     oauth::START,
     oauth::CALLBACK,
     oauth::LANDING,

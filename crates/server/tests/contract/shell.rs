@@ -4,6 +4,8 @@ use chrono::TimeDelta;
 use dealwright::{
     domain::mail_token::{MailPurpose, MailToken},
     ports::store::{Batch, Store, Write},
+    scope::Role,
+    services::identity::NewUser,
     testkit::{totp_code, voucher::code_for},
 };
 use dealwright_server::shell::SHELL_ROUTES;
@@ -51,6 +53,11 @@ pub async fn every_route(live: &Live) {
     let guest = post(live, "/api/auth/signin", None, &account, 200).await;
     let own = guest["access_token"].as_str();
     by_provider(live, own).await;
+    let heir = NewUser { email: "heir@initech.example".into(), name: "Heir".into(), password: None };
+    let organization = guest["organization"]["id"].as_str().unwrap().parse().unwrap();
+    let heir = live.side.crm.organizations().add_member(organization, heir, Role::Member).await.unwrap();
+    let proven = json!({ "user_id": heir.user_id, "password": "correct horse" });
+    post(live, "/api/organization/transfer", own, &proven, 200).await;
 
     let invitation = json!({ "email": "guest@initech.example", "role": "member" });
     let invitation = post(live, "/api/team/members/invite", Some(&token), &invitation, 201).await;

@@ -216,3 +216,29 @@ async fn an_organisation_makes_roles_of_its_own() {
         assert_eq!(server.call("PATCH", &path).by(&una).json(&patch).send().await.status, 404, "{built_in}");
     }
 }
+
+#[tokio::test]
+async fn an_organisation_is_handed_on() {
+    let server = Server::start().await;
+    let una = server.sign_up("una").await;
+    let bo = join(&server, &una, "bo").await;
+    let transfer = async |by: &Member, input: Value| {
+        let call = server.call("POST", "/api/organization/transfer").by(by).header("idempotency-key", "hand-on-1");
+        call.json(&input).send().await
+    };
+    let proven = json!({"user_id": bo.user, "password": "correct horse"});
+    assert_eq!(server.call("POST", "/api/organization/transfer").json(&proven).send().await.status, 401);
+    assert_eq!(transfer(&bo, proven.clone()).await.problem(), (403, "forbidden".to_owned()));
+    assert_eq!(transfer(&una, json!({"user_id": bo.user})).await.problem(), (403, "step_up_required".to_owned()));
+    let wrong = transfer(&una, json!({"user_id": bo.user, "password": "wrong horse"})).await;
+    assert_eq!(wrong.wrong(), [("/password".to_owned(), "wrong".to_owned())]);
+    let handed = transfer(&una, proven.clone()).await;
+    let member = handed.json();
+    assert_eq!((handed.status.as_u16(), &member["user_id"], &member["role"]), (200, &json!(bo.user), &json!("owner")));
+    // Whoever did not hear the answer asks again, though no owner any more, and not with the same code.
+    let again = transfer(&una, json!({"user_id": bo.user})).await;
+    assert_eq!((again.status.as_u16(), again.header("idempotency-replayed"), again.json()), (200, "true", member));
+    let other = transfer(&una, json!({"user_id": una.user, "password": "correct horse"})).await;
+    assert_eq!(other.problem(), (422, "idempotency_key_reused".to_owned()));
+    assert_eq!(get(&server, &una, &format!("/api/team/members/{}", una.user)).await["role"], "admin");
+}

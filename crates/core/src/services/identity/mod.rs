@@ -18,6 +18,7 @@ mod sign_in;
 mod throttle;
 mod token_keys;
 mod totp;
+mod transfer;
 mod two_factor;
 mod verification;
 
@@ -39,6 +40,7 @@ pub use self::{
     sessions::{KEPT as SESSION_KEPT, Refresh, SessionView},
     sign_in::{SignIn, SignUp, SignedIn, Switch},
     token_keys::{PublicKey, PublicKeys, TokenKeys},
+    transfer::TransferOrganization,
     two_factor::{EnableTwoFactor, RecoveryCodes, StepUp, TwoFactorSetup},
     verification::VerifyEmail,
 };

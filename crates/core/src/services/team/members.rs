@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// A member as clients see them.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MemberView {
     /// Who.
     pub user_id: UserId,
@@ -151,6 +151,44 @@ pub(crate) async fn set_role(unit: &mut Unit, input: SetRole) -> Result<MemberVi
         (member.role, member.permissions) = (role.key, role.permissions);
     }
     view(unit, member).await
+}
+
+/// The owner who hands the organisation on, and the member who is given it.
+pub(crate) async fn handing_on(unit: &Unit, from: UserId, to: UserId) -> Result<(Member, Member)> {
+    let own = find(unit, from).await?;
+    if own.role != Role::Owner {
+        return Err(Error::forbidden("only an owner hands the organisation on: ask one of them"));
+    }
+    if from == to {
+        return Err(Error::invalid("/user_id", "invalid", "this is you: name the member who is to own it"));
+    }
+    let heir = unit.store().member(unit.organization_id(), to).await?;
+    let heir = heir.ok_or_else(|| {
+        let detail = format!("{to} is no member of the organisation: invite them first");
+        Error::invalid("/user_id", "unknown", detail)
+    })?;
+    Ok((own, heir))
+}
+
+/// Makes a member the owner in the place of another one, who stays as an admin. Both roles are expected to be as they were
+/// read: of two who hand it on at once, the second finds that they own it no more.
+pub(crate) async fn hand_on(unit: &mut Unit, from: UserId, to: UserId) -> Result<MemberView> {
+    let (own, mut heir) = handing_on(unit, from, to).await?;
+    let (admin, owner) = (RoleKey::from(Role::Admin), RoleKey::from(Role::Owner));
+    let becoming = |member: &Member, role: RoleKey| {
+        Write::Update(Update::of(&place(unit, member)).set("role", &role).expect("role", &member.role))
+    };
+    let (down, up) = (becoming(&own, admin), becoming(&heir, owner));
+    unit.fact(EventKind::OrganizationUpdated, unit.organization_id())?
+        .change("owner", from, to)
+        .data("what", "organization.transferred")
+        .data("user_id", to)
+        .write(down)
+        .write(up);
+    let title = format!("{} has handed the organisation to you: you own it from now on", own.name);
+    notifications::notify(unit, NewNotification::new(to, NotificationKind::OrganizationTransferred, title)).await?;
+    (heir.role, heir.permissions) = (owner, Role::Owner.permissions());
+    view(unit, heir).await
 }
 
 pub(crate) async fn remove(unit: &mut Unit, input: RemoveMember) -> Result<()> {

@@ -16,7 +16,7 @@ pub use self::{
 pub(crate) use self::{
     assign::{Strategy, assign, candidates, choose},
     hand_over::step,
-    members::{get as get_member, list as list_members, remove as remove_member, set_role},
+    members::{get as get_member, hand_on, handing_on, list as list_members, remove as remove_member, set_role},
     roles::{
         create as create_role, delete as delete_role, get as get_role, give as give_role, grantable,
         list as list_roles, named as named_role, update as update_role,
