@@ -12,7 +12,7 @@ use dealwright::{
     store::sql::{SqlStore, StoreOptions, migrate},
     testkit::provider::{Provider, message},
 };
-use dealwright_peers::{Proxy, psql, shared_postgres};
+use dealwright_peers::{Proxy, psql, shared_postgres, variable};
 use dealwright_rules::declarative::Declarative;
 use serde_json::{Value, json};
 
@@ -49,6 +49,8 @@ struct Ended {
     steps: u64,
     struck: bool,
     told: u64,
+    /// Nobody could record that a message was not handed over: it is not sent again, and a person is told so.
+    doubtful: bool,
 }
 
 impl Bench {
@@ -122,14 +124,16 @@ impl Bench {
         }
         let outgoing = self.provider.outgoing().len() - before;
         let state = format!("{}\nhanded over: {outgoing}", self.state(firm.organization));
-        Ended { state, steps: counts.steps, struck: counts.struck || told > 0, told }
+        let doubtful = outgoing <= 1 && state.contains("message|outgoing|unknown|1");
+        Ended { state, steps: counts.steps, struck: counts.struck || told > 0, told, doubtful }
     }
 
     /// Does what is due and lets time pass, until nothing is left to do.
     async fn settle(&self, crm: &Crm, organization: OrganizationId, told: &mut u64) {
         let left = format!("select * from work where organization_id = '{organization}' and lane <> 'account'");
         let mut work = String::new();
-        for _ in 0..40 {
+        // The traces of a message that may have gone are looked for over an hour and a half.
+        for _ in 0..120 {
             insist(told, async || crm.runtime().drain().await).await;
             work = psql(&self.superuser, &left).unwrap();
             if work.trim().is_empty() {
@@ -184,6 +188,7 @@ struct Tally {
     tried: u64,
     struck: u64,
     told: u64,
+    doubtful: u64,
     wrong: Vec<String>,
 }
 
@@ -193,18 +198,23 @@ impl Tally {
         self.tried += 1;
         self.struck += u64::from(ended.struck);
         self.told += ended.told;
-        if ended.state != sound.state {
+        if ended.doubtful {
+            self.doubtful += 1;
+        } else if ended.state != sound.state {
             self.wrong.push(format!("{place:?} {fault:?}: {}", ended.state));
         }
         ended.struck
     }
 
     fn must_be_sound(&self, sound: &Ended, what: &str) {
-        let Self { tried, struck, told, wrong } = self;
+        let Self { tried, struck, told, doubtful, wrong } = self;
         let bad = wrong.len();
         println!(
-            "faults: postgres {what}: {tried} tried, {struck} struck, {told} calls told to try again, {bad} lost or doubled"
+            "faults: postgres {what}: {tried} tried, {struck} struck, {told} calls told to try again, {doubtful} left in \
+             doubt, {bad} lost or doubled"
         );
+        // Only where the machine has no time to try six times within six seconds.
+        assert!(doubtful * 50 <= *tried, "{doubtful} of {tried} messages were left in doubt");
         assert!(wrong.is_empty(), "a sound run ends as\n{}\nand these do not:\n{}", sound.state, wrong.join("\n\n"));
     }
 }
@@ -221,7 +231,9 @@ async fn each_step_to_postgresql_breaks() {
         sound.steps = sound.steps.min(again.steps);
     }
     let mut tally = Tally::default();
-    for (turn, fault) in FAULTS.into_iter().enumerate() {
+    let wanted = variable("DEALWRIGHT_FAULT");
+    let faults = FAULTS.into_iter().filter(|it| wanted.as_ref().is_none_or(|name| format!("{it:?}").starts_with(name)));
+    for (turn, fault) in faults.enumerate() {
         let lasts = !matches!(fault, Fault::Cut | Fault::Truncate);
         for step in chosen(sound.steps, if lasts { 12 } else { 40 }, turn) {
             tally.run(&bench, &sound, Place::Step(step), fault).await;
