@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
+    cipher::Place,
     domain::{
         job::{Job, JobKind},
         text,
@@ -41,8 +42,9 @@ struct Sealed {
     text: String,
 }
 
-fn place(organization: OrganizationId, key: &str) -> String {
-    format!("organization/{organization}/{key}")
+/// Of a job there is one with its key; its id is not known yet when its mail is sealed.
+fn place(organization: OrganizationId, key: &str) -> Place {
+    Place::of_organization(organization, "jobs", "payload", key)
 }
 
 /// Queues a mail. Without a mailer there is nobody to hand it to, and nothing is written.
@@ -59,7 +61,7 @@ pub(crate) fn send(unit: &mut Unit, new: NewMail) -> Result<()> {
     let sealed = Sealed { to: new.to, to_name: new.to_name.and_then(one_line), subject, text: new.text };
     let plain = serde_json::to_vec(&sealed).map_err(|e| Error::internal("a mail is no JSON").with_source(e))?;
     let (key_id, bytes) = engine.cipher.seal(&engine.env, &place(unit.organization_id(), &key), &plain)?;
-    let payload = json!({ "key": key, "key_id": key_id, "sealed": STANDARD.encode(bytes) });
+    let payload = json!({ "key_id": key_id, "sealed": STANDARD.encode(bytes) });
     let now = unit.now();
     unit.queue_job(JobKind::SendMail, payload, now, Some(key))?;
     Ok(())
@@ -72,7 +74,9 @@ pub(crate) fn send(unit: &mut Unit, new: NewMail) -> Result<()> {
 pub(crate) fn open(engine: &Engine, job: &Job) -> Result<Mail> {
     let member = |name: &str| job.payload.get(name).and_then(Value::as_str).unwrap_or_default();
     let bytes = STANDARD.decode(member("sealed")).map_err(|e| Error::internal("a mail is no base64").with_source(e))?;
-    let plain = engine.cipher.open(&place(job.organization_id, member("key")), member("key_id"), &bytes)?;
+    // The job's own key, not one that its payload tells: a payload that was copied along would tell the old one.
+    let key = job.dedup_key.as_deref().unwrap_or_default();
+    let plain = engine.cipher.open(&place(job.organization_id, key), member("key_id"), &bytes)?;
     let sealed: Sealed =
         serde_json::from_slice(&plain).map_err(|e| Error::internal("a mail is no JSON").with_source(e))?;
     let written_at: DateTime<Utc> = job.created_at;

@@ -6,7 +6,7 @@ use dealwright::{
     patch::Patch,
     ports::{
         connector::Capabilities,
-        store::{AccountReads, WorkQueue},
+        store::{AccountReads, Batch, Store, Update, WorkQueue, Write},
     },
     scope::Role,
     services::accounts::{AccountPatch, ConnectAccount, ListAccounts, UpdateAccount},
@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::{
     harness::cases,
-    world::{ADA, UNA, World, at, noon, pointers, refused},
+    world::{ADA, UNA, World, at, noon, pointers, refused, until},
 };
 
 cases![
@@ -24,6 +24,7 @@ cases![
     a_connected_account_waits_for_its_connection,
     an_account_without_a_live_connection_works_at_once,
     secrets_are_shown_to_nobody,
+    a_secret_copied_to_another_account_does_not_open,
     a_connected_handle_is_refused_with_its_account,
     of_connecting_a_handle_twice_at_once_one_wins,
     accounts_are_listed_newest_first_by_platform,
@@ -96,6 +97,22 @@ async fn secrets_are_shown_to_nobody(world: World) {
     assert!(shown.contains("sales@acme.example") && !shown.contains("horse"), "{shown}");
     let secret = world.store.account_secret(world.organization, id).await.unwrap().unwrap();
     assert!(!String::from_utf8_lossy(&secret.sealed).contains("horse"));
+}
+
+async fn a_secret_copied_to_another_account_does_not_open(world: World) {
+    let sales = connect(&world, "sales@acme.example").await;
+    let secret = async |id| world.store.account_secret(world.organization, id).await.unwrap().unwrap();
+    let (own, other) = (secret(world.account).await, secret(sales).await);
+    let mut batch = Batch::default();
+    let copied = Update::of(&own).set("sealed", &other.sealed).set("key_id", &other.key_id);
+    batch.note(Write::Update(copied)).unwrap();
+    world.store.commit(world.organization, batch).await.unwrap();
+    let running = world.crm.runtime().start().await.unwrap();
+    world.provider.connection("sales@acme.example", 1).await.unwrap();
+    let reason = until("the fault", async || world.account_status().await.reason).await;
+    assert!(reason.contains("belongs elsewhere"), "{reason}");
+    running.stop().await;
+    assert_eq!(world.provider.made(UNA), 0);
 }
 
 async fn a_connected_handle_is_refused_with_its_account(world: World) {

@@ -2,7 +2,10 @@
 
 use dealwright::{
     Error, Result,
+    domain::job::JobState,
     id::OrganizationId,
+    page::PageRequest,
+    ports::store::{Batch, JobReads, Store, Update, Write},
     scope::{Role, Scope},
     services::{
         identity::{AcceptInvitation, InvitationView, NewInvitation, NewUser, SignUp, SignedIn, Switch},
@@ -31,6 +34,7 @@ cases![
     invitations_are_listed_by_what_became_of_them,
     signing_up_needs_one_of_the_two,
     a_mail_that_fails_is_tried_again,
+    a_mail_copied_into_another_job_goes_to_nobody,
 ];
 
 fn to(email: &str, role: Role) -> NewInvitation {
@@ -266,6 +270,23 @@ async fn signing_up_needs_one_of_the_two(world: World) {
     }
 }
 
+async fn a_mail_copied_into_another_job_goes_to_nobody(world: World) {
+    for address in ["max@people.example", "eve@people.example"] {
+        invite(&world, address).await;
+    }
+    let jobs = world.store.jobs(world.organization, None, &PageRequest::default()).await.unwrap().data;
+    let [of_eve, of_max] = <[_; 2]>::try_from(jobs).unwrap();
+    // Whoever can write to the database would have max's token sent a second time, in place of eve's.
+    let mut batch = Batch::default();
+    batch.note(Write::Update(Update::of(&of_eve).set("payload", &of_max.payload))).unwrap();
+    world.store.commit(world.organization, batch).await.unwrap();
+    world.settle().await;
+    assert_eq!(["max@people.example", "eve@people.example"].map(|it| world.outbox.to(it).len()), [1, 0]);
+    let kept = world.store.job(world.organization, of_eve.id).await.unwrap().unwrap();
+    assert_eq!(kept.state, JobState::Failed);
+    assert!(kept.last_error.unwrap().contains("belongs elsewhere"));
+}
+
 async fn a_mail_that_fails_is_tried_again(world: World) {
     *world.outbox.refusals.lock().unwrap() = vec![Error::unavailable("away"), Error::unavailable("away")];
     let made = invite(&world, "max@people.example").await;
@@ -277,11 +298,7 @@ async fn a_mail_that_fails_is_tried_again(world: World) {
     let job = world.ask("jobs.list", json!({})).await["data"][0].clone();
     assert_eq!((&job["kind"], &job["state"], &job["attempts"]), (&json!("send_mail"), &json!("done"), &json!(3)));
     // What it said is forgotten, and was never kept as it was.
-    let kept = dealwright::ports::store::JobReads::job(
-        &*world.store,
-        world.organization,
-        job["id"].as_str().unwrap().parse().unwrap(),
-    );
+    let kept = JobReads::job(&*world.store, world.organization, job["id"].as_str().unwrap().parse().unwrap());
     assert_eq!(kept.await.unwrap().unwrap().payload, json!({}));
     drop(made);
 

@@ -1,6 +1,7 @@
 //! What an account signs in with, sealed at rest and bound to its organisation and account.
 
 use crate::{
+    cipher::Place,
     domain::account::{Account, SealedSecret},
     engine::Engine,
     error::{Error, Result},
@@ -8,8 +9,8 @@ use crate::{
     ports::connector::Credentials,
 };
 
-fn place(organization: OrganizationId, account: AccountId) -> String {
-    format!("organization/{organization}/account/{account}")
+fn place(organization: OrganizationId, account: AccountId) -> Place {
+    Place::of_organization(organization, "account_secrets", "sealed", &account.to_string())
 }
 
 /// Seals credentials for the row of their account.

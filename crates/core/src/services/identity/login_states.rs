@@ -7,6 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    cipher::Place,
     domain::linked_identity::LoginState,
     env::Env,
     error::{Error, Result},
@@ -35,8 +36,8 @@ fn hash(kind: &str, token: &str) -> Vec<u8> {
     Sha256::new().chain_update(kind).chain_update([0]).chain_update(token).finalize().to_vec()
 }
 
-fn place(id: LoginStateId) -> String {
-    format!("login/{id}")
+fn place(id: LoginStateId) -> Place {
+    Place::of_nobody("login_states", "sealed", &id.to_string())
 }
 
 /// Writes a step that knows something and waits for `token` from `browser`.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    cipher::Place,
     domain::organization::{SecondFactor, User},
     error::{Error, Result},
     id::UserId,
@@ -85,8 +86,8 @@ macro_rules! secretive {
 secretive!(TwoFactorSetup, EnableTwoFactor, RecoveryCodes, StepUp);
 
 /// Where a seed lies: it opens nowhere else.
-fn place(user: UserId) -> String {
-    format!("user/{user}/second_factors.sealed")
+fn place(user: UserId) -> Place {
+    Place::of_user(user, "second_factors", "sealed")
 }
 
 /// What is kept of a recovery code, however it is typed.
