@@ -8,7 +8,6 @@ use tokio::sync::broadcast;
 
 use crate::{
     bell::Bell,
-    cipher::Cipher,
     domain::event::Event,
     env::Env,
     error::{Error, ErrorKind, Result},
@@ -19,6 +18,7 @@ use crate::{
     services::{
         automation::RuleCache,
         identity::{IdentityState, TokenKeys},
+        vault::Vault,
     },
 };
 
@@ -73,7 +73,8 @@ pub(crate) struct Engine {
     pub(crate) env: Env,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) registry: Registry,
-    pub(crate) cipher: Cipher,
+    /// What secrets at rest lie under.
+    pub(crate) vault: Vault,
     pub(crate) objects: Arc<dyn ObjectStore>,
     /// Where our own mails go out; without one none are written.
     pub(crate) mailer: Option<Arc<dyn Mailer>>,
@@ -95,7 +96,7 @@ impl Engine {
         env: Env,
         store: Arc<dyn Store>,
         registry: Registry,
-        cipher: Cipher,
+        vault: Vault,
         objects: Arc<dyn ObjectStore>,
         token_keys: TokenKeys,
         mailer: Option<Arc<dyn Mailer>>,
@@ -106,7 +107,7 @@ impl Engine {
         let identity = IdentityState::new(token_keys);
         let rules = RuleCache::default();
         let bell = Bell::default();
-        Self { env, store, registry, cipher, objects, mailer, public_url, limiter, rules, identity, bus, bell }
+        Self { env, store, registry, vault, objects, mailer, public_url, limiter, rules, identity, bus, bell }
     }
 
     /// The connector of a platform.

@@ -65,6 +65,8 @@ ids! {
     IdentityId "identity";
     /// A step of signing in by a provider.
     LoginStateId "login";
+    /// A key that seals secrets.
+    DataKeyId "data key";
     /// A key by which a machine is let in.
     ApiKeyId "API key";
     /// A contact.

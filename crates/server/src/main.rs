@@ -1,14 +1,16 @@
 #![doc = "The server's binary: reads the settings and does what they say."]
 
-use std::sync::Arc;
-
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use anyhow::{Context, Result, bail};
 use dealwright::{
     Crm,
     env::Env,
     id::OrganizationId,
+    services::vault::Rotated,
     store::sql::{Finding, Level, SqlStore, migrate},
 };
 use dealwright_server::{
@@ -43,6 +45,7 @@ async fn main() -> Result<()> {
             Ok(())
         }
         Task::Doctor => doctor(&config).await,
+        Task::RotateKeys { data } => rotate_keys(&config, data).await,
         Task::AuditVerify { organization } => audit_verify(&config, organization.as_deref()).await,
     }
 }
@@ -80,6 +83,10 @@ async fn doctor(config: &Config) -> Result<()> {
             Ok(found) => findings.extend(found),
             Err(error) => findings.push(Finding::broken("database", error.message())),
         }
+        // Of a database that is none of ours nothing more can be said.
+        if findings.iter().all(|it| it.level != Level::Broken || !["schema", "database"].contains(&it.subject)) {
+            findings.extend(keys_of_secrets(config).await?);
+        }
     }
     for finding in &findings {
         let level = match finding.level {
@@ -91,6 +98,48 @@ async fn doctor(config: &Config) -> Result<()> {
     }
     if findings.iter().any(|finding| finding.level == Level::Broken) {
         bail!("something is broken: see above");
+    }
+    Ok(())
+}
+
+async fn keys_of_secrets(config: &Config) -> Result<Vec<Finding>> {
+    let masters = match config.secrets_key_file.exists() {
+        true => match setup::master_keys(&config.secrets_key_file) {
+            Ok(masters) => Some(masters),
+            Err(error) => return Ok(vec![Finding::broken("key file", error.message())]),
+        },
+        false => None,
+    };
+    Ok(SqlStore::examine_keys(&config.database, setup::store_options(config), masters.as_ref()).await?)
+}
+
+/// Replaces keys of secrets, tells how far it is and which lines of the key file are needed no more, and fails if something
+/// is left to be done.
+async fn rotate_keys(config: &Config, data: bool) -> Result<()> {
+    let opened = SqlStore::open(&config.database, setup::store_options(config)).await;
+    let store = opened.context(
+        "if a running server has the file open, tell that instead: SIGHUP for the master key, SIGUSR1 for data keys too",
+    )?;
+    let file = config.secrets_key_file.clone();
+    let crm = Crm::builder().store(Arc::new(store)).read_keys(move || setup::master_keys(&file)).build().await?;
+    let said = Mutex::new(crm.env().now());
+    let tell = |done: &Rotated| {
+        let (now, mut said) = (crm.env().now(), said.lock().unwrap_or_else(PoisonError::into_inner));
+        if (now - *said).num_seconds() != 0 {
+            *said = now;
+            println!("{done}");
+        }
+    };
+    let done = crm.secrets().rotate(data, tell).await?;
+    println!("{done}");
+    for id in &done.free {
+        println!("nothing lies under the master key {id} any more: its line may be taken off the key file");
+    }
+    for what in &done.left {
+        println!("LEFT     {what}");
+    }
+    if !done.left.is_empty() {
+        bail!("something is left as it was: see above");
     }
     Ok(())
 }

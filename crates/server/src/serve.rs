@@ -11,7 +11,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{Options, app, client::Peer, config::Config, metrics, tls::TlsListener};
 
@@ -35,6 +35,7 @@ pub async fn serve(crm: Crm, config: &Config, recorded: Option<PrometheusHandle>
     };
     let running = crm.runtime().start().await?;
     let stop = CancellationToken::new();
+    tokio::spawn(stop.clone().run_until_cancelled_owned(told_to_rotate(crm.clone())?));
     let options = Options::default()
         .shutdown(stop.clone())
         .trusted_proxies(config.trusted_proxies.clone())
@@ -91,6 +92,26 @@ fn ended(served: std::io::Result<()>) {
     if let Err(error) = served {
         warn!(%error, "a listener ended");
     }
+}
+
+/// Rotates keys of secrets whenever told to, from the call on: SIGHUP wraps them by the newest line of the key file, SIGUSR1
+/// replaces data keys too. What is broken off by the end of the process is gone on with next time.
+fn told_to_rotate(crm: Crm) -> Result<impl Future<Output = ()>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut user = signal(SignalKind::user_defined1())?;
+    Ok(async move {
+        loop {
+            let data = tokio::select! {
+                _ = hangup.recv() => false,
+                _ = user.recv() => true,
+            };
+            match crm.secrets().rotate(data, |_| {}).await {
+                Ok(done) if done.left.is_empty() => info!(%done, free = ?done.free, "keys of secrets were rotated"),
+                Ok(done) => warn!(%done, left = ?done.left, "not all keys of secrets were rotated"),
+                Err(error) => error!(%error, "keys of secrets could not be rotated: the present ones go on"),
+            }
+        }
+    })
 }
 
 /// Listens for the signals that end the process, from the call on; the answer comes with the first of them.

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use dealwright::{
-    Crm, Registry,
+    Crm, Error, Registry,
     cipher::Cipher,
     env::Env,
     ports::mailer::Mailer,
@@ -24,6 +24,7 @@ use dealwright_connectors::{
     redis::RedisLimiter,
 };
 use object_store::{ClientOptions, ObjectStore, aws::AmazonS3Builder, local::LocalFileSystem};
+use zeroize::Zeroizing;
 
 use crate::config::{ClientSecret, Config, S3};
 
@@ -34,7 +35,8 @@ use crate::config::{ClientSecret, Config, S3};
 pub async fn engine(config: &Config) -> Result<Crm> {
     make_folder(&config.data_dir)?;
     let env = Env::system();
-    let secrets = key_file(&config.secrets_key_file, || Cipher::new_key_file(&env))?;
+    key_file(&config.secrets_key_file, || Cipher::new_key_file(&env))?;
+    let secrets = config.secrets_key_file.clone();
     let tokens = key_file(&config.tokens_key_file, || TokenKeys::new_key_file(&env))?;
     let store = SqlStore::open(&config.database, store_options(config)).await?;
     let mut builder = Crm::builder();
@@ -48,7 +50,8 @@ pub async fn engine(config: &Config) -> Result<Crm> {
     let crm = builder
         .store(Arc::new(store))
         .registry(registry(config, &env)?)
-        .cipher(Cipher::from_key_file(&secrets).with_context(|| config.secrets_key_file.display().to_string())?)
+        .cipher(master_keys(&secrets)?)
+        .read_keys(move || master_keys(&secrets))
         .token_keys(TokenKeys::from_key_file(&tokens).with_context(|| config.tokens_key_file.display().to_string())?)
         .objects(objects(config)?)
         .mailer(mailer(config)?)
@@ -56,6 +59,18 @@ pub async fn engine(config: &Config) -> Result<Crm> {
         .build()
         .await?;
     Ok(crm)
+}
+
+/// The master keys, as their file has them now.
+///
+/// # Errors
+/// `unavailable` if the file cannot be read; `validation_failed` if it holds no keys.
+pub fn master_keys(file: &Path) -> dealwright::Result<Cipher> {
+    let name = file.display();
+    let text = fs::read_to_string(file).map(Zeroizing::new);
+    let text = text.map_err(|e| Error::unavailable(format!("the key file {name} cannot be read: {e}")))?;
+    Cipher::from_key_file(&text)
+        .map_err(|e| Error::internal(format!("the key file {name}: {}", e.message())).with_source(e))
 }
 
 /// How the store is opened.
@@ -173,17 +188,19 @@ fn make_folder(folder: &Path) -> Result<()> {
 }
 
 /// The text of a key file; a missing one is made, readable for nobody else.
-fn key_file(path: &Path, new: impl FnOnce() -> dealwright::Result<String>) -> Result<String> {
+fn key_file(path: &Path, new: impl FnOnce() -> dealwright::Result<String>) -> Result<Zeroizing<String>> {
     let name = || format!("the key file {}", path.display());
     match fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        text => return text.with_context(name),
+        text => return text.map(Zeroizing::new).with_context(name),
     }
-    let text = new()?;
+    let text = Zeroizing::new(new()?);
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = match file {
         // Another process was faster: its key counts.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => return fs::read_to_string(path).with_context(name),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            return fs::read_to_string(path).map(Zeroizing::new).with_context(name);
+        }
         file => file.with_context(name)?,
     };
     file.write_all(text.as_bytes()).with_context(name)?;

@@ -9,6 +9,7 @@ use std::{
     process::{Child, ChildStderr, Command, Output, Stdio},
 };
 
+use dealwright::{cipher::Cipher, env::Env};
 use serde_json::Value;
 
 const PASSWORD: &str = "correct horse battery";
@@ -150,6 +151,63 @@ fn the_doctor_says_what_it_looked_at() {
     let output = program(folder.path()).arg("doctor").output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).contains("schema"), "{}", text(&output));
+}
+
+/// Says what the doctor finds of the keys of secrets.
+fn examined(folder: &Path) -> (bool, String) {
+    let output = program(folder).arg("doctor").output().unwrap();
+    let said = text(&output);
+    let keys = said.lines().filter(|line| line.contains("keys of secrets")).collect::<Vec<_>>().join("\n");
+    (output.status.success(), keys)
+}
+
+/// OWASP ASVS 5.0, 11.2.2 and 13.3.1.
+#[test]
+fn master_keys_are_replaced_by_a_command_or_a_signal_and_the_doctor_misses_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Running::start(folder.path(), &[]);
+    // A mail is written, hence sealed.
+    server.sign_up();
+    let refused = program(folder.path()).arg("rotate-keys").output().unwrap();
+    assert!(!refused.status.success() && text(&refused).contains("SIGHUP"), "{}", text(&refused));
+    server.end();
+    let file = folder.path().join("dealwright-data/secrets.key");
+    let old = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(
+        examined(folder.path()),
+        (true, "fine     keys of secrets: every secret lies under the newest line of the key file".to_owned())
+    );
+
+    let new_line = || Cipher::new_key_file(&Env::system()).unwrap();
+    let newer = new_line();
+    std::fs::write(&file, &newer).unwrap();
+    let (sound, said) = examined(folder.path());
+    let name = Cipher::from_key_file(&old).unwrap().current().to_owned();
+    assert!(!sound && said.contains("BROKEN") && said.contains(&name) && said.contains("put its line back"), "{said}");
+    std::fs::write(&file, format!("{newer}{old}")).unwrap();
+    let (sound, said) = examined(folder.path());
+    assert!(sound && said.contains("warning") && said.contains(&name) && said.contains("rotate-keys"), "{said}");
+
+    let output = program(folder.path()).arg("rotate-keys").output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("2 of 2 owners: 1 data keys wrapped anew"), "{}", text(&output));
+    let free = format!("nothing lies under the master key {name} any more: its line may be taken off the key file");
+    assert!(text(&output).contains(&free), "{}", text(&output));
+    std::fs::write(&file, &newer).unwrap();
+    assert!(examined(folder.path()).1.starts_with("fine"));
+    let output = program(folder.path()).args(["rotate-keys", "--data"]).output().unwrap();
+    assert!(output.status.success() && text(&output).contains("2 data keys removed"), "{}", text(&output));
+
+    // Where a server has the only hand on the database, it is told.
+    let mut server = Running::start(folder.path(), &[]);
+    std::fs::write(&file, format!("{}{newer}", new_line())).unwrap();
+    for (signal, said) in [("HUP", "2 of 2 owners: 2 data keys wrapped anew"), ("USR1", "2 data keys removed")] {
+        assert!(Command::new("kill").args(["-s", signal, &server.child.id().to_string()]).status().unwrap().success());
+        let line = server.await_line("keys of secrets were rotated")["fields"]["done"].as_str().unwrap().to_owned();
+        assert!(line.contains(said), "{line}");
+    }
+    server.end();
+    assert!(examined(folder.path()).1.starts_with("fine"));
 }
 
 /// ASVS 16.4.2.

@@ -22,6 +22,41 @@ CREATE TABLE organizations (
     PRIMARY KEY (id)
 );
 
+-- What seals secrets. A master key lies in the key file, its name alone here, and goes once nothing is wrapped by it.
+CREATE TABLE master_keys (
+    id text COLLATE "C" NOT NULL,
+    created_at bigint NOT NULL,
+    PRIMARY KEY (id)
+);
+
+-- The keys of what is people's own: second factors, steps of signing in.
+CREATE TABLE common_keys (
+    id uuid NOT NULL,
+    master_key text COLLATE "C",
+    wrapped bytea,
+    created_at bigint NOT NULL,
+    retired_at bigint,
+    PRIMARY KEY (id),
+    FOREIGN KEY (master_key) REFERENCES master_keys (id)
+);
+
+-- The keys of what is an organisation's. One that was destroyed is not wrapped any more.
+CREATE TABLE data_keys (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    master_key text COLLATE "C",
+    wrapped bytea,
+    created_at bigint NOT NULL,
+    retired_at bigint,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (master_key) REFERENCES master_keys (id)
+);
+CREATE INDEX data_keys_master ON data_keys (master_key);
+ALTER TABLE data_keys ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON data_keys
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
 CREATE TABLE users (
     id uuid NOT NULL,
     email text COLLATE "C" NOT NULL,
@@ -62,15 +97,17 @@ CREATE TABLE credentials (
 -- The seed lies sealed; of recovery codes only the SHA-256 is kept.
 CREATE TABLE second_factors (
     user_id uuid NOT NULL,
-    key_id text COLLATE "C" NOT NULL,
+    key_id uuid NOT NULL,
     sealed bytea NOT NULL,
     enabled boolean NOT NULL,
     last_step bigint NOT NULL,
     recovery text COLLATE "C" NOT NULL,
     created_at bigint NOT NULL,
     PRIMARY KEY (user_id),
-    FOREIGN KEY (user_id) REFERENCES users (id)
+    FOREIGN KEY (user_id) REFERENCES users (id),
+    FOREIGN KEY (key_id) REFERENCES common_keys (id)
 );
+CREATE INDEX second_factors_key ON second_factors (key_id, user_id);
 
 CREATE TABLE memberships (
     organization_id uuid NOT NULL,
@@ -122,13 +159,15 @@ CREATE TABLE login_states (
     id uuid NOT NULL,
     token_hash bytea NOT NULL,
     browser_hash bytea,
-    key_id text COLLATE "C" NOT NULL,
+    key_id uuid NOT NULL,
     sealed bytea NOT NULL,
     used_at bigint,
     expires_at bigint NOT NULL,
     created_at bigint NOT NULL,
-    PRIMARY KEY (id)
+    PRIMARY KEY (id),
+    FOREIGN KEY (key_id) REFERENCES common_keys (id)
 );
+CREATE INDEX login_states_key ON login_states (key_id, id);
 CREATE UNIQUE INDEX login_states_token ON login_states (token_hash);
 CREATE INDEX login_states_expires ON login_states (expires_at);
 
@@ -624,10 +663,12 @@ CREATE POLICY tenant ON accounts
 CREATE TABLE account_secrets (
     account_id uuid NOT NULL,
     organization_id uuid NOT NULL,
-    key_id text COLLATE "C" NOT NULL,
+    key_id uuid NOT NULL,
     sealed bytea NOT NULL,
-    PRIMARY KEY (organization_id, account_id)
+    PRIMARY KEY (organization_id, account_id),
+    FOREIGN KEY (organization_id, key_id) REFERENCES data_keys (organization_id, id)
 );
+CREATE INDEX account_secrets_key ON account_secrets (organization_id, key_id, account_id);
 ALTER TABLE account_secrets ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON account_secrets
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
@@ -838,6 +879,7 @@ CREATE TABLE jobs (
     organization_id uuid NOT NULL,
     kind text COLLATE "C" NOT NULL,
     payload text COLLATE "C" NOT NULL,
+    key_id uuid,
     state text COLLATE "C" NOT NULL,
     progress bigint NOT NULL,
     attempts bigint NOT NULL,
@@ -847,9 +889,11 @@ CREATE TABLE jobs (
     created_by uuid,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
-    PRIMARY KEY (organization_id, id)
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, key_id) REFERENCES data_keys (organization_id, id)
 );
 CREATE UNIQUE INDEX jobs_dedup ON jobs (organization_id, dedup_key) WHERE dedup_key IS NOT NULL;
+CREATE INDEX jobs_key ON jobs (organization_id, key_id, id) WHERE key_id IS NOT NULL;
 CREATE INDEX jobs_created ON jobs (organization_id, created_at, id);
 CREATE INDEX jobs_state ON jobs (organization_id, state, created_at, id);
 ALTER TABLE jobs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;

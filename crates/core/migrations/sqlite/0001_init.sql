@@ -16,6 +16,37 @@ CREATE TABLE organizations (
     PRIMARY KEY (id)
 ) STRICT;
 
+-- What seals secrets. A master key lies in the key file, its name alone here, and goes once nothing is wrapped by it.
+CREATE TABLE master_keys (
+    id TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (id)
+) STRICT, WITHOUT ROWID;
+
+-- The keys of what is people's own: second factors, steps of signing in.
+CREATE TABLE common_keys (
+    id BLOB NOT NULL,
+    master_key TEXT,
+    wrapped BLOB,
+    created_at INTEGER NOT NULL,
+    retired_at INTEGER,
+    PRIMARY KEY (id),
+    FOREIGN KEY (master_key) REFERENCES master_keys (id)
+) STRICT, WITHOUT ROWID;
+
+-- The keys of what is an organisation's. One that was destroyed is not wrapped any more.
+CREATE TABLE data_keys (
+    id BLOB NOT NULL,
+    organization_id BLOB NOT NULL,
+    master_key TEXT,
+    wrapped BLOB,
+    created_at INTEGER NOT NULL,
+    retired_at INTEGER,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (master_key) REFERENCES master_keys (id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX data_keys_master ON data_keys (master_key);
+
 CREATE TABLE users (
     id BLOB NOT NULL,
     email TEXT NOT NULL,
@@ -56,15 +87,17 @@ CREATE TABLE credentials (
 -- The seed lies sealed; of recovery codes only the SHA-256 is kept.
 CREATE TABLE second_factors (
     user_id BLOB NOT NULL,
-    key_id TEXT NOT NULL,
+    key_id BLOB NOT NULL,
     sealed BLOB NOT NULL,
     enabled INTEGER NOT NULL,
     last_step INTEGER NOT NULL,
     recovery TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (user_id),
-    FOREIGN KEY (user_id) REFERENCES users (id)
+    FOREIGN KEY (user_id) REFERENCES users (id),
+    FOREIGN KEY (key_id) REFERENCES common_keys (id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX second_factors_key ON second_factors (key_id, user_id);
 
 CREATE TABLE memberships (
     organization_id BLOB NOT NULL,
@@ -116,13 +149,15 @@ CREATE TABLE login_states (
     id BLOB NOT NULL,
     token_hash BLOB NOT NULL,
     browser_hash BLOB,
-    key_id TEXT NOT NULL,
+    key_id BLOB NOT NULL,
     sealed BLOB NOT NULL,
     used_at INTEGER,
     expires_at INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
-    PRIMARY KEY (id)
+    PRIMARY KEY (id),
+    FOREIGN KEY (key_id) REFERENCES common_keys (id)
 ) STRICT;
+CREATE INDEX login_states_key ON login_states (key_id, id);
 CREATE UNIQUE INDEX login_states_token ON login_states (token_hash);
 CREATE INDEX login_states_expires ON login_states (expires_at);
 
@@ -546,10 +581,12 @@ CREATE INDEX accounts_owner ON accounts (organization_id, owner_id, created_at, 
 CREATE TABLE account_secrets (
     account_id BLOB NOT NULL,
     organization_id BLOB NOT NULL,
-    key_id TEXT NOT NULL,
+    key_id BLOB NOT NULL,
     sealed BLOB NOT NULL,
-    PRIMARY KEY (organization_id, account_id)
+    PRIMARY KEY (organization_id, account_id),
+    FOREIGN KEY (organization_id, key_id) REFERENCES data_keys (organization_id, id)
 ) STRICT;
+CREATE INDEX account_secrets_key ON account_secrets (organization_id, key_id, account_id);
 
 CREATE TABLE account_cursors (
     account_id BLOB NOT NULL,
@@ -721,6 +758,7 @@ CREATE TABLE jobs (
     organization_id BLOB NOT NULL,
     kind TEXT NOT NULL,
     payload TEXT NOT NULL,
+    key_id BLOB,
     state TEXT NOT NULL,
     progress INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
@@ -730,9 +768,11 @@ CREATE TABLE jobs (
     created_by BLOB,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    PRIMARY KEY (organization_id, id)
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, key_id) REFERENCES data_keys (organization_id, id)
 ) STRICT;
 CREATE UNIQUE INDEX jobs_dedup ON jobs (organization_id, dedup_key) WHERE dedup_key IS NOT NULL;
+CREATE INDEX jobs_key ON jobs (organization_id, key_id, id) WHERE key_id IS NOT NULL;
 CREATE INDEX jobs_created ON jobs (organization_id, created_at, id);
 CREATE INDEX jobs_state ON jobs (organization_id, state, created_at, id);
 

@@ -6,8 +6,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    domain::word::words,
-    id::{AccountId, OrganizationId, UserId},
+    cipher::Place,
+    domain::{data_key::Sealed, word::words},
+    error::Result,
+    id::{AccountId, DataKeyId, OrganizationId, UserId},
 };
 
 words! {
@@ -117,10 +119,31 @@ pub struct SealedSecret {
     pub account_id: AccountId,
     /// Whose it is.
     pub organization_id: OrganizationId,
-    /// Which key sealed it.
-    pub key_id: String,
+    /// Which data key sealed it.
+    pub key_id: DataKeyId,
     /// Nonce and ciphertext.
     pub sealed: Vec<u8>,
+}
+
+impl SealedSecret {
+    /// Where an account's secrets lie.
+    pub fn place_of(organization: OrganizationId, account: AccountId) -> Place {
+        Place::of_organization(organization, "account_secrets", "sealed", &account.to_string())
+    }
+}
+
+impl Sealed for SealedSecret {
+    fn place(&self) -> Place {
+        Self::place_of(self.organization_id, self.account_id)
+    }
+
+    fn sealed(&self) -> Result<Option<(DataKeyId, Vec<u8>)>> {
+        Ok(Some((self.key_id, self.sealed.clone())))
+    }
+
+    fn sealed_anew(&self, key_id: DataKeyId, sealed: Vec<u8>) -> Self {
+        Self { key_id, sealed, ..self.clone() }
+    }
 }
 
 /// A message that was seen and deliberately not taken in, with the reason.

@@ -1,14 +1,17 @@
 //! Background jobs, and the payload-free work items by which they are claimed.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    domain::word::words,
-    id::{JobId, OrganizationId, UserId},
+    cipher::Place,
+    domain::{data_key::Sealed, word::words},
+    error::{Error, Result},
+    id::{DataKeyId, JobId, OrganizationId, UserId},
 };
 
 words! {
@@ -63,6 +66,9 @@ pub struct Job {
     /// To what; in the job kind's own form.
     #[serde(skip)]
     pub payload: Value,
+    /// The data key that sealed what of the payload is secret, if something is.
+    #[serde(skip)]
+    pub key_id: Option<DataKeyId>,
     /// How far it is.
     pub state: JobState,
     /// Items done so far.
@@ -82,6 +88,36 @@ pub struct Job {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+impl Job {
+    /// Where the secret part of a job lies that is the only one with its de-duplication key; its id is not known yet when
+    /// that is sealed.
+    pub fn place_of(organization: OrganizationId, dedup_key: &str) -> Place {
+        Place::of_organization(organization, "jobs", "payload", dedup_key)
+    }
+
+    /// The payload that holds nothing but something sealed.
+    pub fn payload_of(sealed: &[u8]) -> Value {
+        json!({ "sealed": STANDARD.encode(sealed) })
+    }
+}
+
+impl Sealed for Job {
+    fn place(&self) -> Place {
+        Self::place_of(self.organization_id, self.dedup_key.as_deref().unwrap_or_default())
+    }
+
+    fn sealed(&self) -> Result<Option<(DataKeyId, Vec<u8>)>> {
+        let Some(key) = self.key_id else { return Ok(None) };
+        let text = self.payload.get("sealed").and_then(Value::as_str).unwrap_or_default();
+        let bytes = STANDARD.decode(text);
+        bytes.map(|bytes| Some((key, bytes))).map_err(|e| Error::internal("a job is no base64").with_source(e))
+    }
+
+    fn sealed_anew(&self, key: DataKeyId, sealed: Vec<u8>) -> Self {
+        Self { key_id: Some(key), payload: Self::payload_of(&sealed), ..self.clone() }
+    }
 }
 
 words! {

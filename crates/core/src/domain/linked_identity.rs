@@ -2,7 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::id::{IdentityId, LoginStateId, UserId};
+use crate::{
+    cipher::Place,
+    domain::data_key::Sealed,
+    error::Result,
+    id::{DataKeyId, IdentityId, LoginStateId, UserId},
+};
 
 /// A user as a provider knows them. It belongs to one user, for as long as they want.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,8 +38,8 @@ pub struct LoginState {
     pub token_hash: Vec<u8>,
     /// SHA-256 of what the browser that began keeps; nothing for what no browser goes on with.
     pub browser_hash: Option<Vec<u8>>,
-    /// The key that sealed what it knows.
-    pub key_id: String,
+    /// The data key that sealed what it knows.
+    pub key_id: DataKeyId,
     /// What it knows, sealed.
     pub sealed: Vec<u8>,
     /// When it was gone on with.
@@ -43,4 +48,25 @@ pub struct LoginState {
     pub expires_at: DateTime<Utc>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+}
+
+impl LoginState {
+    /// Where what a step knows lies.
+    pub fn place_of(id: LoginStateId) -> Place {
+        Place::of_nobody("login_states", "sealed", &id.to_string())
+    }
+}
+
+impl Sealed for LoginState {
+    fn place(&self) -> Place {
+        Self::place_of(self.id)
+    }
+
+    fn sealed(&self) -> Result<Option<(DataKeyId, Vec<u8>)>> {
+        Ok(Some((self.key_id, self.sealed.clone())))
+    }
+
+    fn sealed_anew(&self, key_id: DataKeyId, sealed: Vec<u8>) -> Self {
+        Self { key_id, sealed, ..self.clone() }
+    }
 }

@@ -8,6 +8,7 @@ pub mod company;
 pub mod contact;
 pub mod currency;
 pub mod custom_field;
+pub mod data_key;
 pub mod deal;
 pub mod event;
 pub mod external_id;

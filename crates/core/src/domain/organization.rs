@@ -5,8 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{currency::Currency, notification::Preferences, word::words},
-    id::{InvitationId, OrganizationId, SessionId, TeamId, UserId},
+    cipher::Place,
+    domain::{currency::Currency, data_key::Sealed, notification::Preferences, word::words},
+    error::Result,
+    id::{DataKeyId, InvitationId, OrganizationId, SessionId, TeamId, UserId},
     scope::{Permissions, RoleKey},
 };
 
@@ -77,8 +79,8 @@ pub struct Credential {
 pub struct SecondFactor {
     /// Whose it is.
     pub user_id: UserId,
-    /// Which key seals the seed.
-    pub key_id: String,
+    /// Which data key seals the seed.
+    pub key_id: DataKeyId,
     /// The seed, sealed for its user.
     pub sealed: Vec<u8>,
     /// Whether it is asked for; one that was only set up is not.
@@ -89,6 +91,27 @@ pub struct SecondFactor {
     pub recovery: Vec<String>,
     /// When it was set up.
     pub created_at: DateTime<Utc>,
+}
+
+impl SecondFactor {
+    /// Where a person's seed lies.
+    pub fn place_of(user: UserId) -> Place {
+        Place::of_user(user, "second_factors", "sealed")
+    }
+}
+
+impl Sealed for SecondFactor {
+    fn place(&self) -> Place {
+        Self::place_of(self.user_id)
+    }
+
+    fn sealed(&self) -> Result<Option<(DataKeyId, Vec<u8>)>> {
+        Ok(Some((self.key_id, self.sealed.clone())))
+    }
+
+    fn sealed_anew(&self, key_id: DataKeyId, sealed: Vec<u8>) -> Self {
+        Self { key_id, sealed, ..self.clone() }
+    }
 }
 
 /// A user's place in an organisation.

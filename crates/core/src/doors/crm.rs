@@ -19,7 +19,11 @@ use crate::{
     ports::{connector::Inbox, limiter::Limiter, mailer::Mailer, store::Store},
     runtime::{AccountInbox, Runtime},
     scope::{Permission, Scope},
-    services::{idempotency, identity, unit::Unit},
+    services::{
+        idempotency, identity,
+        unit::Unit,
+        vault::{self, Vault},
+    },
     store::sql::{SqlStore, StoreOptions},
 };
 
@@ -44,6 +48,7 @@ pub struct CrmBuilder {
     registry: Registry,
     env: Env,
     cipher: Option<Cipher>,
+    read_keys: Option<Arc<vault::ReadKeys>>,
     token_keys: Option<identity::TokenKeys>,
     objects: Option<Arc<dyn ObjectStore>>,
     mailer: Option<Arc<dyn Mailer>>,
@@ -60,6 +65,7 @@ impl Crm {
             registry: Registry::new(),
             env: Env::system(),
             cipher: None,
+            read_keys: None,
             token_keys: None,
             objects: None,
             mailer: None,
@@ -104,6 +110,14 @@ impl CrmBuilder {
     #[must_use]
     pub fn cipher(mut self, cipher: Cipher) -> Self {
         self.cipher = Some(cipher);
+        self
+    }
+
+    /// Where the master keys are read anew: before a data key is wrapped, and where one is met that they do not open. With
+    /// it keys are rotated under a running engine; without, its cipher is the one it was built with.
+    #[must_use]
+    pub fn read_keys(mut self, read: impl Fn() -> Result<Cipher> + Send + Sync + 'static) -> Self {
+        self.read_keys = Some(Arc::new(read));
         self
     }
 
@@ -161,10 +175,12 @@ impl CrmBuilder {
                 ));
             }
         };
-        let cipher = match self.cipher {
-            Some(cipher) => cipher,
-            None => Cipher::from_key_file(&Cipher::new_key_file(&self.env)?)?,
+        let cipher = match (self.cipher, &self.read_keys) {
+            (Some(cipher), _) => cipher,
+            (None, Some(read)) => read()?,
+            (None, None) => Cipher::from_key_file(&Cipher::new_key_file(&self.env)?)?,
         };
+        let vault = Vault::new(cipher, self.read_keys);
         let token_keys = match self.token_keys {
             Some(keys) => keys,
             None => identity::TokenKeys::from_key_file(&identity::TokenKeys::new_key_file(&self.env)?)?,
@@ -172,7 +188,7 @@ impl CrmBuilder {
         let objects = self.objects.unwrap_or_else(|| Arc::new(object_store::memory::InMemory::new()));
         let limiter = self.limiter.unwrap_or_else(|| Arc::new(InProcess::new(self.env.clone())));
         let (registry, mailer, public_url) = (self.registry, self.mailer, self.public_url);
-        let engine = Engine::new(self.env, store, registry, cipher, objects, token_keys, mailer, public_url, limiter);
+        let engine = Engine::new(self.env, store, registry, vault, objects, token_keys, mailer, public_url, limiter);
         Ok(Crm { engine: Arc::new(engine) })
     }
 }
@@ -205,6 +221,11 @@ impl Crm {
     /// Signing up and in, sessions and tokens.
     pub fn identity(&self) -> identity::Identity<'_> {
         identity::Identity::new(&self.engine)
+    }
+
+    /// The keys of secrets at rest: their rotation, their end.
+    pub fn secrets(&self) -> vault::Secrets<'_> {
+        vault::Secrets(&self.engine)
     }
 
     /// What counts how often somebody asks.

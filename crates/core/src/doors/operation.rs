@@ -134,7 +134,7 @@ macro_rules! room {
                 output_kind: <$output as $crate::doors::operation::Output>::KIND,
                 call: |handle, input| Box::pin(async move {
                     let name = $crate::doors::operation::first!($(concat!(stringify!($room), ".", $word),)? concat!(stringify!($room), ".", stringify!($verb)));
-                    let digest = $crate::services::idempotency::digest(&handle.scope, &input);
+                    let digest = $crate::services::idempotency::digest(&handle.engine, &handle.scope, &input)?;
                     let permission = $crate::scope::Permission::$access($crate::scope::Resource::$resource);
                     // Before the input is looked at: who may not ask learns nothing of what would be asked.
                     handle.scope.require(permission).map_err(|e| e.in_operation(name))?;

@@ -9,11 +9,13 @@ use serde_json::json;
 
 use crate::{
     domain::{
+        data_key::DataKey,
         job::{Claim, Job, JobState},
         text::{MAX_REMARK, salvage_line},
     },
     engine::Engine,
     error::{Error, ErrorKind, Result},
+    id::DataKeyId,
     ports::store::{Batch, Update, WorkEnd, Write},
     services::mail,
 };
@@ -25,8 +27,8 @@ const LONGEST_WAIT: TimeDelta = TimeDelta::hours(1);
 const TRIES: i64 = 30;
 
 /// Sends the mail of a job.
-pub(super) async fn send_mail(engine: &Arc<Engine>, claim: &Claim, job: &Job) -> Result<()> {
-    let sent = match hand_over(engine, job).await {
+pub(super) async fn send_mail(engine: &Arc<Engine>, claim: &Claim, job: &Job, key: Option<&DataKey>) -> Result<()> {
+    let sent = match hand_over(engine, job, key).await {
         Ok(()) => return settle(engine, claim, job, JobState::Done, None).await,
         Err(error) => error,
     };
@@ -50,8 +52,8 @@ pub(super) async fn send_mail(engine: &Arc<Engine>, claim: &Claim, job: &Job) ->
     engine.store.commit(claim.organization_id, batch).await
 }
 
-async fn hand_over(engine: &Arc<Engine>, job: &Job) -> Result<()> {
-    let mail = mail::open(engine, job)?;
+async fn hand_over(engine: &Arc<Engine>, job: &Job, key: Option<&DataKey>) -> Result<()> {
+    let mail = mail::open(engine, job, key)?;
     let mailer = engine.mailer.clone().ok_or_else(|| {
         // Written while there was one: a later start may have one again.
         Error::unavailable("no mail server is configured")
@@ -72,6 +74,7 @@ async fn settle(
         .add("attempts", 1)
         .set("state", &state)
         .set("payload", &json!({}))
+        .set("key_id", &None::<DataKeyId>)
         .set("last_error", &last_error)
         .set("updated_at", &engine.env.now())
         .expect("state", &JobState::Queued);

@@ -13,8 +13,8 @@ use crate::{
 
 /// Does one job, or one step of it.
 pub(super) async fn job(engine: &Arc<Engine>, claim: &Claim) -> Result<()> {
-    let job = engine.store.job(claim.organization_id, JobId::from_uuid(claim.id)).await?;
-    let Some(job) = job.filter(|job| job.state == JobState::Queued) else {
+    let job = engine.store.job_to_do(claim.organization_id, JobId::from_uuid(claim.id)).await?;
+    let Some((job, key)) = job.filter(|(job, _)| job.state == JobState::Queued) else {
         // Done, cancelled, or never written (its de-duplication key was taken): nothing is left to do.
         let mut batch = Batch::default();
         batch.end(WorkEnd::Done(claim.clone()));
@@ -26,6 +26,6 @@ pub(super) async fn job(engine: &Arc<Engine>, claim: &Claim) -> Result<()> {
         JobKind::PlantTimers => scheduler::plant_timers(engine, claim, &job).await,
         JobKind::RunSchedule => scheduler::run_schedule(engine, claim, &job).await,
         JobKind::HandOver => hand_over::hand_over(engine, claim, &job).await,
-        JobKind::SendMail => mail::send_mail(engine, claim, &job).await,
+        JobKind::SendMail => mail::send_mail(engine, claim, &job, key.as_ref()).await,
     }
 }

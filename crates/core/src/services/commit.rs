@@ -41,6 +41,9 @@ pub(crate) async fn commit<T: Send>(
         .await;
         match outcome {
             Err(error) if Error::is_write_conflict(&error) && tries < TRIES => {
+                // It may have sealed under a key that is gone.
+                engine.vault.forget(Some(scope.organization_id));
+                engine.vault.forget(None);
                 let [jitter] = engine.env.bytes::<1>()?;
                 tokio::time::sleep(Duration::from_micros(u64::from(jitter) * 40 * u64::from(tries))).await;
             }

@@ -1,22 +1,23 @@
 //! Mails of our own: written into the unit as jobs, handed over by the runtime. Until then their text, which may hold a
 //! secret, lies sealed.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::{
-    cipher::Place,
     domain::{
+        data_key::{DataKey, Sealed},
         job::{Job, JobKind},
         text,
     },
     engine::Engine,
     error::{Error, Result},
-    id::OrganizationId,
     ports::mailer::Mail,
-    services::unit::Unit,
+    services::{
+        unit::{Payload, Unit},
+        vault,
+    },
 };
 
 /// A mail to be written.
@@ -35,22 +36,16 @@ pub(crate) struct NewMail {
 
 /// What is sealed of a mail.
 #[derive(Serialize, Deserialize)]
-struct Sealed {
+struct Letter {
     to: String,
     to_name: Option<String>,
     subject: String,
     text: String,
 }
 
-/// Of a job there is one with its key; its id is not known yet when its mail is sealed.
-fn place(organization: OrganizationId, key: &str) -> Place {
-    Place::of_organization(organization, "jobs", "payload", key)
-}
-
 /// Queues a mail. Without a mailer there is nobody to hand it to, and nothing is written.
-pub(crate) fn send(unit: &mut Unit, new: NewMail) -> Result<()> {
-    let engine = unit.engine().clone();
-    if engine.mailer.is_none() {
+pub(crate) async fn send(unit: &mut Unit, new: NewMail) -> Result<()> {
+    if unit.engine().mailer.is_none() {
         return Ok(());
     }
     let key = format!("mail:{}", new.key);
@@ -58,12 +53,12 @@ pub(crate) fn send(unit: &mut Unit, new: NewMail) -> Result<()> {
     // round.
     let one_line = |text: String| text::salvage_line(&text, text::MAX_REMARK);
     let subject = one_line(new.subject).unwrap_or_default();
-    let sealed = Sealed { to: new.to, to_name: new.to_name.and_then(one_line), subject, text: new.text };
-    let plain = serde_json::to_vec(&sealed).map_err(|e| Error::internal("a mail is no JSON").with_source(e))?;
-    let (key_id, bytes) = engine.cipher.seal(&engine.env, &place(unit.organization_id(), &key), &plain)?;
-    let payload = json!({ "key_id": key_id, "sealed": STANDARD.encode(bytes) });
+    let letter = Letter { to: new.to, to_name: new.to_name.and_then(one_line), subject, text: new.text };
+    let plain = serde_json::to_vec(&letter).map_err(|e| Error::internal("a mail is no JSON").with_source(e))?;
+    let plain = Zeroizing::new(plain);
+    let sealed = vault::seal(unit, &Job::place_of(unit.organization_id(), &key), &plain).await?;
     let now = unit.now();
-    unit.queue_job(JobKind::SendMail, payload, now, Some(key))?;
+    unit.queue_job(JobKind::SendMail, Payload::sealed(sealed), now, Some(key))?;
     Ok(())
 }
 
@@ -71,20 +66,19 @@ pub(crate) fn send(unit: &mut Unit, new: NewMail) -> Result<()> {
 ///
 /// # Errors
 /// `internal` if it does not open.
-pub(crate) fn open(engine: &Engine, job: &Job) -> Result<Mail> {
-    let member = |name: &str| job.payload.get(name).and_then(Value::as_str).unwrap_or_default();
-    let bytes = STANDARD.decode(member("sealed")).map_err(|e| Error::internal("a mail is no base64").with_source(e))?;
-    // The job's own key, not one that its payload tells: a payload that was copied along would tell the old one.
-    let key = job.dedup_key.as_deref().unwrap_or_default();
-    let plain = engine.cipher.open(&place(job.organization_id, key), member("key_id"), &bytes)?;
-    let sealed: Sealed =
+pub(crate) fn open(engine: &Engine, job: &Job, key: Option<&DataKey>) -> Result<Mail> {
+    let nothing = || Error::internal("a mail's text is gone");
+    let ((_, bytes), key) = job.sealed()?.zip(key).ok_or_else(nothing)?;
+    // By the job's own key: a payload that was copied from another job does not open.
+    let plain = engine.vault.open(key, &job.place(), &bytes)?;
+    let letter: Letter =
         serde_json::from_slice(&plain).map_err(|e| Error::internal("a mail is no JSON").with_source(e))?;
     let written_at: DateTime<Utc> = job.created_at;
     Ok(Mail {
-        to: sealed.to,
-        to_name: sealed.to_name,
-        subject: sealed.subject,
-        text: sealed.text,
+        to: letter.to,
+        to_name: letter.to_name,
+        subject: letter.subject,
+        text: letter.text,
         reference: job.id.to_string(),
         written_at,
     })

@@ -24,3 +24,4 @@ pub mod pipeline;
 pub mod profile;
 pub mod team;
 pub mod unit;
+pub mod vault;

@@ -83,7 +83,8 @@ pub(crate) async fn notify(unit: &mut Unit, new: NewNotification) -> Result<()> 
             None => format!("{}\n", new.title),
         };
         let key = format!("notification:{id}");
-        mail::send(unit, NewMail { to: user.email, to_name: Some(user.name), subject: new.title.clone(), text, key })?;
+        let (to, subject) = (user.email, new.title.clone());
+        mail::send(unit, NewMail { to, to_name: Some(user.name), subject, text, key }).await?;
     }
     if !channels.in_app {
         return Ok(());

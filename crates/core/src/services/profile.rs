@@ -87,7 +87,7 @@ async fn view(unit: &mut Unit, user: User) -> Result<Profile> {
         time_zone: user.time_zone,
         locale: user.locale,
         preferences: user.preferences.complete(),
-        two_factor_enabled: unit.store().second_factor(user.id).await?.is_some_and(|it| it.enabled),
+        two_factor_enabled: unit.store().second_factor(user.id).await?.is_some_and(|(it, _)| it.enabled),
         created_at: user.created_at,
         version: user.version,
         organization: unit.organization().await?,

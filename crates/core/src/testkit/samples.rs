@@ -13,6 +13,7 @@ use crate::{
         chat::{Chat, ChatState, LastMessage},
         contact::{Contact, ContactIdentity, ContactTag, Handles},
         currency::Currency,
+        data_key::DataKey,
         deal::Deal,
         event::{Event, EventKind, Subject, SubjectKind},
         job::{Job, JobKind, JobState},
@@ -255,11 +256,11 @@ impl Samples {
     }
 
     /// An account's secrets.
-    pub fn secret(&self, account: &Account) -> SealedSecret {
+    pub fn secret(&self, account: &Account, key: &DataKey) -> SealedSecret {
         SealedSecret {
             account_id: account.id,
             organization_id: self.organization_id,
-            key_id: "k1".to_owned(),
+            key_id: key.id,
             sealed: vec![0, 1, 2, 255],
         }
     }
@@ -432,6 +433,7 @@ impl Samples {
             organization_id: self.organization_id,
             kind: JobKind::SendMessage,
             payload: json!({ "n": 1 }),
+            key_id: None,
             state: self.choose(JobState::ALL),
             progress: 0,
             attempts: 0,

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    domain::linked_identity::LoginState,
+    domain::{
+        data_key::{CommonKey, MasterKey},
+        linked_identity::LoginState,
+    },
     error::Result,
     id::{Id, OrganizationId},
     ports::store::{Batch, Record, Row, Store, TABLES, Value, Write},
@@ -23,8 +26,9 @@ const OTHERS: &[(&str, &str)] = &[
 pub async fn rows_of(store: &SqlStore, organization: OrganizationId) -> Result<BTreeMap<&'static str, Vec<String>>> {
     let mut all = BTreeMap::new();
     let tables = TABLES.iter().map(|table| (table.name, table.columns.join(", ")));
-    // Steps of signing in are nobody's yet.
-    let tables = tables.filter(|(table, _)| *table != LoginState::TABLE.name);
+    // Steps of signing in are nobody's yet, and these keys everybody's.
+    let nobodys = [LoginState::TABLE.name, MasterKey::TABLE.name, CommonKey::TABLE.name];
+    let tables = tables.filter(|(table, _)| !nobodys.contains(table));
     for (table, columns) in tables.chain(OTHERS.iter().map(|(table, columns)| (*table, (*columns).to_owned()))) {
         let mut statement = Statement::new(format!("SELECT {columns} FROM {table} WHERE "));
         let members = "(SELECT user_id FROM memberships WHERE organization_id = ";

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dealwright::{
     Error,
     domain::linked_identity::LinkedIdentity,
-    ports::store::IdentityReads,
+    ports::store::{IdentityReads, SecretReads},
     scope::{Role, Scope},
     services::identity::{
         CameBack, EnableTwoFactor, IdentityView, LinkIdentity, NewApiKey, NewInvitation, ProviderSignIn, SentAway,
@@ -410,7 +410,7 @@ async fn what_waits_is_sealed(world: World) {
         use sha2::{Digest, Sha256};
         Sha256::new().chain_update("code").chain_update([0]).chain_update(&code).finalize().to_vec()
     };
-    let kept = world.store.login_state(&hash).await.unwrap().unwrap();
+    let (kept, _) = world.store.login_state(&hash).await.unwrap().unwrap();
     let holds = |text: &str| kept.sealed.windows(text.len()).any(|it| it == text.as_bytes());
     assert!(!holds("subject-of-una") && !holds("acme") && !holds(&code) && !holds(&browser));
     // What counts no more is forgotten when the next one begins.

@@ -3,7 +3,7 @@
 use dealwright::{
     Error, Handle,
     domain::organization::SecondFactor,
-    ports::store::{Batch, IdentityReads, Store, Update, Write},
+    ports::store::{Batch, SecretReads, Store, Update, Write},
     scope::{Role, Scope},
     services::identity::{EnableTwoFactor, NewUser, SignIn, SignedIn, StepUp},
     testkit::totp_code,
@@ -60,7 +60,7 @@ impl World {
     }
 
     async fn factor(&self, armed: &Armed) -> Option<SecondFactor> {
-        self.store.second_factor(armed.signed_in.user.id).await.unwrap()
+        self.store.second_factor(armed.signed_in.user.id).await.unwrap().map(|(factor, _)| factor)
     }
 
     async fn profile(&self, scope: &Scope) -> bool {

@@ -6,7 +6,7 @@ use dealwright::{
     patch::Patch,
     ports::{
         connector::Capabilities,
-        store::{AccountReads, Batch, Store, Update, WorkQueue, Write},
+        store::{AccountReads, Batch, SecretReads, Store, Update, WorkQueue, Write},
     },
     scope::Role,
     services::accounts::{AccountPatch, ConnectAccount, ListAccounts, UpdateAccount},
@@ -25,6 +25,7 @@ cases![
     an_account_without_a_live_connection_works_at_once,
     secrets_are_shown_to_nobody,
     a_secret_copied_to_another_account_does_not_open,
+    without_its_keys_an_organisation_has_no_secrets,
     a_connected_handle_is_refused_with_its_account,
     of_connecting_a_handle_twice_at_once_one_wins,
     accounts_are_listed_newest_first_by_platform,
@@ -95,13 +96,13 @@ async fn secrets_are_shown_to_nobody(world: World) {
     let events = world.events(id).await;
     let shown = format!("{debug} {connected:?} {list} {get} {status} {events:?} {}", json!(connected));
     assert!(shown.contains("sales@acme.example") && !shown.contains("horse"), "{shown}");
-    let secret = world.store.account_secret(world.organization, id).await.unwrap().unwrap();
+    let (secret, _) = world.store.account_secret(world.organization, id).await.unwrap().unwrap();
     assert!(!String::from_utf8_lossy(&secret.sealed).contains("horse"));
 }
 
 async fn a_secret_copied_to_another_account_does_not_open(world: World) {
     let sales = connect(&world, "sales@acme.example").await;
-    let secret = async |id| world.store.account_secret(world.organization, id).await.unwrap().unwrap();
+    let secret = async |id| world.store.account_secret(world.organization, id).await.unwrap().unwrap().0;
     let (own, other) = (secret(world.account).await, secret(sales).await);
     let mut batch = Batch::default();
     let copied = Update::of(&own).set("sealed", &other.sealed).set("key_id", &other.key_id);
@@ -113,6 +114,21 @@ async fn a_secret_copied_to_another_account_does_not_open(world: World) {
     assert!(reason.contains("belongs elsewhere"), "{reason}");
     running.stop().await;
     assert_eq!(world.provider.made(UNA), 0);
+}
+
+async fn without_its_keys_an_organisation_has_no_secrets(world: World) {
+    world.crm.secrets().destroy(world.organization).await.unwrap();
+    let running = world.crm.runtime().start().await.unwrap();
+    let reason = until("the fault", async || world.account_status().await.reason).await;
+    assert!(reason.contains("was destroyed"), "{reason}");
+    assert_eq!(world.provider.made(UNA), 0);
+    // What is connected from now on has a key of its own.
+    connect(&world, "sales@acme.example").await;
+    world.provider.connection("sales@acme.example", 1).await.unwrap();
+    running.stop().await;
+    let keys = world.store.data_keys(world.organization).await.unwrap();
+    let kept = keys.iter().map(|it| (it.wrapped.is_some(), it.retired_at.is_some())).collect::<Vec<_>>();
+    assert_eq!(kept, [(false, true), (true, false)]);
 }
 
 async fn a_connected_handle_is_refused_with_its_account(world: World) {

@@ -12,7 +12,8 @@ use dealwright::{
     },
     id::*,
     ports::store::{
-        AccountReads, AutomationReads, IdentityReads, JobReads, MessageReads, Write, idempotency::IdempotencyRecord,
+        AccountReads, AutomationReads, IdentityReads, JobReads, MessageReads, SecretReads, Write,
+        idempotency::IdempotencyRecord,
     },
     testkit::samples::Samples,
 };
@@ -148,16 +149,18 @@ async fn an_account_s_belongings_are_found() {
     let mut samples = Samples::new(4);
     let organization = samples.organization_id;
     let account = samples.account();
-    let (secret, cursor, media) = (samples.secret(&account), samples.cursor(&account), samples.media());
+    let key = samples.data_key();
+    let (secret, cursor, media) = (samples.secret(&account, &key), samples.cursor(&account), samples.media());
     let mut skipped: Vec<_> = (0..9).map(|_| samples.skipped(&account)).collect();
-    let mut rows = vec![Write::insert(&account), Write::insert(&secret), Write::insert(&cursor), Write::insert(&media)];
+    let mut rows = vec![Write::insert(&account), Write::insert(&cursor), Write::insert(&media)];
+    rows.extend([Write::insert(&key), Write::insert(&secret)]);
     rows.extend(skipped.iter().map(Write::insert));
     skipped.sort_by(|a, b| (b.skipped_at, &b.provider_id).cmp(&(a.skipped_at, &a.provider_id)));
     let stranger = Samples::new(5).organization_id;
     for place in everywhere().await {
         let store = &place.store;
         fill(store, &mut samples.clone(), rows.clone()).await;
-        assert!(store.account_secret(organization, account.id).await.unwrap() == Some(secret.clone()));
+        assert!(store.account_secret(organization, account.id).await.unwrap() == Some((secret.clone(), key.clone())));
         assert_eq!(store.account_cursor(organization, account.id).await.unwrap(), Some(cursor.clone()));
         assert_eq!(store.skipped_messages(organization, account.id, 4).await.unwrap(), skipped[..4], "{}", place.name);
         assert_eq!(store.media(organization, media.id).await.unwrap(), Some(media.clone()));

@@ -278,7 +278,9 @@ async fn a_mail_copied_into_another_job_goes_to_nobody(world: World) {
     let [of_eve, of_max] = <[_; 2]>::try_from(jobs).unwrap();
     // Whoever can write to the database would have max's token sent a second time, in place of eve's.
     let mut batch = Batch::default();
-    batch.note(Write::Update(Update::of(&of_eve).set("payload", &of_max.payload))).unwrap();
+    batch
+        .note(Write::Update(Update::of(&of_eve).set("payload", &of_max.payload).set("key_id", &of_max.key_id)))
+        .unwrap();
     world.store.commit(world.organization, batch).await.unwrap();
     world.settle().await;
     assert_eq!(["max@people.example", "eve@people.example"].map(|it| world.outbox.to(it).len()), [1, 0]);

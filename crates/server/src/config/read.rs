@@ -23,6 +23,11 @@ pub enum Task {
     },
     /// Look at everything that must be true.
     Doctor,
+    /// Put newer keys in the place of those that secrets lie under.
+    RotateKeys {
+        /// Data keys too, and not only what wraps them.
+        data: bool,
+    },
     /// Walk the audit logs along their seals.
     AuditVerify {
         /// That of one organisation alone.
@@ -46,6 +51,19 @@ pub fn command() -> Command {
             ),
         )
         .subcommand(Command::new("doctor").about("Look at database and files, and say what is wrong"))
+        .subcommand(
+            Command::new("rotate-keys")
+                .about(
+                    "Wrap the keys of secrets by the newest line of the key file, while servers go on; docs/secrets.md \
+                     says how",
+                )
+                .arg(
+                    Arg::new("data")
+                        .long("data")
+                        .action(ArgAction::SetTrue)
+                        .help("Replace the data keys too, and seal every secret anew"),
+                ),
+        )
         .subcommand(
             Command::new("audit-verify")
                 .about(
@@ -86,6 +104,7 @@ pub fn read(arguments: Vec<OsString>, variable: impl Fn(&str) -> Option<String>)
         Some(("audit-verify", sub)) => {
             (Task::AuditVerify { organization: sub.get_one::<String>("organization").cloned() }, sub)
         }
+        Some(("rotate-keys", sub)) => (Task::RotateKeys { data: sub.get_flag("data") }, sub),
         Some((_, sub)) => (Task::Serve, sub),
         None => (Task::Serve, &matches),
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::middleware;
 use dealwright::{
-    domain::organization::SecondFactor,
+    domain::{data_key::CommonKey, organization::SecondFactor},
     ports::store::{Batch, Store, Write},
     runtime::Running,
     services::identity::SignedIn,
@@ -121,16 +121,19 @@ impl Live {
 
 /// Gives whoever asks everything a second factor: an organisation that comes to require one keeps nothing from them.
 async fn ask_for_codes(side: &Side, signed_in: &SignedIn) {
+    let (id, created_at) = (side.crm.env().id().unwrap(), side.crm.env().now());
+    let key = CommonKey { id, master_key: None, wrapped: None, created_at, retired_at: Some(created_at) };
     let factor = SecondFactor {
         user_id: signed_in.user.id,
-        key_id: "none".to_owned(),
+        key_id: key.id,
         sealed: Vec::new(),
         enabled: true,
         last_step: 0,
         recovery: Vec::new(),
-        created_at: side.crm.env().now(),
+        created_at,
     };
     let mut batch = Batch::default();
+    batch.note(Write::insert(&key)).unwrap();
     batch.note(Write::insert(&factor)).unwrap();
     side.store.commit(side.organization, batch).await.unwrap();
 }

@@ -15,7 +15,7 @@ pub struct IdempotencyRecord {
     pub operation: String,
     /// The client's key.
     pub key: String,
-    /// SHA-256 of the input.
+    /// What tells the input from another one.
     pub body_hash: Vec<u8>,
     /// The answer, as JSON.
     pub answer: serde_json::Value,

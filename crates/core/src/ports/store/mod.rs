@@ -9,6 +9,7 @@ pub mod listing;
 pub mod people;
 pub mod reads;
 pub mod record;
+pub mod secrets;
 pub mod value;
 
 use async_trait::async_trait;
@@ -25,6 +26,7 @@ pub use self::{
     people::{MemberReads, TeamReads},
     reads::*,
     record::{Record, Row, RuleVersion, TABLES, Table},
+    secrets::SecretReads,
     value::{Column, Value},
 };
 use crate::{error::Result, id::OrganizationId};
@@ -45,6 +47,7 @@ pub trait Store:
     + AutomationReads
     + JobReads
     + IdentityReads
+    + SecretReads
     + MemberReads
     + TeamReads
     + WorkQueue

@@ -6,17 +6,17 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     domain::{
-        account::{Account, SealedSecret, SkippedMessage, SyncCursor},
+        account::{Account, SkippedMessage, SyncCursor},
         api_key::ApiKey,
         chat::{Chat, ChatState},
         event::{Event, Subject},
         job::{Claim, Job, JobState, Lane},
-        linked_identity::{LinkedIdentity, LoginState},
+        linked_identity::LinkedIdentity,
         mail_token::{MailPurpose, MailToken},
         media::Media,
         message::Message,
         notification::Notification,
-        organization::{Credential, Member, Membership, Organization, SecondFactor, SignInSession, User},
+        organization::{Credential, Member, Membership, Organization, SignInSession, User},
         rule::Rule,
         run::{Run, RunOutcome, Timer},
     },
@@ -68,8 +68,6 @@ pub trait AccountReads {
         platform: &str,
         handle: &str,
     ) -> Result<Option<Account>>;
-    /// Its sealed secrets.
-    async fn account_secret(&self, organization: OrganizationId, id: AccountId) -> Result<Option<SealedSecret>>;
     /// How far it has synchronised.
     async fn account_cursor(&self, organization: OrganizationId, id: AccountId) -> Result<Option<SyncCursor>>;
     /// The messages it did not take in, newest first, at most `limit`.
@@ -319,8 +317,6 @@ pub trait IdentityReads {
     async fn user_by_email(&self, email: &str) -> Result<Option<User>>;
     /// A user's password.
     async fn credential(&self, user: UserId) -> Result<Option<Credential>>;
-    /// A user's second factor, asked for or only set up.
-    async fn second_factor(&self, user: UserId) -> Result<Option<SecondFactor>>;
     /// A user's seat in an organisation.
     async fn seat(&self, organization: OrganizationId, user: UserId) -> Result<Option<Seat>>;
     /// A session, ended or not, with the seat of its user in its organisation.
@@ -347,8 +343,6 @@ pub trait IdentityReads {
     async fn identity(&self, provider: &str, subject: &str) -> Result<Option<LinkedIdentity>>;
     /// Everything that a user is elsewhere, oldest first.
     async fn identities(&self, user: UserId) -> Result<Vec<LinkedIdentity>>;
-    /// The step of a sign-in whose token has this hash, whether it still counts or not.
-    async fn login_state(&self, token_hash: &[u8]) -> Result<Option<LoginState>>;
     /// The session whose newest or previous refresh token has this hash.
     async fn session_by_refresh_hash(&self, hash: &[u8]) -> Result<Option<SignInSession>>;
 }

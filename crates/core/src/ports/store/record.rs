@@ -11,6 +11,7 @@ use crate::{
         contact::{Contact, ContactIdentity, ContactTag},
         currency::Currency,
         custom_field::{CustomField, CustomValue},
+        data_key::{CommonKey, DataKey, MasterKey},
         deal::Deal,
         event::{Event, Subject},
         external_id::ExternalId,
@@ -148,6 +149,9 @@ macro_rules! records {
 
 records! {
     Organization = "organizations" (global) key [id] { id, name, time_zone, locale, currency, require_two_factor, created_at, updated_at, version }
+    MasterKey = "master_keys" (global) key [id] { id, created_at }
+    CommonKey = "common_keys" (global) key [id] { id, master_key, wrapped, created_at, retired_at }
+    DataKey = "data_keys" key [organization_id, id] { id, organization_id, master_key, wrapped, created_at, retired_at }
     User = "users" (global) key [id] { id, email, name, avatar_url, time_zone, locale, preferences, email_verified, created_at, version }
     MailToken = "mail_tokens" (global) key [user_id, purpose] { user_id, purpose, token_hash, email, expires_at, used_at, created_at }
     Credential = "credentials" (global) key [user_id] { user_id, password_hash, updated_at }
@@ -218,7 +222,7 @@ records! {
     }
     Timer = "timers" key [organization_id, id] { id, organization_id, rule_id, subject_kind, subject_id, stage_entry_id, due_at, ripe }
     Job = "jobs" key [organization_id, id] {
-        id, organization_id, kind, payload, state, progress, attempts, run_at, dedup_key, last_error, created_by, created_at, updated_at,
+        id, organization_id, kind, payload, key_id, state, progress, attempts, run_at, dedup_key, last_error, created_by, created_at, updated_at,
     }
     Notification = "notifications" key [organization_id, id] { id, organization_id, user_id, kind, title, body, contact_id, deal_id, task_id, rule_id, data, read, created_at }
     IdempotencyRecord = "idempotency_keys" key [organization_id, actor, operation, key] { organization_id, actor, operation, key, body_hash, answer, created_at }

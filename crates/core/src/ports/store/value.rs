@@ -109,6 +109,7 @@ id_columns!(
     SessionId,
     IdentityId,
     LoginStateId,
+    DataKeyId,
     ApiKeyId,
     ContactId,
     CompanyId,

@@ -85,7 +85,7 @@ pub(crate) async fn connect(unit: &mut Unit, checked: Checked) -> Result<Connect
         None => begin(unit, &checked, handle)?,
         Some(account) => revive(unit, account, &checked)?,
     };
-    let secret = secrets::seal(unit.engine(), organization, account.id, &checked.connected.credentials)?;
+    let secret = secrets::seal(unit, account.id, &checked.connected.credentials).await?;
     unit.note(Write::put(&secret))?;
     if checked.capabilities.receive {
         let now = unit.now();

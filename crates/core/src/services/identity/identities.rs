@@ -78,7 +78,7 @@ pub(super) async fn tell(unit: &mut Unit, user: UserId, provider: &str, what: &s
         "a sign-in by {provider} {what}.\n\n\
          If it was not you, ask for a new password at once and tell an admin of your organisation.\n"
     );
-    write_to(unit, &user, "identity", &subject, &text)
+    write_to(unit, &user, "identity", &subject, &text).await
 }
 
 /// Sees to it that another way in stays. Two that are given up at once each lock the other, and the one that comes second

@@ -173,7 +173,8 @@ pub(crate) async fn create(unit: &mut Unit, input: NewInvitation) -> Result<Invi
     mail::send(
         unit,
         letter(unit.engine().public_url.as_deref(), &organization, inviter, &invitation, &role.name, &token),
-    )?;
+    )
+    .await?;
     Ok(InvitationView { token: Some(token), ..view })
 }
 
@@ -345,7 +346,7 @@ impl Identity<'_> {
         commit(engine, &scope, move |unit| {
             let (given, user) = (given.clone(), user.clone());
             Box::pin(async move {
-                let digest = idempotency::digest(unit.scope(), &json!({ "token": given.token }));
+                let digest = idempotency::digest(unit.engine(), unit.scope(), &json!({ "token": given.token }))?;
                 if let Some(answer) = idempotency::replay(unit, ACCEPT, &digest).await? {
                     return Ok((read_input(answer)?, true));
                 }

@@ -5,15 +5,15 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Duration, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::{
-    cipher::Place,
     domain::linked_identity::LoginState,
     env::Env,
     error::{Error, Result},
     id::LoginStateId,
     ports::store::{Update, Write},
-    services::unit::Unit,
+    services::{unit::Unit, vault},
 };
 
 /// How long a step waits: long enough to find a password manager, too short to be of use to whoever reads a log later.
@@ -36,15 +36,18 @@ fn hash(kind: &str, token: &str) -> Vec<u8> {
     Sha256::new().chain_update(kind).chain_update([0]).chain_update(token).finalize().to_vec()
 }
 
-fn place(id: LoginStateId) -> Place {
-    Place::of_nobody("login_states", "sealed", &id.to_string())
-}
-
 /// Writes a step that knows something and waits for `token` from `browser`.
-pub(super) fn wait(unit: &mut Unit, kind: &str, token: &str, browser: &str, knows: &impl Serialize) -> Result<()> {
+pub(super) async fn wait(
+    unit: &mut Unit,
+    kind: &str,
+    token: &str,
+    browser: &str,
+    knows: &(impl Serialize + Sync),
+) -> Result<()> {
     let id: LoginStateId = unit.id()?;
     let plain = serde_json::to_vec(knows).map_err(|e| Error::internal("a step is no JSON").with_source(e))?;
-    let (key_id, sealed) = unit.engine().cipher.seal(unit.env(), &place(id), &plain)?;
+    let plain = Zeroizing::new(plain);
+    let (key_id, sealed) = vault::seal(unit, &LoginState::place_of(id), &plain).await?;
     unit.note(Write::insert(&LoginState {
         id,
         token_hash: hash(kind, token),
@@ -65,7 +68,7 @@ pub(super) async fn shown_first(unit: &mut Unit, kind: &str, proof: &str, until:
         return Ok(false);
     }
     let id: LoginStateId = unit.id()?;
-    let (key_id, sealed) = unit.engine().cipher.seal(unit.env(), &place(id), &[])?;
+    let (key_id, sealed) = vault::seal(unit, &LoginState::place_of(id), &[]).await?;
     unit.note(Write::insert(&LoginState {
         id,
         token_hash,
@@ -86,14 +89,14 @@ pub(super) async fn find<T: DeserializeOwned>(
     token: &str,
     browser: &str,
 ) -> Result<Option<(LoginState, T)>> {
-    let Some(found) = unit.store().login_state(&hash(kind, token)).await? else { return Ok(None) };
+    let Some((found, key)) = unit.store().login_state(&hash(kind, token)).await? else { return Ok(None) };
     let counts = found.used_at.is_none()
         && found.expires_at > unit.now()
         && found.browser_hash == Some(hash("browser", browser));
     if !counts {
         return Ok(None);
     }
-    let plain = unit.engine().cipher.open(&place(found.id), &found.key_id, &found.sealed)?;
+    let plain = unit.engine().vault.open(&key, &LoginState::place_of(found.id), &found.sealed)?;
     let knows = serde_json::from_slice(&plain).map_err(|e| Error::internal("a step cannot be read").with_source(e))?;
     Ok(Some((found, knows)))
 }

@@ -106,7 +106,7 @@ pub(super) fn how(engine: &Engine, page: &str, token: &str) -> String {
 }
 
 /// Writes to somebody about their own account.
-pub(super) fn write_to(unit: &mut Unit, user: &User, what: &str, subject: &str, text: &str) -> Result<()> {
+pub(super) async fn write_to(unit: &mut Unit, user: &User, what: &str, subject: &str, text: &str) -> Result<()> {
     let key = format!("{what}:{}:{}", user.id, unit.now().timestamp_micros());
     let new = NewMail {
         to: user.email.clone(),
@@ -115,5 +115,5 @@ pub(super) fn write_to(unit: &mut Unit, user: &User, what: &str, subject: &str, 
         text: format!("Hello {},\n\n{text}", user.name),
         key,
     };
-    mail::send(unit, new)
+    mail::send(unit, new).await
 }

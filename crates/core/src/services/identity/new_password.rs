@@ -107,7 +107,7 @@ async fn replace(
          If it was not you, ask for a new password at once (\"forgot password\" where you sign in) and tell an admin of \
          your organisation.\n"
     );
-    write_to(unit, user, "password-changed", "Your password was changed", &text)
+    write_to(unit, user, "password-changed", "Your password was changed", &text).await
 }
 
 /// Ends what was begun with the old password while it was replaced: nothing can be begun with it after that.
@@ -129,7 +129,7 @@ async fn send_reset(engine: &Arc<Engine>, email: &str) -> Result<()> {
                 "somebody, probably you, has forgotten the password for this address. To choose a new one, {how}\n\
                  It counts for an hour, once. If it was not you, do nothing: the password stays as it is.\n"
             );
-            write_to(unit, &user, "reset-password", "Choose a new password", &text)
+            write_to(unit, &user, "reset-password", "Choose a new password", &text).await
         })
     })
     .await

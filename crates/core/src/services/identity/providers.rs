@@ -188,7 +188,7 @@ impl Identity<'_> {
                 return_to: return_to.clone(),
             };
             let (state, browser) = (attempt.state.clone(), kept.clone());
-            Box::pin(async move { login_states::wait(unit, STATE, &state, &browser, &away) })
+            Box::pin(async move { login_states::wait(unit, STATE, &state, &browser, &away).await })
         })
         .await?;
         Ok(SentAway { location, browser })
@@ -279,7 +279,7 @@ impl Identity<'_> {
                 {
                     return Err(shown_before(&proven.provider));
                 }
-                login_states::wait(unit, CODE, &token, &browser, &proven)
+                login_states::wait(unit, CODE, &token, &browser, &proven).await
             })
         })
         .await?;

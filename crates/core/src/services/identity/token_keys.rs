@@ -12,6 +12,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::{
     env::Env,
@@ -65,7 +66,7 @@ struct Key {
     public: String,
     sign: EncodingKey,
     verify: DecodingKey,
-    mac: [u8; 32],
+    mac: Zeroizing<[u8; 32]>,
 }
 
 impl TokenKeys {
@@ -81,7 +82,7 @@ impl TokenKeys {
             let wrong = || {
                 Error::invalid("/key_file", "invalid", format!("line {} is not a base64 key of 32 bytes", number + 1))
             };
-            let seed = STANDARD.decode(line).map_err(|_| wrong())?;
+            let seed = Zeroizing::new(STANDARD.decode(line).map_err(|_| wrong())?);
             keys.push(Key::from_seed(seed.as_slice().try_into().map_err(|_| wrong())?)?);
         }
         let mut keys = keys.into_iter();
@@ -155,18 +156,18 @@ impl TokenKeys {
 impl Key {
     fn from_seed(seed: &[u8; 32]) -> Result<Self> {
         let broken = |e| Error::internal("an Ed25519 key cannot be made").with_source(e);
-        let sign = EncodingKey::from_ed_der(&[PKCS8_PREFIX.as_slice(), seed].concat());
+        let sign = EncodingKey::from_ed_der(&Zeroizing::new([PKCS8_PREFIX.as_slice(), seed].concat()));
         let public = Jwk::from_encoding_key(&sign, Algorithm::EdDSA).map_err(broken)?;
         let verify = DecodingKey::from_jwk(&public).map_err(broken)?;
         let public = verify.try_get_as_bytes().map_err(broken)?;
         let id = Sha256::digest(public).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         let public = URL_SAFE_NO_PAD.encode(public);
         let mac = Sha256::new().chain_update(b"dealwright refresh tokens").chain_update(seed).finalize().into();
-        Ok(Self { id, public, sign, verify, mac })
+        Ok(Self { id, public, sign, verify, mac: Zeroizing::new(mac) })
     }
 
     fn mac(&self, parts: &[&[u8]]) -> Result<Hmac<Sha256>> {
-        let mut mac = Hmac::new_from_slice(&self.mac)
+        let mut mac = Hmac::new_from_slice(self.mac.as_slice())
             .map_err(|e| Error::internal("a key of 32 bytes was refused").with_source(e))?;
         parts.iter().for_each(|part| mac.update(part));
         Ok(mac)

@@ -60,7 +60,7 @@ impl Identity<'_> {
         caller.require_two_factor()?;
         let scope = Scope { idempotency_key: caller.idempotency_key.clone(), ..self.doing(caller, TRANSFER) };
         let to = given.user_id;
-        let digest = idempotency::digest(&scope, &json!({ "user_id": to }));
+        let digest = idempotency::digest(self.0, &scope, &json!({ "user_id": to }))?;
         // Before proof is asked for: a code counts once, and who repeats the call is no owner any more.
         let body = digest.clone();
         let answered = commit(self.0, &scope, move |unit| {
@@ -103,7 +103,7 @@ async fn tell(unit: &mut Unit, from: UserId, owner: &MemberView) -> Result<()> {
          to hand it back.\n",
         owner.name, owner.email
     );
-    write_to(unit, &former, "transfer", &format!("You have handed {name} on"), &text)?;
+    write_to(unit, &former, "transfer", &format!("You have handed {name} on"), &text).await?;
     let text = format!("{} has handed {name} to you: you own it from now on.\n", former.name);
-    write_to(unit, &heir, "transfer", &format!("You own {name}"), &text)
+    write_to(unit, &heir, "transfer", &format!("You own {name}"), &text).await
 }

@@ -8,10 +8,13 @@ use qrcodegen::{QrCode, QrCodeEcc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::{
-    cipher::Place,
-    domain::organization::{SecondFactor, User},
+    domain::{
+        data_key::CommonKey,
+        organization::{SecondFactor, User},
+    },
     error::{Error, Result},
     id::UserId,
     ports::store::{Update, Write},
@@ -27,6 +30,7 @@ use crate::{
             totp::{self, base32, is_code, step_of},
         },
         unit::Unit,
+        vault,
     },
 };
 
@@ -85,11 +89,6 @@ macro_rules! secretive {
 }
 secretive!(TwoFactorSetup, EnableTwoFactor, RecoveryCodes, StepUp);
 
-/// Where a seed lies: it opens nowhere else.
-fn place(user: UserId) -> Place {
-    Place::of_user(user, "second_factors", "sealed")
-}
-
 /// What is kept of a recovery code, however it is typed.
 fn recovery_hash(code: &str) -> String {
     let plain: String = code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect();
@@ -97,11 +96,10 @@ fn recovery_hash(code: &str) -> String {
 }
 
 /// Spends a code; false: it does not count. Somebody who was faster with the same makes the commit a write conflict.
-pub(super) fn spend_code(unit: &mut Unit, factor: &SecondFactor, code: &str) -> Result<bool> {
+pub(super) fn spend_code(unit: &mut Unit, (factor, key): &(SecondFactor, CommonKey), code: &str) -> Result<bool> {
     let code = code.trim();
     if is_code(code) {
-        let engine = unit.engine();
-        let seed = engine.cipher.open(&place(factor.user_id), &factor.key_id, &factor.sealed)?;
+        let seed = unit.engine().vault.open(key, &SecondFactor::place_of(factor.user_id), &factor.sealed)?;
         let Some(step) = step_of(&seed, code, unit.now(), factor.last_step)? else { return Ok(false) };
         let update = Update::of(factor).set("last_step", &step).expect("last_step", &factor.last_step);
         unit.note(Write::Update(update.expect("enabled", &factor.enabled)))?;
@@ -117,9 +115,9 @@ pub(super) fn spend_code(unit: &mut Unit, factor: &SecondFactor, code: &str) -> 
     Ok(true)
 }
 
-/// A person's second factor, if one is asked for at sign-in.
-pub(super) async fn enabled(unit: &Unit, user: UserId) -> Result<Option<SecondFactor>> {
-    Ok(unit.store().second_factor(user).await?.filter(|it| it.enabled))
+/// A person's second factor, if one is asked for at sign-in, with what opens it.
+pub(super) async fn enabled(unit: &Unit, user: UserId) -> Result<Option<(SecondFactor, CommonKey)>> {
+    Ok(unit.store().second_factor(user).await?.filter(|(it, _)| it.enabled))
 }
 
 /// Asks for the second factor of somebody who signs in, if they have one.
@@ -188,17 +186,17 @@ impl Identity<'_> {
         let engine = self.0;
         let id = caller.require_user()?;
         let user = engine.store.user(id).await?.ok_or_else(|| Error::not_found("user", id))?;
-        let seed = engine.env.bytes::<{ totp::SEED }>()?;
-        let secret = base32(&seed);
+        let seed = Zeroizing::new(engine.env.bytes::<{ totp::SEED }>()?);
+        let secret = base32(seed.as_slice());
         let scope = self.doing(caller, "auth.set_up_two_factor");
         commit(engine, &scope, move |unit| {
+            let seed = seed.clone();
             Box::pin(async move {
                 if enabled(unit, id).await?.is_some() {
                     let message = "a second factor is asked for already: disable it first to set up another one";
                     return Err(Error::conflict("two_factor_enabled", message));
                 }
-                let engine = unit.engine().clone();
-                let (key_id, sealed) = engine.cipher.seal(&engine.env, &place(id), &seed)?;
+                let (key_id, sealed) = vault::seal(unit, &SecondFactor::place_of(id), seed.as_slice()).await?;
                 let factor = SecondFactor {
                     user_id: id,
                     key_id,
@@ -240,16 +238,17 @@ impl Identity<'_> {
         commit(engine, &scope, move |unit| {
             let (given, hashes) = (given.clone(), hashes.clone());
             Box::pin(async move {
-                let factor = unit.store().second_factor(id).await?.ok_or_else(|| {
+                let found = unit.store().second_factor(id).await?.ok_or_else(|| {
                     Error::conflict("two_factor_not_set_up", "set it up first: there is no seed yet that a code is of")
                 })?;
+                let factor = &found.0;
                 if factor.enabled {
                     return Err(Error::conflict("two_factor_enabled", "a second factor is asked for already"));
                 }
-                if !is_code(given.code.trim()) || !spend_code(unit, &factor, &given.code)? {
+                if !is_code(given.code.trim()) || !spend_code(unit, &found, &given.code)? {
                     return Err(invalid_code());
                 }
-                let update = Update::of(&factor).set("enabled", &true).set("recovery", &hashes);
+                let update = Update::of(factor).set("enabled", &true).set("recovery", &hashes);
                 unit.note(Write::Update(update.expect("sealed", &factor.sealed)))?;
                 let text = "from now on a code of your authenticator application is asked for when you sign in.\n\n\
                             If it was not you, ask for a new password at once and tell an admin of your organisation.\n";
@@ -268,12 +267,12 @@ impl Identity<'_> {
         let engine = self.0;
         let id = caller.require_user()?;
         let missing = || Error::conflict("two_factor_not_enabled", "no second factor is asked for");
-        engine.store.second_factor(id).await?.filter(|it| it.enabled).ok_or_else(missing)?;
+        engine.store.second_factor(id).await?.filter(|(it, _)| it.enabled).ok_or_else(missing)?;
         self.step_up(caller, proof).await?;
         let scope = self.doing(caller, "auth.disable_two_factor");
         commit(engine, &scope, move |unit| {
             Box::pin(async move {
-                let factor = enabled(unit, id).await?.ok_or_else(missing)?;
+                let (factor, _) = enabled(unit, id).await?.ok_or_else(missing)?;
                 unit.note(Write::delete(&factor))?;
                 let text = "no code is asked for any more when you sign in.\n\n\
                             If it was not you, ask for a new password at once and tell an admin of your organisation.\n";
@@ -326,7 +325,7 @@ impl Identity<'_> {
 /// Tells somebody by mail what was done with their account.
 async fn tell(unit: &mut Unit, id: UserId, subject: &str, text: &str) -> Result<()> {
     let user = unit.store().user(id).await?.ok_or_else(|| Error::not_found("user", id))?;
-    write_to(unit, &user, "two-factor", subject, text)
+    write_to(unit, &user, "two-factor", subject, text).await
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub(super) async fn ask(unit: &mut Unit, user: &User) -> Result<()> {
     let text = format!(
         "To confirm that this is your address, {how}\nIt counts for three days. If you have not signed up, do nothing.\n"
     );
-    write_to(unit, user, "verify-email", "Confirm your e-mail address", &text)
+    write_to(unit, user, "verify-email", "Confirm your e-mail address", &text).await
 }
 
 impl Identity<'_> {

@@ -28,6 +28,7 @@ use crate::{
     id::*,
     ports::store::{Batch, Column, Record, Row, Store, Table, Update, Value, WorkItem, Write},
     scope::Scope,
+    services::vault::OpenKey,
 };
 
 pub(crate) use self::fact::Fact;
@@ -71,8 +72,29 @@ pub(crate) struct Kept {
     pub(crate) external_ids: HashSet<(Noun, String, String)>,
     pub(crate) members: HashMap<UserId, bool>,
     pub(crate) teams: HashMap<TeamId, bool>,
+    /// Data keys that the unit itself makes, by whose they are.
+    pub(crate) data_keys: HashMap<Option<OrganizationId>, OpenKey>,
     /// Contacts and companies that were looked up and are not there.
     pub(crate) absent: HashSet<uuid::Uuid>,
+}
+
+/// What a job is queued with.
+pub(crate) struct Payload {
+    value: serde_json::Value,
+    key_id: Option<DataKeyId>,
+}
+
+impl Payload {
+    /// Something sealed by a data key.
+    pub(crate) fn sealed((key, sealed): (DataKeyId, Vec<u8>)) -> Self {
+        Self { value: Job::payload_of(&sealed), key_id: Some(key) }
+    }
+}
+
+impl From<serde_json::Value> for Payload {
+    fn from(value: serde_json::Value) -> Self {
+        Self { value, key_id: None }
+    }
 }
 
 /// A key as bytes, to find slots by.
@@ -284,15 +306,17 @@ impl Unit {
     pub(crate) fn queue_job(
         &mut self,
         kind: JobKind,
-        payload: serde_json::Value,
+        payload: impl Into<Payload>,
         run_at: DateTime<Utc>,
         dedup_key: Option<String>,
     ) -> Result<JobId> {
+        let payload = payload.into();
         let job = Job {
             id: self.id()?,
             organization_id: self.organization_id(),
             kind,
-            payload,
+            payload: payload.value,
+            key_id: payload.key_id,
             state: JobState::Queued,
             progress: 0,
             attempts: 0,

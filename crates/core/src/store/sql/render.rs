@@ -18,6 +18,9 @@ use crate::{
 /// Tables that foreign keys of others point at. Their rows go last, after what pointed at them.
 pub(crate) const REFERENCED: &[&str] = &[
     "organizations",
+    "master_keys",
+    "common_keys",
+    "data_keys",
     "users",
     "teams",
     "pipelines",

@@ -11,6 +11,7 @@ use crate::{
         contact::Contact,
         currency::Currency,
         custom_field::{CustomField, CustomKind, Noun},
+        data_key::{CommonKey, DataKey, MasterKey},
         linked_identity::{LinkedIdentity, LoginState},
         mail_token::{MailPurpose, MailToken},
         message::{CreditKind, Message, MessageCredit},
@@ -85,16 +86,33 @@ impl Samples {
         AuditChain { organization_id: self.organization_id, seq: 7, seal, sealed_at: Self::epoch() }
     }
 
+    /// A master key that wraps something.
+    pub fn master_key(&mut self) -> MasterKey {
+        MasterKey { id: format!("{:016x}", self.next()), created_at: Self::epoch() }
+    }
+
+    /// A key of the organisation's that was destroyed, so that it refers to no other row.
+    pub fn data_key(&mut self) -> DataKey {
+        let (id, organization_id, created_at) = (self.id(), self.organization_id, Self::epoch());
+        DataKey { id, organization_id, master_key: None, wrapped: None, created_at, retired_at: None }
+    }
+
+    /// The same of a key of what is people's own.
+    pub fn common_key(&mut self) -> CommonKey {
+        let (id, created_at) = (self.id(), Self::epoch());
+        CommonKey { id, master_key: None, wrapped: None, created_at, retired_at: None }
+    }
+
     /// A password that nobody knows.
     pub fn credential(&self, user: &User) -> Credential {
         Credential { user_id: user.id, password_hash: "$argon2id$v=19$".to_owned(), updated_at: Self::epoch() }
     }
 
     /// Their second factor.
-    pub fn second_factor(&mut self, user: &User) -> SecondFactor {
+    pub fn second_factor(&mut self, user: &User, key: &CommonKey) -> SecondFactor {
         SecondFactor {
             user_id: user.id,
-            key_id: "00000000".to_owned(),
+            key_id: key.id,
             sealed: self.next().to_be_bytes().to_vec(),
             enabled: true,
             last_step: 7,
@@ -249,12 +267,12 @@ impl Samples {
     }
 
     /// A step of somebody's sign-in that waits for the next one.
-    pub fn login_state(&mut self) -> LoginState {
+    pub fn login_state(&mut self, key: &CommonKey) -> LoginState {
         LoginState {
             id: self.id(),
             token_hash: self.next().to_be_bytes().to_vec(),
             browser_hash: Some(self.next().to_be_bytes().to_vec()),
-            key_id: "key".to_owned(),
+            key_id: key.id,
             sealed: vec![7; 40],
             used_at: None,
             expires_at: Self::epoch() + Duration::minutes(10),

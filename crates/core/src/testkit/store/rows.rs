@@ -7,9 +7,13 @@ use chrono::Duration;
 use super::{Ground, Samples};
 use crate::{
     domain::{
-        account::SyncCursor,
+        account::{SealedSecret, SyncCursor},
         chat::ChatState,
         contact::{ContactIdentity, IdentityKind},
+        data_key::{CommonKey, DataKey},
+        job::Job,
+        linked_identity::LoginState,
+        organization::SecondFactor,
         pipeline::StageKind,
     },
     ports::store::{RuleVersion, Seat, Store, Update, Write},
@@ -110,9 +114,9 @@ pub(super) async fn the_larger_time_stays_and_null_is_the_smallest(store: Arc<dy
 
 pub(super) async fn a_skipped_insert_keeps_the_first_row(store: Arc<dyn Store>) -> Outcome {
     let mut ground = Ground::make(&*store, 1).await?;
-    let first = crate::domain::job::Job { dedup_key: Some("once".into()), ..ground.samples.job() };
-    let again = crate::domain::job::Job { dedup_key: Some("once".into()), ..ground.samples.job() };
-    let other = crate::domain::job::Job { dedup_key: None, ..ground.samples.job() };
+    let first = Job { dedup_key: Some("once".into()), ..ground.samples.job() };
+    let again = Job { dedup_key: Some("once".into()), ..ground.samples.job() };
+    let other = Job { dedup_key: None, ..ground.samples.job() };
     let rows = [Write::insert_or_skip(&first), Write::insert_or_skip(&again), Write::insert_or_skip(&other)];
     ground.write(&*store, rows).await?;
     ground.write(&*store, [Write::insert_or_skip(&again), Write::insert_or_skip(&first)]).await?;
@@ -161,6 +165,35 @@ pub(super) async fn a_row_can_be_removed_and_made_again_in_one_batch(store: Arc<
     Ok(())
 }
 
+/// What a key sealed is found by it, and by no other.
+async fn found_under_keys(
+    store: &dyn Store,
+    key: &DataKey,
+    common: &CommonKey,
+    job: &Job,
+    secret: &SealedSecret,
+    factor: &SecondFactor,
+    login: &LoginState,
+) -> Outcome {
+    let id = key.organization_id;
+    ensure!(store.job_to_do(id, job.id).await? == Some((job.clone(), Some(key.clone()))), "the job's key differs");
+    ensure!(store.secrets_under(id, key.id, None, 9).await? == [secret.clone()], "another secret is found");
+    ensure!(store.jobs_under(id, key.id, None, 9).await? == [job.clone()], "another job is found");
+    ensure!(store.second_factors_under(common.id, None, 9).await? == [factor.clone()], "another factor is found");
+    ensure!(store.login_states_under(common.id, None, 9).await? == [login.clone()], "another step is found");
+    ensure!(store.secrets_under(id, key.id, Some(secret.account_id), 9).await?.is_empty(), "a page begins too early");
+    ensure!(store.jobs_under(id, key.id, Some(job.id), 9).await?.is_empty(), "a page begins too early");
+    ensure!(
+        store.second_factors_under(common.id, Some(factor.user_id), 9).await?.is_empty(),
+        "a page begins too early"
+    );
+    ensure!(store.login_states_under(common.id, Some(login.id), 9).await?.is_empty(), "a page begins too early");
+    ensure!(store.secrets_under(id, common.id, None, 9).await?.is_empty(), "a secret is found by another key");
+    ensure!(store.jobs_under(id, common.id, None, 9).await?.is_empty(), "a job is found by another key");
+    ensure!(store.second_factors_under(key.id, None, 9).await?.is_empty(), "a factor is found by another key");
+    Ok(())
+}
+
 pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Store>) -> Outcome {
     let mut ground = Ground::make(&*store, 1).await?;
     let id = ground.id;
@@ -174,13 +207,21 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     let role = samples.own_role();
     membership.role = crate::scope::RoleKey::Own(role.id);
     let (session, key) = (samples.session(&ground.user), samples.api_key(&ground.user));
-    let (token, factor) = (samples.mail_token(&ground.user), samples.second_factor(&ground.user));
-    let (linked, login) = (samples.linked_identity(&ground.user), samples.login_state());
+    let master = samples.master_key();
+    let (master_key, wrapped) = (Some(master.id.clone()), Some(vec![7; 72]));
+    let key_of_job = DataKey { master_key: master_key.clone(), wrapped: wrapped.clone(), ..samples.data_key() };
+    let common = CommonKey { master_key, wrapped, retired_at: Some(at), ..samples.common_key() };
+    let job = Job { key_id: Some(key_of_job.id), ..job };
+    let (token, factor) = (samples.mail_token(&ground.user), samples.second_factor(&ground.user, &common));
+    let (linked, login) = (samples.linked_identity(&ground.user), samples.login_state(&common));
     let lost = samples.stage(&ground.pipeline, 1, StageKind::Lost);
     let moved = samples.stage_move(&ground.contact, Some(&ground.stage), &lost, at);
-    let (secret, skipped) = (samples.secret(&ground.account), samples.skipped(&ground.account));
+    let (secret, skipped) = (samples.secret(&ground.account, &key_of_job), samples.skipped(&ground.account));
     let (entry, chain) = (samples.audit_entry(), samples.audit_chain());
     let writes = [
+        Write::insert(&master),
+        Write::insert(&common),
+        Write::insert(&key_of_job),
         Write::insert(&rule),
         Write::insert(&RuleVersion(rule.clone())),
         Write::insert(&job),
@@ -217,14 +258,26 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure_eq!(store.signed_in(session.id).await?, Some((session.clone(), Some(seat))));
     ensure_eq!(store.holders_of(id, role.id).await?, (vec![membership], vec![]));
     ensure_eq!(store.own_roles(id).await?, [role]);
-    ensure!(store.second_factor(ground.user.id).await? == Some(factor), "the second factor differs");
+    let found = store.second_factor(ground.user.id).await?;
+    ensure!(found == Some((factor.clone(), common.clone())), "the second factor or its key differs");
     ensure!(store.mail_token_by_hash(&token.token_hash).await?.as_ref() == Some(&token), "the mailed token differs");
     ensure!(store.mail_token(ground.user.id, token.purpose).await? == Some(token), "the mailed token differs");
     ensure_eq!(store.session(session.id).await?, Some(session));
     ensure_eq!(store.identity(&linked.provider, &linked.subject).await?, Some(linked.clone()));
     ensure_eq!(store.identity("github", &linked.subject).await?, None);
     ensure_eq!(store.identities(ground.user.id).await?, [linked]);
-    ensure!(store.login_state(&login.token_hash).await? == Some(login.clone()), "the step of a sign-in differs");
+    ensure!(
+        store.login_state(&login.token_hash).await? == Some((login.clone(), common.clone())),
+        "the step of a sign-in differs"
+    );
+    found_under_keys(&*store, &key_of_job, &common, &job, &secret, &factor, &login).await?;
+    ensure_eq!(store.master_keys().await?, [master.clone()]);
+    ensure!(store.data_keys(id).await? == [key_of_job.clone()], "the data key differs");
+    ensure!(store.common_keys().await? == [common.clone()], "the common key differs");
+    // A key that something names cannot go.
+    for referred in [Write::delete(&master), Write::delete(&common), Write::delete(&key_of_job)] {
+        ensure_code!(store.commit(id, Ground::quiet([referred])).await, "write_conflict");
+    }
     store.forget_login_states(login.expires_at - Duration::microseconds(1)).await?;
     ensure!(store.login_state(&login.token_hash).await?.is_some(), "a step that still counts was forgotten");
     store.forget_login_states(login.expires_at).await?;
@@ -234,7 +287,10 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure_eq!(store.contact(id, ground.contact.id).await?, Some(ground.contact));
     ensure_eq!(store.stage_move(id, moved.id).await?, Some(moved));
     ensure_eq!(store.account(id, ground.account.id).await?, Some(ground.account.clone()));
-    ensure!(store.account_secret(id, ground.account.id).await? == Some(secret), "the secret differs");
+    ensure!(
+        store.account_secret(id, ground.account.id).await? == Some((secret, key_of_job.clone())),
+        "the secret or its key differs"
+    );
     ensure_eq!(store.skipped_messages(id, ground.account.id, 9).await?, [skipped]);
     ensure_eq!(store.chat(id, ground.chat.id).await?, Some(ground.chat.clone()));
     ensure_eq!(store.message(id, message.id).await?, Some(message));

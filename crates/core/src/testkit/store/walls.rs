@@ -62,6 +62,7 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
     let message = samples.message(&chat);
     let rule = samples.rule();
     let team = samples.team();
+    let data_key = samples.data_key();
     let (place, turn) = (samples.team_member(&team, ground.user.id), samples.turn(&team, ground.user.id));
     let event = crate::domain::event::Event { subject_seq: 77, ..samples.event(EventKind::ContactCreated, contact.id) };
     let key = IdempotencyRecord {
@@ -91,7 +92,7 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
         sample(&samples.note(&contact)),
         sample(&samples.task(&contact)),
         sample(&moved),
-        sample(&samples.secret(&account)),
+        sample(&samples.secret(&account, &data_key)),
         sample(&samples.cursor(&account)),
         sample(&samples.skipped(&account)),
         sample(&account),
@@ -109,6 +110,7 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
         sample(&key),
         sample(&samples.audit_entry()),
         sample(&samples.audit_chain()),
+        sample(&data_key),
     ]
 }
 

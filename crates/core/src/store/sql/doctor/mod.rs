@@ -3,13 +3,17 @@
 
 mod clock;
 mod drift;
+mod keys;
 mod postgres;
 mod sqlite;
 
 pub(crate) use self::postgres::check_postgres;
 
-use super::{Adapter, Address, SqlStore, StoreOptions, migrate, postgres::Postgres, sqlite::Sqlite};
+use super::{
+    Adapter, Address, SqlStore, StoreOptions, migrate, postgres::Postgres, sqlite::Sqlite, statement::Statement,
+};
 use crate::{
+    cipher::Cipher,
     env::Env,
     error::Result,
     ports::store::{Column, TABLES, Value},
@@ -75,6 +79,20 @@ impl SqlStore {
             Address::Sqlite(place) => sqlite::examine(&Sqlite::look(place).await?).await,
             Address::Postgres => postgres::examine(&Postgres::new(url, &options)?, env).await,
         }
+    }
+
+    /// Looks at whether the key file, as far as there is one, has every key that secrets lie under, for a database of this
+    /// program's schema.
+    ///
+    /// # Errors
+    /// As [`SqlStore::examine`].
+    pub async fn examine_keys(url: &str, options: StoreOptions, masters: Option<&Cipher>) -> Result<Vec<Finding>> {
+        let named = Statement::new(keys::NAMED);
+        let named = match Address::of(url)? {
+            Address::Sqlite(place) => Sqlite::look(place).await?.read(named).await?,
+            Address::Postgres => Postgres::new(url, &options)?.read(None, &named).await?,
+        };
+        keys::findings(named, masters)
     }
 
     /// Looks at everything that must be true of the database: its schema; on PostgreSQL the role and the row-level

@@ -8,7 +8,7 @@ use super::{
     select::{select, select_by},
 };
 use crate::{
-    domain::account::{Account, SealedSecret, SkippedMessage, SyncCursor},
+    domain::account::{Account, SkippedMessage, SyncCursor},
     error::Result,
     id::*,
     page::{ListKey, Page, PageRequest},
@@ -45,10 +45,6 @@ impl AccountReads for SqlStore {
         let mut statement = select_by::<Account>(organization, "platform", &platform.to_owned());
         statement.push(" AND t.handle = ").bind(&handle.to_owned());
         self.record(Some(organization), statement).await
-    }
-
-    async fn account_secret(&self, organization: OrganizationId, id: AccountId) -> Result<Option<SealedSecret>> {
-        self.record(Some(organization), select_by::<SealedSecret>(organization, "account_id", &id)).await
     }
 
     async fn account_cursor(&self, organization: OrganizationId, id: AccountId) -> Result<Option<SyncCursor>> {

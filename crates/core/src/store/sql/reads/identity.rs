@@ -12,9 +12,9 @@ use super::{
 use crate::{
     domain::{
         api_key::ApiKey,
-        linked_identity::{LinkedIdentity, LoginState},
+        linked_identity::LinkedIdentity,
         mail_token::{MailPurpose, MailToken},
-        organization::{Credential, Member, Membership, Organization, SecondFactor, SignInSession, User},
+        organization::{Credential, Member, Membership, Organization, SignInSession, User},
     },
     error::Result,
     id::*,
@@ -50,12 +50,6 @@ impl IdentityReads for SqlStore {
 
     async fn credential(&self, user: UserId) -> Result<Option<Credential>> {
         let mut statement = select_global::<Credential>();
-        statement.push("t.user_id = ").bind(&user);
-        self.record(None, statement).await
-    }
-
-    async fn second_factor(&self, user: UserId) -> Result<Option<SecondFactor>> {
-        let mut statement = select_global::<SecondFactor>();
         statement.push("t.user_id = ").bind(&user);
         self.record(None, statement).await
     }
@@ -129,10 +123,6 @@ impl IdentityReads for SqlStore {
 
     async fn identities(&self, user: UserId) -> Result<Vec<LinkedIdentity>> {
         self.records(None, identities(user)).await
-    }
-
-    async fn login_state(&self, token_hash: &[u8]) -> Result<Option<LoginState>> {
-        self.record(None, login_state(token_hash)).await
     }
 
     async fn session_by_refresh_hash(&self, hash: &[u8]) -> Result<Option<SignInSession>> {
@@ -210,13 +200,6 @@ pub(super) fn identity(provider: &str, subject: &str) -> Statement {
 pub(super) fn identities(user: UserId) -> Statement {
     let mut statement = select_global::<LinkedIdentity>();
     statement.push("t.user_id = ").bind(&user).push(" ORDER BY t.created_at, t.id");
-    statement
-}
-
-/// The step of a sign-in whose token has this hash.
-pub(super) fn login_state(token_hash: &[u8]) -> Statement {
-    let mut statement = select_global::<LoginState>();
-    statement.push("t.token_hash = ").bind(&token_hash.to_vec());
     statement
 }
 

@@ -20,4 +20,5 @@ mod people;
 mod pipelines;
 #[cfg(test)]
 mod plans;
+mod secrets;
 mod select;

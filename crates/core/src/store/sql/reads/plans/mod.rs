@@ -17,7 +17,7 @@ use super::{
     activities, analytics, audit, automation, contacts, fields, identity, in_stages, jobs,
     list::Order,
     listing::{Listed, Listing, Path},
-    messages, people, pipelines,
+    messages, people, pipelines, secrets,
 };
 use crate::{
     domain::{
@@ -112,7 +112,8 @@ INSERT INTO runs SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), 1, pg
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO timers SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), 'contact', pg_temp.n(i), pg_temp.n(i), i, false
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
-INSERT INTO jobs SELECT pg_temp.n(i), pg_temp.n(o), 'send_message', '{}', CASE WHEN i % 50 = 0 THEN 'queued' ELSE 'done' END,
+INSERT INTO jobs SELECT pg_temp.n(i), pg_temp.n(o), 'send_message', '{}',
+    CASE WHEN i % 10 = 0 THEN pg_temp.n(1 + i % 20) END, CASE WHEN i % 50 = 0 THEN 'queued' ELSE 'done' END,
     0, 0, i, NULL, NULL, NULL, i, i FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO notifications SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 5), 'k', 't', NULL, NULL, NULL, NULL, NULL, '{}', i % 10 <> 0, i
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
@@ -129,7 +130,11 @@ INSERT INTO sessions SELECT pg_temp.n(i), pg_temp.n(1 + i % 20), pg_temp.n(1), u
     FROM generate_series(1, 20000) i;
 INSERT INTO users SELECT pg_temp.n(i), i || '@example.org', 'U', NULL, NULL, NULL, '{}', false, i, 1 FROM generate_series(1, 5000) i;
 INSERT INTO identities SELECT pg_temp.n(i), pg_temp.n(1 + i % 2000), 'google', i::text, NULL, NULL, i FROM generate_series(1, 5000) i;
-INSERT INTO login_states SELECT pg_temp.n(i), uuid_send(pg_temp.n(i)), NULL, 'k', '', NULL, i, i FROM generate_series(1, 5000) i;
+INSERT INTO login_states SELECT pg_temp.n(i), uuid_send(pg_temp.n(i)), NULL, pg_temp.n(1 + i % 50), '', NULL, i, i FROM generate_series(1, 5000) i;
+INSERT INTO second_factors SELECT pg_temp.n(i), pg_temp.n(1 + i % 50), '', true, 0, '[]', i FROM generate_series(1, 5000) i;
+INSERT INTO account_secrets SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 50), '' FROM generate_series(1, 2) o, generate_series(1, 2000) i;
+INSERT INTO data_keys SELECT pg_temp.n(i), pg_temp.n(o), 'm', '', i, CASE WHEN i < 50 THEN i END FROM generate_series(1, 50) o, generate_series(1, 50) i;
+INSERT INTO common_keys SELECT pg_temp.n(i), 'm', '', i, i FROM generate_series(1, 2000) i;
 INSERT INTO roles SELECT pg_temp.n(i)::text, pg_temp.n(o), 'R' || i, 'r' || i, '[]', 0, i, i, 1 FROM generate_series(1, 20) o, generate_series(1, 100) i;
 INSERT INTO memberships SELECT pg_temp.n(o), pg_temp.n(i), CASE WHEN i % 100 = 9 THEN pg_temp.n(9)::text ELSE 'member' END, i FROM generate_series(1, 2) o, generate_series(1, 5000) i;
 INSERT INTO invitations SELECT pg_temp.n(o * 100000 + i), pg_temp.n(o), i || '@example.org', 'member', NULL, NULL,
