@@ -22,7 +22,7 @@ pub use install::install;
 pub use machine::{TEST_MAIL, TEST_POSTGRES, TEST_S3, cache_dir, variable};
 pub use mail::{Mail, MailPorts};
 pub use ports::{Port, free as free_port};
-pub use postgres::{Postgres, Urls, psql};
+pub use postgres::{Postgres, Urls, pg_dump, psql};
 pub use proxy::{Counts, Direction, Fault, Place, Proxy};
 pub use redis::Redis;
 pub use s3::S3;

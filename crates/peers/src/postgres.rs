@@ -203,6 +203,14 @@ pub fn psql(url: &str, sql: &str) -> Result<String> {
     Ok(machine::output(&mut psql)?.trim_end().to_owned())
 }
 
+/// Everything that a database holds, as `pg_dump` prints it for `url`, who must be allowed to see it all.
+///
+/// # Errors
+/// With PostgreSQL's own words when it does not.
+pub fn pg_dump(url: &str) -> Result<String> {
+    machine::output(Command::new(bin_dir()?.join("pg_dump")).args(["--inserts", "-d", url]).stdin(Stdio::null()))
+}
+
 fn check_name(name: &str) -> Result<()> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     ensure!(

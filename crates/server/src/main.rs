@@ -67,9 +67,14 @@ fn log(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// Tracing of the IMAP client shows what it sends: whole commands, passwords among them.
+/// Tracing of the IMAP client shows what it sends: whole commands, passwords among them. That of PostgreSQL's shows what is
+/// written: every value, what people write to each other and the hashes of their secrets among them.
 fn keeps_secrets(line: &Metadata<'_>) -> bool {
-    *line.level() < tracing::Level::TRACE || !line.target().starts_with("async_imap")
+    match line.target() {
+        target if target.starts_with("async_imap") => *line.level() < tracing::Level::TRACE,
+        target if target.starts_with("tokio_postgres") => *line.level() < tracing::Level::DEBUG,
+        _ => true,
+    }
 }
 
 /// Tells everything that it looked at, and fails if something must be put right.
