@@ -271,7 +271,7 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
         "the step of a sign-in differs"
     );
     found_under_keys(&*store, &key_of_job, &common, &job, &secret, &factor, &login).await?;
-    ensure_eq!(store.master_keys().await?, [master.clone()]);
+    ensure_eq!(store.master_keys().await?, std::slice::from_ref(&master));
     ensure!(store.data_keys(id).await? == [key_of_job.clone()], "the data key differs");
     ensure!(store.common_keys().await? == [common.clone()], "the common key differs");
     // A key that something names cannot go.
