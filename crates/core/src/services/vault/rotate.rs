@@ -5,7 +5,7 @@
 //! How far it is stands in the keys themselves, so that it can be ended at any instant and begun again: the common key is
 //! retired first and removed last, and while a retired one is there, a rotation is under way that began when it was retired.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
@@ -30,6 +30,8 @@ use crate::{
 const BATCH: u32 = 100;
 /// How often what others changed meanwhile is looked at again before it is left to the next run.
 const PASSES: u32 = 50;
+/// What is waited for more from one look to the next: with all of them a little more than [`HELD`](super::HELD).
+const WAIT: Duration = Duration::from_millis(50);
 
 /// Whom common keys, and what they seal, are written for: they are no organisation's, so any will do.
 fn nobody() -> OrganizationId {
@@ -82,8 +84,8 @@ impl Secrets<'_> {
         Rotation { engine: self.0, done: Rotated::default(), tell: &tell }.run(data).await
     }
 
-    /// Destroys every data key of an organisation: nobody reads its secrets again, in no copy that was made later. The
-    /// accounts must be connected anew.
+    /// Destroys every data key of an organisation: nobody reads its secrets again, in no copy that was made later. Accounts
+    /// must be connected anew; what another process seals within the next minute is lost too.
     ///
     /// # Errors
     /// `unavailable` if the store does not answer.
@@ -180,7 +182,7 @@ impl<'r> Rotation<'r> {
     async fn organization(&mut self, owner: OrganizationId) -> Result<()> {
         let engine: &'r Arc<Engine> = self.engine;
         let (store, mut stuck) = (&engine.store, Vec::new());
-        for _ in 0..PASSES {
+        for pass in 0..PASSES {
             let keys = self.engine.store.data_keys(owner).await?;
             if !self.wrap(Some(owner), &keys).await? {
                 continue;
@@ -200,17 +202,18 @@ impl<'r> Rotation<'r> {
             let jobs = |after| store.jobs_under(owner, id, after, BATCH);
             left += self.seal_anew(Some(owner), key, &jobs, |it: &Job| it.id).await?;
             match left {
-                0 => self.remove(Some(owner), key).await?,
+                0 => self.remove(Some(owner), key, pass).await?,
                 _ => stuck.push(id),
             }
         }
-        self.unfinished(&format!("organisation {owner}"))
+        self.unfinished(&format!("organisation {owner}"));
+        Ok(())
     }
 
     async fn common(&mut self) -> Result<()> {
         let engine: &'r Arc<Engine> = self.engine;
         let (store, mut stuck) = (&engine.store, Vec::new());
-        for _ in 0..PASSES {
+        for pass in 0..PASSES {
             let keys = self.engine.store.common_keys().await?;
             if !self.wrap(None, &keys).await? {
                 continue;
@@ -223,16 +226,16 @@ impl<'r> Rotation<'r> {
             let steps = |after| store.login_states_under(id, after, BATCH);
             left += self.seal_anew(None, key, &steps, |it: &LoginState| it.id).await?;
             match left {
-                0 => self.remove(None, key).await?,
+                0 => self.remove(None, key, pass).await?,
                 _ => stuck.push(id),
             }
         }
-        self.unfinished("what is people's own")
+        self.unfinished("what is people's own");
+        Ok(())
     }
 
-    fn unfinished(&mut self, what: &str) -> Result<()> {
+    fn unfinished(&mut self, what: &str) {
         self.leave(format!("{what}: others kept sealing with an older key: run it again"));
-        Ok(())
     }
 
     /// Wraps keys by the newest master key; false: somebody was faster.
@@ -307,10 +310,13 @@ impl<'r> Rotation<'r> {
         }
     }
 
-    /// Removes a retired key, unless a row names it again.
-    async fn remove<K: Record>(&mut self, owner: Option<OrganizationId>, key: &K) -> Result<()> {
+    /// Removes a retired key, unless a row names it again: then it waits, longer each time, in all for longer than anybody
+    /// holds a key that was retired.
+    async fn remove<K: Record>(&mut self, owner: Option<OrganizationId>, key: &K, pass: u32) -> Result<()> {
         if self.write(owner, [Write::delete(key)]).await? {
             self.told(|done| done.removed += 1);
+        } else {
+            tokio::time::sleep(WAIT * pass).await;
         }
         Ok(())
     }
