@@ -58,6 +58,8 @@ resources! {
     ApiKeys = "api_keys",
     /// The audit log.
     Audit = "audit",
+    /// Everything that is held about one person: telling it, and erasing it.
+    Privacy = "privacy",
 }
 
 /// Reading or writing.
@@ -246,8 +248,8 @@ impl Role {
             let mut set = Permissions(0);
             let mut i = 0;
             while i < Resource::ALL.len() {
-                // Who did what, and from where, is for admins.
-                if !matches!(Resource::ALL[i], Resource::Audit) {
+                // Who did what, and from where, is for admins, and so is all that is held about a person.
+                if !matches!(Resource::ALL[i], Resource::Audit | Resource::Privacy) {
                     set = set.with(Permission::read(Resource::ALL[i]));
                 }
                 i += 1;

@@ -63,6 +63,7 @@ const CONTACTS: &[Route] = &[
     patch("/api/crm/clients/{id}", "contacts.update"),
     delete("/api/crm/clients/{id}", "contacts.delete").if_match(true),
     post("/api/crm/clients/{id}/restore", "contacts.restore").body(NO_BODY).if_match(true),
+    post("/api/crm/clients/{id}/erase", "contacts.erase").body(NO_BODY).status(202).cost(BATCH),
     post("/api/crm/clients/search", "contacts.search").cost(SEARCH),
     batch("/api/crm/clients/batch", "contacts.batch").cost(BATCH),
     put("/api/crm/clients/by-external-id/{system}/{external_id}", "contacts.upsert")

@@ -398,6 +398,21 @@ CREATE POLICY tenant ON contact_tags
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
     WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 
+-- Contacts of whom everything personal is taken away for good: their rows stay, empty.
+CREATE TABLE erasures (
+    organization_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    job_id uuid NOT NULL,
+    created_at bigint NOT NULL,
+    finished_at bigint,
+    PRIMARY KEY (organization_id, contact_id),
+    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
+);
+ALTER TABLE erasures ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON erasures
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
 CREATE TABLE companies (
     id uuid NOT NULL,
     organization_id uuid NOT NULL,
@@ -761,6 +776,7 @@ CREATE UNIQUE INDEX messages_provider ON messages (organization_id, account_id, 
 CREATE INDEX messages_sent ON messages (organization_id, account_id, timestamp) WHERE direction = 'outgoing';
 CREATE INDEX messages_going ON messages (organization_id, chat_id, id) WHERE status = 'queued' OR status = 'sending';
 CREATE INDEX messages_chat ON messages (organization_id, chat_id, timestamp, id);
+CREATE INDEX messages_contact ON messages (organization_id, contact_id, timestamp, id) WHERE contact_id IS NOT NULL;
 CREATE INDEX messages_reference ON messages (organization_id, account_id, reference) WHERE reference IS NOT NULL;
 CREATE INDEX messages_unread ON messages (organization_id, chat_id, timestamp, id) WHERE direction = 'incoming' AND NOT read;
 ALTER TABLE messages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -791,9 +807,11 @@ CREATE TABLE media (
     media_type text COLLATE "C" NOT NULL,
     size bigint NOT NULL,
     account_id uuid,
+    contact_id uuid,
     created_at bigint NOT NULL,
     PRIMARY KEY (organization_id, id)
 );
+CREATE INDEX media_contact ON media (organization_id, contact_id, created_at, id) WHERE contact_id IS NOT NULL;
 ALTER TABLE media ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON media
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
@@ -920,6 +938,8 @@ CREATE TABLE notifications (
     PRIMARY KEY (organization_id, id)
 );
 CREATE INDEX notifications_user ON notifications (organization_id, user_id, list_key, id);
+CREATE INDEX notifications_contact ON notifications (organization_id, contact_id, created_at, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX notifications_deal ON notifications (organization_id, deal_id, created_at, id) WHERE deal_id IS NOT NULL;
 ALTER TABLE notifications ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON notifications
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)

@@ -356,6 +356,17 @@ CREATE TABLE contact_tags (
     FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
 ) STRICT, WITHOUT ROWID;
 
+-- Contacts of whom everything personal is taken away for good: their rows stay, empty.
+CREATE TABLE erasures (
+    organization_id BLOB NOT NULL,
+    contact_id BLOB NOT NULL,
+    job_id BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    PRIMARY KEY (organization_id, contact_id),
+    FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE companies (
     id BLOB NOT NULL,
     organization_id BLOB NOT NULL,
@@ -663,6 +674,7 @@ CREATE UNIQUE INDEX messages_provider ON messages (organization_id, account_id, 
 CREATE INDEX messages_sent ON messages (organization_id, account_id, timestamp) WHERE direction = 'outgoing';
 CREATE INDEX messages_going ON messages (organization_id, chat_id, id) WHERE status = 'queued' OR status = 'sending';
 CREATE INDEX messages_chat ON messages (organization_id, chat_id, timestamp, id);
+CREATE INDEX messages_contact ON messages (organization_id, contact_id, timestamp, id) WHERE contact_id IS NOT NULL;
 CREATE INDEX messages_reference ON messages (organization_id, account_id, reference) WHERE reference IS NOT NULL;
 CREATE INDEX messages_unread ON messages (organization_id, chat_id, timestamp, id) WHERE direction = 'incoming' AND NOT read;
 
@@ -685,9 +697,11 @@ CREATE TABLE media (
     media_type TEXT NOT NULL,
     size INTEGER NOT NULL,
     account_id BLOB,
+    contact_id BLOB,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (organization_id, id)
 ) STRICT;
+CREATE INDEX media_contact ON media (organization_id, contact_id, created_at, id) WHERE contact_id IS NOT NULL;
 
 CREATE TABLE rules (
     id BLOB NOT NULL,
@@ -795,6 +809,8 @@ CREATE TABLE notifications (
     PRIMARY KEY (organization_id, id)
 ) STRICT;
 CREATE INDEX notifications_user ON notifications (organization_id, user_id, list_key, id);
+CREATE INDEX notifications_contact ON notifications (organization_id, contact_id, created_at, id) WHERE contact_id IS NOT NULL;
+CREATE INDEX notifications_deal ON notifications (organization_id, deal_id, created_at, id) WHERE deal_id IS NOT NULL;
 
 CREATE TABLE idempotency_keys (
     organization_id BLOB NOT NULL,

@@ -60,6 +60,8 @@ words! {
         Rule = "rule",
         /// A contact that was deleted or brought back.
         Contact = "contact",
+        /// The erasure of a contact, whose id it is: what the log had of it is cleared.
+        Erasure = "erasure",
         /// A company that was deleted or brought back.
         Company = "company",
         /// A deal that was deleted or brought back.

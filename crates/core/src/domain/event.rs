@@ -24,6 +24,8 @@ words! {
         ContactDeleted = "contact.deleted",
         /// A deleted contact came back.
         ContactRestored = "contact.restored",
+        /// A contact was erased: nothing personal of it is left, for good.
+        ContactErased = "contact.erased",
         /// A company was made.
         CompanyCreated = "company.created",
         /// A company was edited.

@@ -29,6 +29,8 @@ words! {
         HandOver = "hand_over",
         /// Hands one mail of our own to the mail server.
         SendMail = "send_mail",
+        /// Takes what is personal out of every row about an erased contact.
+        EraseContact = "erase_contact",
     }
 }
 
@@ -49,7 +51,7 @@ words! {
 impl JobKind {
     /// Whether it only carries out part of something else, which is what people cancel.
     pub const fn is_internal(self) -> bool {
-        matches!(self, Self::SendMessage | Self::SettleMessage | Self::HandOver | Self::SendMail)
+        matches!(self, Self::SendMessage | Self::SettleMessage | Self::HandOver | Self::SendMail | Self::EraseContact)
     }
 }
 

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccountId, MediaId, OrganizationId};
+use crate::id::{AccountId, ContactId, MediaId, OrganizationId};
 
 /// A file with its bytes, on its way in or out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Media {
     pub size: i64,
     /// The account whose messages carry it, which says who may read it; `None` while it is only uploaded.
     pub account_id: Option<AccountId>,
+    /// The only contact that it came from or went to; `None` also if there were several.
+    pub contact_id: Option<ContactId>,
     /// When it was stored.
     pub created_at: DateTime<Utc>,
 }

@@ -10,6 +10,7 @@ pub mod currency;
 pub mod custom_field;
 pub mod data_key;
 pub mod deal;
+pub mod erasure;
 pub mod event;
 pub mod external_id;
 pub mod fact_path;

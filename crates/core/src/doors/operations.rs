@@ -62,6 +62,7 @@ use crate::{
             self, Board, BoardView, DeletePipeline, DeleteStage, ListStages, NewPipeline, NewStage, PipelineView,
             UpdatePipeline, UpdateStage,
         },
+        privacy::{self, ContactExport, ExportContact},
         profile::{self, ReplaceProfile},
         team::{
             self, AddTeamMember, AssignContacts, Assigned, DeleteRole, DeleteTeam, ListTeamMembers, MemberView,
@@ -111,6 +112,7 @@ json_outputs!(
     Team,
     Assigned,
     Contact,
+    ContactExport,
     Company,
     CustomField,
     BatchOutcome,
@@ -314,6 +316,12 @@ room! {
     Command delete(DeleteContact) -> () [write Contacts] contacts::delete;
     /// Brings a deleted contact back; it retakes those of its addresses that nobody claims.
     Command restore(Versioned<ContactId>) -> Contact [write Contacts] contacts::restore;
+    /// Tells everything that is held about a contact and their deals, deleted or not, part by part; messages of private
+    /// accounts too. The audit log tells who asked.
+    Query export(ExportContact) -> ContactExport [read Privacy] privacy::export;
+    /// Erases a contact, deleted or not, for good: it is gone at once, and a job, which is answered, takes what is personal
+    /// out of every row about it and its deals. Counts stay. Asked again, the same job is answered.
+    Command erase(ContactId) -> Job [write Privacy] privacy::erase;
     /// Moves a contact into a stage. One that is there already stays as it is and gets no history.
     Command move_to as "move" (MoveContact) -> Contact [write Contacts] contacts::move_to;
     /// Lists a contact's moves, newest first.

@@ -4,6 +4,7 @@
 
 mod claims;
 mod dispatcher;
+mod erase;
 mod hand_over;
 mod inbox;
 mod mail;

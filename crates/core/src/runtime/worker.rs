@@ -8,7 +8,7 @@ use crate::{
     error::Result,
     id::{Id, JobId},
     ports::store::{Batch, WorkEnd},
-    runtime::{hand_over, mail, scheduler, send},
+    runtime::{erase, hand_over, mail, scheduler, send},
 };
 
 /// Does one job, or one step of it.
@@ -27,5 +27,6 @@ pub(super) async fn job(engine: &Arc<Engine>, claim: &Claim) -> Result<()> {
         JobKind::RunSchedule => scheduler::run_schedule(engine, claim, &job).await,
         JobKind::HandOver => hand_over::hand_over(engine, claim, &job).await,
         JobKind::SendMail => mail::send_mail(engine, claim, &job, key.as_ref()).await,
+        JobKind::EraseContact => erase::erase(engine, claim, &job).await,
     }
 }

@@ -3,13 +3,14 @@
 //! the winner answered.
 
 use chrono::Duration;
-use serde_json::Value;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{
     cipher::FINGERPRINT,
     engine::Engine,
     error::{Error, Result},
-    ports::store::{Write, idempotency::IdempotencyRecord},
+    ports::store::{Update, Write, idempotency::IdempotencyRecord},
     scope::{Actor, Scope},
     services::unit::Unit,
 };
@@ -57,6 +58,10 @@ pub(crate) async fn replay(unit: &Unit, operation: &str, digest: &[u8]) -> Resul
         )
         .code_of("idempotency_key_reused"));
     }
+    if record.answer == erased() {
+        let message = "what was answered to this idempotency key named somebody who has been erased since";
+        return Err(Error::conflict("answer_erased", message));
+    }
     Ok(Some(record.answer))
 }
 
@@ -85,4 +90,21 @@ pub(crate) fn remember(unit: &mut Unit, operation: &str, digest: Vec<u8>, answer
         created_at: unit.now(),
     };
     unit.note(Write::insert(&record))
+}
+
+/// What stands in the place of an answer that named somebody who was erased.
+fn erased() -> Value {
+    json!({ "$erased": true })
+}
+
+/// So many answers are forgotten at once.
+const AT_ONCE: u32 = 200;
+
+/// Forgets the answers that name one of these ids, and that they were given stays known; answers how many.
+pub(crate) async fn forget_answers(unit: &mut Unit, ids: &[Uuid]) -> Result<i64> {
+    let found = unit.store().answers_naming(unit.organization_id(), ids, AT_ONCE).await?;
+    for record in &found {
+        unit.note(Write::Update(Update::of(record).set("answer", &erased())))?;
+    }
+    Ok(i64::try_from(found.len()).unwrap_or(i64::MAX))
 }

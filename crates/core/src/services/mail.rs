@@ -43,12 +43,17 @@ struct Letter {
     text: String,
 }
 
+/// The de-duplication key of the job that sends a mail.
+pub(crate) fn job_key(sent_for: &str) -> String {
+    format!("mail:{sent_for}")
+}
+
 /// Queues a mail. Without a mailer there is nobody to hand it to, and nothing is written.
 pub(crate) async fn send(unit: &mut Unit, new: NewMail) -> Result<()> {
     if unit.engine().mailer.is_none() {
         return Ok(());
     }
-    let key = format!("mail:{}", new.key);
+    let key = job_key(&new.key);
     // Names and subjects hold what people call themselves: of it nothing begins a header of its own, or turns the rest
     // round.
     let one_line = |text: String| text::salvage_line(&text, text::MAX_REMARK);

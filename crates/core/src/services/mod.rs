@@ -21,6 +21,7 @@ pub mod messaging;
 pub mod notifications;
 pub mod organization;
 pub mod pipeline;
+pub mod privacy;
 pub mod profile;
 pub mod team;
 pub mod unit;

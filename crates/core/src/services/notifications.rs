@@ -60,6 +60,11 @@ pub struct UpdateNotification {
     pub patch: NotificationPatch,
 }
 
+/// What a notification's mail is sent for.
+pub(crate) fn mail_key(id: NotificationId) -> String {
+    format!("notification:{id}")
+}
+
 /// Tells a member something, in the ways in which they want to be told; who has left is told nothing, whatever still
 /// names them. The users' rows are read one by one unless the unit has met them: [`meet_users`] first, if there are
 /// several.
@@ -82,7 +87,7 @@ pub(crate) async fn notify(unit: &mut Unit, new: NewNotification) -> Result<()> 
             Some(body) => format!("{}\n\n{body}\n", new.title),
             None => format!("{}\n", new.title),
         };
-        let key = format!("notification:{id}");
+        let key = mail_key(id);
         let (to, subject) = (user.email, new.title.clone());
         mail::send(unit, NewMail { to, to_name: Some(user.name), subject, text, key }).await?;
     }

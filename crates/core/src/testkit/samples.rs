@@ -354,6 +354,7 @@ impl Samples {
             media_type: "application/pdf".to_owned(),
             size: 12,
             account_id: None,
+            contact_id: None,
             created_at: Self::epoch(),
         }
     }

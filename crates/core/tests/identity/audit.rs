@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use dealwright::{
     Crm, Handle,
     domain::audit::{AuditEntry, AuditObject},
+    id::Id,
     ports::store::{AuditReads, Batch, Store, Update, Write},
     scope::{Role, RoleKey},
     services::{
@@ -32,7 +33,7 @@ cases!(
     an_edited_entry_is_named,
     a_removed_entry_is_named,
     an_entry_put_in_between_is_named,
-    a_cleared_payload_still_verifies,
+    what_is_cleared_without_an_erasure_is_named,
     two_replicas_never_fork_the_chain,
 );
 
@@ -247,7 +248,7 @@ async fn a_refused_change_is_not_told(world: World) {
     assert_eq!(of_action(&world.me, "teams.create").await.len(), 1);
 }
 
-fn id(id: impl dealwright::id::Id) -> uuid::Uuid {
+fn id(id: impl Id) -> uuid::Uuid {
     id.uuid()
 }
 
@@ -372,17 +373,38 @@ async fn an_entry_put_in_between_is_named(world: World) {
     }
 }
 
-async fn a_cleared_payload_still_verifies(world: World) {
+/// What is cleared by an erasure still verifies; that somebody cleared it otherwise is found (ASVS 16.4.2).
+async fn what_is_cleared_without_an_erasure_is_named(world: World) {
+    let contact = world.contact("Ada").await;
+    world.me.contacts().delete(DeleteContact { id: contact.id, if_version: None }).await.unwrap();
     let entries = sealed(&world).await;
-    let entry = entries.iter().find(|it| it.object_kind == AuditObject::Team).unwrap();
-    tamper(&world, [Write::Update(Update::of(entry).set("payload", &None::<String>))]).await;
+    let team = entries.iter().find(|it| it.object_kind == AuditObject::Team).unwrap();
+    let of_contact = entries.iter().find(|it| it.object_kind == AuditObject::Contact).unwrap();
+    let cleared = |entry: &AuditEntry| Write::Update(Update::of(entry).set("payload", &None::<String>));
+    for entry in [team, of_contact] {
+        tamper(&world, [cleared(entry)]).await;
+        assert_eq!(fault(&world).await, (AuditFaultKind::Cleared, entry.seq.unwrap(), Some(entry.id)));
+        assert_eq!(verified(&world).await.sound_to, entry.seq.unwrap() - 1);
+        tamper(&world, [Write::put(entry)]).await;
+        assert!(verified(&world).await.sound);
+    }
+    world.me.contacts().erase(contact.id).await.unwrap();
+    // Before the erasure is sealed, and since.
+    tamper(&world, [cleared(of_contact)]).await;
+    assert_eq!((verified(&world).await.sound, verified(&world).await.cleared), (true, 1));
+    world.crm.runtime().drain().await.unwrap();
     let found = verified(&world).await;
-    assert_eq!((found.sound, found.cleared, found.fault), (true, 1, None));
-    let told = listed(&world.me, ListAudit { object_id: Some(entry.object_id), ..Default::default() }).await;
-    assert!(told[0].cleared && told[0].after.is_none() && told[0].action == "teams.create", "{told:?}");
+    assert_eq!((found.sound, found.cleared, found.waiting, found.fault), (true, 1, 0, None));
+    let told = listed(&world.me, ListAudit { object_id: Some(contact.id.uuid()), ..Default::default() }).await;
+    let (erasure, deletion) = (&told[0], told.last().unwrap());
+    assert_eq!((erasure.action.as_str(), erasure.object_kind), ("contacts.erase", AuditObject::Erasure));
+    assert!(deletion.cleared && deletion.after.is_none() && deletion.action == "contacts.delete", "{told:?}");
+    // Nobody else's.
+    tamper(&world, [cleared(team)]).await;
+    assert_eq!(fault(&world).await.0, AuditFaultKind::Cleared);
     // The salt that made its digest is gone with it: what it was cannot be tried out.
     let guess = r#"{"after":{"name":"Team 0"}}"#;
-    assert_ne!(dealwright::domain::audit::payload_digest(guess), entry.payload_digest);
+    assert_ne!(dealwright::domain::audit::payload_digest(guess), team.payload_digest);
 }
 
 async fn two_replicas_never_fork_the_chain(world: World) {

@@ -12,6 +12,7 @@ mod media;
 mod messages;
 mod odd_mail;
 mod performance;
+mod privacy;
 mod process;
 mod read_state;
 mod reconnecting;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         ("replicas", replicas::CASES),
         ("performance", performance::CASES),
         ("tenancy", tenancy::CASES),
+        ("privacy", privacy::CASES),
     ];
     harness::run(&rooms, |database| Box::pin(World::new(database)))
 }

@@ -85,7 +85,11 @@ pub fn at(seconds: i64) -> DateTime<Utc> {
 
 impl World {
     pub async fn new(database: Database) -> Self {
-        let url = world::fresh(database).await;
+        Self::at(world::fresh(database).await).await
+    }
+
+    /// A world in this empty database.
+    pub async fn at(url: String) -> Self {
         let cipher = Cipher::from_key_file(&Cipher::new_key_file(&Env::system()).unwrap()).unwrap();
         let (provider, objects) = (Provider::new("email"), Arc::new(InMemory::new()));
         let mut registry = Registry::new();
@@ -111,6 +115,11 @@ impl World {
     /// An engine over the same store with another provider behind it.
     pub async fn engine_with(&self, provider: &Provider) -> Crm {
         Parts { provider: provider.clone(), ..self.parts() }.engine().await
+    }
+
+    /// Where the database is.
+    pub fn url(&self) -> &str {
+        &self.parts.url
     }
 
     /// Where files lie.

@@ -68,6 +68,7 @@ async fn say(crm: &Crm, io: &SocketIo, event: &Arc<Event>) {
         EventKind::ContactCreated
         | EventKind::ContactUpdated
         | EventKind::ContactDeleted
+        | EventKind::ContactErased
         | EventKind::ContactRestored => {
             let payload = json!({"clientId": event.subject.id, "changes": changes(event), "seq": event.subject_seq});
             emit(io, &with_teams(organization, event), Resource::Contacts, "client-updated", &payload).await;
@@ -117,7 +118,7 @@ fn datum(event: &Event, name: &str) -> Value {
 /// The new value of each changed field; that a contact or deal is deleted is a change too.
 fn changes(event: &Event) -> Map<String, Value> {
     let deleted = match event.kind {
-        EventKind::ContactDeleted | EventKind::DealDeleted => Some(true),
+        EventKind::ContactDeleted | EventKind::ContactErased | EventKind::DealDeleted => Some(true),
         EventKind::ContactRestored | EventKind::DealRestored => Some(false),
         _ => None,
     };

@@ -3,6 +3,7 @@
 
 mod audit;
 mod auth;
+mod contacts;
 mod landing;
 mod media;
 mod oauth;
@@ -81,6 +82,7 @@ pub const SHELL_ROUTES: &[ShellRoute] = &[
     media::UPLOAD,
     media::DOWNLOAD,
     audit::EXPORT,
+    contacts::EXPORT,
     public::HEALTH,
     public::READY,
     public::KEYS,

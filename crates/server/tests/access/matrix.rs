@@ -21,7 +21,7 @@ const PASSWORD: &str = "correct horse";
 struct Ask {
     operation: &'static Operation,
     method: Method,
-    /// As in `inputs`; nothing for files, which are no JSON.
+    /// As in `inputs`; nothing for what is no JSON, or is streamed.
     input: Option<Value>,
     route: Option<&'static dealwright_server::route::Route>,
     good: u16,
@@ -39,7 +39,11 @@ fn asks() -> Vec<Ask> {
             all.push(Ask { operation, method: method.clone(), input: Some(input), route: Some(route), good });
         }
     }
-    for (name, method, good) in [("media.upload", Method::POST, 201), ("media.download", Method::GET, 200)] {
+    for (name, method, good) in [
+        ("media.upload", Method::POST, 201),
+        ("media.download", Method::GET, 200),
+        ("contacts.export", Method::GET, 200),
+    ] {
         all.push(Ask { operation: operation(name).unwrap(), method, input: None, route: None, good });
     }
     for operation in operations() {
@@ -62,6 +66,9 @@ impl Ask {
                 (path, body.map(|body| body.to_string()))
             }
             _ if self.method == Method::POST => ("/api/media?name=a.txt".to_owned(), Some("bytes".to_owned())),
+            _ if self.operation.name == "contacts.export" => {
+                (format!("/api/crm/clients/{}/export", side.id("contact").await), None)
+            }
             _ => (format!("/api/media/{}", side.id("media").await), None),
         };
         let kind = if self.input.is_some() { "application/json" } else { "application/octet-stream" };

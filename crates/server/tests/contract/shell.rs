@@ -25,6 +25,11 @@ pub async fn every_route(live: &Live) {
     let file: Value = file.json().await.unwrap();
     good(live, &Method::GET, &format!("/api/media/{}", file["id"].as_str().unwrap()), Some(&token), None, 200).await;
 
+    good(live, &Method::GET, "/api/auth/oauth/telegram/landing", None, None, 200).await;
+    let contact = post(live, "/api/crm/clients", Some(&token), &json!({ "name": "Ada" }), 201).await;
+    let export = format!("/api/crm/clients/{}/export", contact["id"].as_str().unwrap());
+    good(live, &Method::GET, &export, Some(&token), None, 200).await;
+
     let account = json!({ "email": "guest@initech.example", "password": "correct horse" });
     let mut new = account.clone();
     (new["name"], new["organization_name"]) = (json!("Guest"), json!("Guest's"));

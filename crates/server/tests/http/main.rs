@@ -23,6 +23,7 @@ mod media;
 mod merge_patches;
 mod nouns;
 mod passwords;
+mod privacy;
 mod providers;
 mod server;
 #[path = "../support/mod.rs"]

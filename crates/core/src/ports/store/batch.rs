@@ -228,6 +228,7 @@ const NOTED: &[&str] = &[
     "common_keys",
     "credentials",
     "data_keys",
+    "erasures",
     "idempotency_keys",
     "identities",
     "jobs",
@@ -289,6 +290,11 @@ impl Batch {
         }
         self.writes.push(write);
         Ok(())
+    }
+
+    /// Takes personal values out of a row for good: that somebody is erased was stated when it began.
+    pub(crate) fn erase(&mut self, update: Update) {
+        self.writes.push(Write::Update(update));
     }
 
     /// Adds a condition.

@@ -7,6 +7,7 @@ pub mod crm;
 pub mod idempotency;
 pub mod listing;
 pub mod people;
+pub mod privacy;
 pub mod reads;
 pub mod record;
 pub mod secrets;
@@ -24,6 +25,7 @@ pub use self::{
     crm::*,
     listing::{Bounds, CONDITION_DEPTH, Field, FieldKind, Filter, Is, Place, SortBy, field_named, fields},
     people::{MemberReads, TeamReads},
+    privacy::PrivacyReads,
     reads::*,
     record::{Record, Row, RuleVersion, TABLES, Table},
     secrets::SecretReads,
@@ -50,6 +52,7 @@ pub trait Store:
     + SecretReads
     + MemberReads
     + TeamReads
+    + PrivacyReads
     + WorkQueue
     + Send
     + Sync
@@ -75,6 +78,13 @@ pub trait Store:
 
     /// Removes steps of signing in that ended at `before` or earlier, of everybody.
     async fn forget_login_states(&self, before: chrono::DateTime<chrono::Utc>) -> Result<()>;
+
+    /// Takes what was overwritten or removed out of what the database keeps beside its tables, as far as it can: on SQLite
+    /// the write-ahead log. PostgreSQL's is overwritten in its course, and its tables are cleaned by autovacuum.
+    ///
+    /// # Errors
+    /// `unavailable` while somebody still reads an earlier state.
+    async fn scrub(&self) -> Result<()>;
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<()>;

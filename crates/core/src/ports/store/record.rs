@@ -13,6 +13,7 @@ use crate::{
         custom_field::{CustomField, CustomValue},
         data_key::{CommonKey, DataKey, MasterKey},
         deal::Deal,
+        erasure::Erasure,
         event::{Event, Subject},
         external_id::ExternalId,
         job::Job,
@@ -87,6 +88,7 @@ pub(crate) const AUDITED: &[&str] = &[
     "pipelines",
     "stages",
     "contacts",
+    "erasures",
     "companies",
     "deals",
     "custom_fields",
@@ -175,6 +177,7 @@ records! {
     }
     ContactIdentity = "contact_identities" key [organization_id, kind, value, contact_id] { organization_id, kind, value, contact_id, claimed }
     ContactTag = "contact_tags" key [organization_id, tag, contact_id] { organization_id, tag, contact_id }
+    Erasure = "erasures" key [organization_id, contact_id] { organization_id, contact_id, job_id, created_at, finished_at }
     Company = "companies" key [organization_id, id] {
         id, organization_id, name, name_key, domain, industry, size, website, tags, custom, external_ids, created_at, updated_at,
         deleted_at, version,
@@ -211,7 +214,7 @@ records! {
         metadata, provider_id, reference, sent_by, created_at,
     }
     MessageCredit = "message_credits" key [organization_id, at, message_id] { organization_id, at, message_id, user_id, kind, waited_us }
-    Media = "media" key [organization_id, id] { id, organization_id, name, media_type, size, account_id, created_at }
+    Media = "media" key [organization_id, id] { id, organization_id, name, media_type, size, account_id, contact_id, created_at }
     Rule = "rules" key [organization_id, id] {
         id, organization_id, slug, name, enabled, engine, position, definition, compiled, plan, failures, paused_reason, updated_by,
         created_at, updated_at, version,

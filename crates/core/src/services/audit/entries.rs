@@ -90,3 +90,10 @@ pub(crate) fn tell_failure(unit: &mut Unit, user: Uuid, code: &str) -> Result<()
     let entry = entry(unit.env(), unit.scope(), unit.now(), told, details)?;
     unit.note(Write::insert(&entry))
 }
+
+/// Tells that somebody was given everything that is held about something.
+pub(crate) fn tell_reading(unit: &mut Unit, kind: AuditObject, id: Uuid) -> Result<()> {
+    let told = Told { kind, id, before: None, after: None };
+    let entry = entry(unit.env(), unit.scope(), unit.now(), told, Map::new())?;
+    unit.note(Write::insert(&entry))
+}

@@ -99,7 +99,7 @@ pub struct AuditView {
 }
 
 impl AuditView {
-    fn of(entry: AuditEntry) -> Self {
+    pub(crate) fn of(entry: AuditEntry) -> Self {
         let cleared = entry.payload.is_none();
         let payload: AuditPayload = match &entry.payload {
             // One that somebody has edited is shown as far as it can be read; the verifier names it.

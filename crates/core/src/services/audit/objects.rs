@@ -14,6 +14,7 @@ use crate::{
         contact::Contact,
         custom_field::CustomField,
         deal::Deal,
+        erasure::Erasure,
         linked_identity::LinkedIdentity,
         organization::{Credential, Invitation, Membership, Organization, SecondFactor, SignInSession, User},
         pipeline::{Pipeline, Stage},
@@ -79,6 +80,7 @@ objects! {
     SealedSecret as AccountSecret by account_id { key_id }
     Rule as Rule by id { slug, name, enabled, engine, position, definition, paused_reason }
     Contact as Contact (deletion) by id { deleted_at }
+    Erasure as Erasure by contact_id { job_id, finished_at }
     Company as Company (deletion) by id { deleted_at }
     Deal as Deal (deletion) by id { deleted_at }
 }

@@ -2,18 +2,24 @@
 //! was sealed. What it finds sound may still be forged as a whole by whoever can write the database and seals everything
 //! anew: the head that it tells, kept elsewhere, shows that too.
 
-use std::fmt::Write as _;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::{
     domain::{
-        audit::{AuditChain, AuditEntry, GENESIS},
+        audit::{AuditChain, AuditEntry, AuditObject, GENESIS},
         word::words,
     },
     error::Result,
     id::AuditEntryId,
+    page::PageRequest,
+    ports::store::AuditFilter,
     services::unit::Unit,
 };
 
@@ -29,6 +35,8 @@ words! {
         Removed = "removed",
         /// An entry was put in afterwards.
         Inserted = "inserted",
+        /// What was personal of an entry was taken away, and no erasure tells of it.
+        Cleared = "cleared",
     }
 }
 
@@ -72,12 +80,17 @@ struct Walk {
     cleared: i64,
     /// The newest sound entry, and the seal before it.
     newest: Option<(Vec<u8>, AuditEntryId)>,
+    /// Of each thing whose entries were cleared the first of them.
+    cleared_of: BTreeMap<(AuditObject, Uuid), (i64, AuditEntryId)>,
+    /// Contacts that were erased, as the log tells.
+    erased: BTreeSet<Uuid>,
 }
 
 fn fault(kind: AuditFaultKind, seq: i64, entry: Option<AuditEntryId>) -> AuditFault {
     let detail = match (kind, entry) {
         (AuditFaultKind::Edited, Some(id)) => format!("entry {seq} ({id}) was edited after it was sealed"),
         (AuditFaultKind::Inserted, Some(id)) => format!("entry {seq} ({id}) was put in after the chain was sealed"),
+        (AuditFaultKind::Cleared, Some(id)) => format!("entry {seq} ({id}) was cleared, and no erasure tells of it"),
         (AuditFaultKind::Removed, _) | (_, None) => format!("entry {seq} was removed after it was sealed"),
     };
     AuditFault { kind, seq, entry_id: entry, detail }
@@ -100,8 +113,27 @@ impl Walk {
         let before = std::mem::replace(&mut self.seal, entry.seal.clone().unwrap_or_default());
         self.newest = Some((before, entry.id));
         self.seq = seq;
-        self.cleared += i64::from(entry.payload.is_none());
+        if entry.object_kind == AuditObject::Erasure {
+            self.erased.insert(entry.object_id);
+        }
+        if entry.payload.is_none() {
+            self.cleared += 1;
+            self.cleared_of.entry((entry.object_kind, entry.object_id)).or_insert((seq, entry.id));
+        }
         None
+    }
+
+    /// The first entry that was cleared although nobody who is erased was spoken of in it.
+    async fn cleared_by_nobody(&self, unit: &Unit, walked_all: bool) -> Result<Option<AuditFault>> {
+        let is_erased = |(kind, id): &(AuditObject, Uuid)| *kind == AuditObject::Contact && self.erased.contains(id);
+        let mut first: Option<(i64, AuditEntryId)> = None;
+        for (object, place) in self.cleared_of.iter().filter(|(object, _)| !is_erased(object)) {
+            if first.is_some_and(|first| first < *place) || is_erased_later(unit, *object, walked_all).await? {
+                continue;
+            }
+            first = Some(*place);
+        }
+        Ok(first.map(|(seq, id)| fault(AuditFaultKind::Cleared, seq, Some(id))))
     }
 
     /// What is wrong with an entry whose seal does not follow from the one before.
@@ -125,13 +157,32 @@ impl Walk {
     }
 }
 
+/// Whether an entry tells of an erasure that the walk has not come to: one that waits for its seal or, if the walk ended
+/// early, any.
+async fn is_erased_later(unit: &Unit, (kind, id): (AuditObject, Uuid), walked_all: bool) -> Result<bool> {
+    if kind != AuditObject::Contact {
+        return Ok(false);
+    }
+    let filter = AuditFilter { object_kind: Some(AuditObject::Erasure), object_id: Some(id), ..AuditFilter::default() };
+    let page = PageRequest { limit: Some(1), cursor: None };
+    let found = unit.store().audit_entries(unit.organization_id(), &filter, &page).await?;
+    Ok(found.data.iter().any(|entry| entry.seq.is_none() || !walked_all))
+}
+
 /// Walks the chain.
 pub(crate) async fn verify(unit: &mut Unit, (): ()) -> Result<AuditVerification> {
     let organization = unit.organization_id();
     // The head first: what is sealed meanwhile lies behind it.
     let head = unit.store().audit_chain(organization).await?;
     let waiting = unit.store().count_unsealed(organization).await?;
-    let mut walk = Walk { seq: 0, seal: GENESIS.to_vec(), cleared: 0, newest: None };
+    let mut walk = Walk {
+        seq: 0,
+        seal: GENESIS.to_vec(),
+        cleared: 0,
+        newest: None,
+        cleared_of: BTreeMap::new(),
+        erased: BTreeSet::new(),
+    };
     let end = AuditChain { organization_id: organization, seq: 0, seal: GENESIS.to_vec(), sealed_at: unit.now() };
     let end = head.clone().unwrap_or(end);
     let found = walk_to(unit, &mut walk, &end).await?;
@@ -139,10 +190,17 @@ pub(crate) async fn verify(unit: &mut Unit, (): ()) -> Result<AuditVerification>
         None => beyond(unit, &walk, &end).await?,
         found => found,
     };
+    let unlawful = walk.cleared_by_nobody(unit, found.is_none()).await?;
+    // The first of both: the walk ends at a fault of its own, and has met the other one before.
+    let found = unlawful.or(found);
+    let sound_to = match &found {
+        Some(fault) if fault.kind == AuditFaultKind::Cleared => fault.seq - 1,
+        _ => walk.seq,
+    };
     Ok(AuditVerification {
         sound: found.is_none(),
         sealed: end.seq,
-        sound_to: walk.seq,
+        sound_to,
         cleared: walk.cleared,
         waiting,
         head: head.map(|head| hexadecimal(&head.seal)),

@@ -16,7 +16,7 @@ pub use self::input::{
     ContactBatch, ContactPatch, DeleteContact, HandlesPatch, ListContacts, ListHistory, MoveContact, NewContact,
     UpdateContact, UpsertContact,
 };
-pub(crate) use self::write::{change, give, set_score, tell_assignee};
+pub(crate) use self::write::{change, erase, give, set_score, tell_assignee};
 use crate::{
     domain::{
         contact::{Contact, Handles, identities},
@@ -285,6 +285,9 @@ pub(crate) async fn restore(unit: &mut Unit, input: Versioned<ContactId>) -> Res
     check_version("contact", if_version, before.version)?;
     if before.deleted_at.is_none() {
         return Ok(before);
+    }
+    if unit.store().erasure(organization, id).await?.is_some() {
+        return Err(Error::not_found("contact", id));
     }
     let mut after = Contact { deleted_at: None, ..before.clone() };
     unit.drop_gone(&mut after.assigned_to, &mut after.team_id).await?;

@@ -1,8 +1,17 @@
 //! Writing contacts: every change of a contact goes through here, with its event and the rows by which it is found.
 
+use std::collections::BTreeMap;
+
+use serde_json::Map;
+
 use crate::{
     domain::{
-        contact::Contact, custom_field::Noun, event::EventKind, notification::NotificationKind, pipeline::Staged,
+        contact::{Contact, Handles},
+        custom_field::Noun,
+        erasure::ERASED,
+        event::EventKind,
+        notification::NotificationKind,
+        pipeline::Staged,
     },
     error::Result,
     id::{ContactId, Id, UserId},
@@ -80,6 +89,32 @@ pub(super) async fn replace(unit: &mut Unit, kind: EventKind, before: &Contact, 
     let fact = pipeline::of_team(fact, after.team_id);
     rows.write(index.write(fact.changes(Some(before), &after)));
     Ok(after)
+}
+
+/// Takes everything personal out of a contact, and deletes it. Its event tells nothing of what was there.
+pub(crate) async fn erase(unit: &mut Unit, before: &Contact) -> Result<()> {
+    let now = unit.now();
+    let after = Contact {
+        name: ERASED.to_owned(),
+        name_key: ERASED.to_owned(),
+        emails: Vec::new(),
+        phones: Vec::new(),
+        handles: Handles::default(),
+        company_id: None,
+        source: None,
+        tags: Vec::new(),
+        custom: Map::new(),
+        external_ids: BTreeMap::new(),
+        score: 0,
+        updated_at: now,
+        deleted_at: before.deleted_at.or(Some(now)),
+        ..before.clone()
+    };
+    let index = Index::between(unit, before, &after).await?;
+    let rows = Rows::between(unit, Noun::Contact, side(before), side(&after)).await?;
+    let (fact, after) = unit.fact(EventKind::ContactErased, after.id)?.edit(before, &after)?;
+    rows.write(index.write(pipeline::of_team(fact, after.team_id)));
+    Ok(())
 }
 
 /// Changes a contact. What changes nothing writes nothing.

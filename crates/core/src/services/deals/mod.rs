@@ -15,6 +15,7 @@ use crate::{
     domain::{
         custom_field::Noun,
         deal::Deal,
+        erasure::ERASED,
         event::EventKind,
         money::NewMoney,
         notification::NotificationKind,
@@ -351,6 +352,26 @@ async fn replace(unit: &mut Unit, kind: EventKind, before: &Deal, mut after: Dea
     let fact = pipeline::of_team(fact, after.team_id).changes(Some(before), &after);
     rows.write(fact.data("contact_id", after.contact_id));
     Ok(after)
+}
+
+/// Takes out of a deal what is personal of its contact; what it is worth and where it stands stays. Answers whether
+/// anything was there.
+pub(crate) async fn erase(unit: &mut Unit, before: &Deal) -> Result<bool> {
+    let after = Deal {
+        name: ERASED.to_owned(),
+        name_key: ERASED.to_owned(),
+        lost_reason: None,
+        custom: Map::new(),
+        external_ids: BTreeMap::new(),
+        ..before.clone()
+    };
+    if after == *before {
+        return Ok(false);
+    }
+    let rows = Rows::between(unit, Noun::Deal, side(before), side(&after)).await?;
+    let (fact, after) = unit.fact(EventKind::DealUpdated, after.id)?.edit(before, &after)?;
+    rows.write(pipeline::of_team(fact, after.team_id).data("erased", true));
+    Ok(true)
 }
 
 pub(crate) async fn delete(unit: &mut Unit, input: DeleteDeal) -> Result<()> {

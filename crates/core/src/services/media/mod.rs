@@ -155,6 +155,7 @@ async fn put(
         media_type: file.media_type,
         size: i64::try_from(file.bytes.len()).unwrap_or(i64::MAX),
         account_id,
+        contact_id: None,
         created_at: engine.env.now(),
     };
     let payload = PutPayload::from_bytes(file.bytes);
@@ -189,6 +190,14 @@ pub(crate) async fn download(unit: &mut Unit, id: MediaId) -> Result<MediaConten
     let media = find(unit, id).await?;
     let data = bytes(unit.engine(), &media).await?;
     Ok(MediaContent { info: media.into(), data })
+}
+
+/// Removes a file's bytes for good; none are fine.
+pub(crate) async fn remove(engine: &Engine, media: &Media) -> Result<()> {
+    match engine.objects.delete(&path(media.organization_id, media.id)).await {
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(store_error(error)),
+    }
 }
 
 /// A file's bytes.

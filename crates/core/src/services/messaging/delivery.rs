@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::{chat, credits, message, subject};
+use super::{chat, credits, message, send::settle_key, subject};
 use crate::{
     domain::{
         event::EventKind,
@@ -100,7 +100,7 @@ pub(crate) async fn doubtful(unit: &mut Unit, id: MessageId, error: &str) -> Res
     turn(unit, id, &[MessageStatus::Sending], MessageStatus::Unknown, error).await?;
     let payload = payload(unit, id);
     let first_look = unit.now() + FIRST_LOOK;
-    unit.queue_job(JobKind::SettleMessage, payload, first_look, Some(format!("settle:{id}")))?;
+    unit.queue_job(JobKind::SettleMessage, payload, first_look, Some(settle_key(id)))?;
     Ok(())
 }
 

@@ -19,6 +19,7 @@ use crate::{
         account::{Account, SkippedMessage, SyncCursor},
         chat::{Chat, ChatState},
         contact::Contact,
+        erasure::unlinked,
         event::EventKind,
         media::Media,
         message::{Content, Direction, Message, MessageStatus, Sender, SenderType},
@@ -94,11 +95,14 @@ impl Known {
             }
         }
         let organization = account.organization_id;
-        let ids = distinct(messages.iter().map(|it| it.provider_id.clone()));
+        let ids = distinct(messages.iter().flat_map(|it| [it.provider_id.clone(), unlinked(&it.provider_id)]));
         let provider_ids: HashSet<_> = match ids.is_empty() {
             true => HashSet::new(),
             false => unit.store().known_provider_ids(organization, account.id, &ids).await?.into_iter().collect(),
         };
+        // Of somebody who was erased the digest is known.
+        let is_known = |id: &String| provider_ids.contains(id) || provider_ids.contains(&unlinked(id));
+        let provider_ids: HashSet<_> = messages.iter().map(|it| it.provider_id.clone()).filter(is_known).collect();
         messages.retain(|it| !provider_ids.contains(&it.provider_id));
         let mut known =
             Self { provider_ids, own: HashMap::new(), by_key: HashMap::new(), by_reference: HashMap::new() };
@@ -178,7 +182,7 @@ async fn take_in(
     };
     let message = new_message(unit, account, incoming, files, &chat, &contact)?;
     for file in files {
-        unit.note(Write::insert(file))?;
+        unit.note(Write::insert(&Media { contact_id: Some(contact.id), ..file.clone() }))?;
     }
     known.by_key.insert(chat.chat_key.clone(), chat.id);
     if let Some(reference) = &message.reference {

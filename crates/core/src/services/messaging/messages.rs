@@ -7,7 +7,10 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{chat, delivery, message, send::job_key};
+use super::{
+    chat, delivery, message,
+    send::{job_key, settle_key},
+};
 use crate::{
     domain::{
         account::AccountStatus,
@@ -208,7 +211,7 @@ pub(crate) async fn explain(unit: &mut Unit, id: MessageId) -> Result<MessageExp
         MessageStatus::Queued => (Some(WaitsFor::Turn), next),
         MessageStatus::Sending => (Some(WaitsFor::Provider), None),
         MessageStatus::Unknown => {
-            let key = format!("settle:{id}");
+            let key = settle_key(id);
             let job = unit.store().job_by_dedup_key(unit.organization_id(), &key).await?;
             match job.filter(|job| job.state == JobState::Queued) {
                 Some(job) => (Some(WaitsFor::Settlement), Some(job.run_at)),

@@ -25,7 +25,7 @@ pub(crate) use self::{
     live::live,
     messages::{cancel, explain, get, list, read, shown_to},
     outgoing::{Prepared, prepare},
-    send::{send, send_to_contact},
+    send::{job_keys, send, send_to_contact},
 };
 
 use crate::{

@@ -101,7 +101,7 @@ pub(crate) async fn send(unit: &mut Unit, input: SendMessage) -> Result<Message>
     };
     accounts::require_use(unit.scope(), &account)?;
     let connector = capable(unit, &account, &input)?;
-    let files = files(unit, &account, &input.media).await?;
+    let files = files(unit, &account, &contact, &input.media).await?;
     let reply_to = reply_to(unit, chat.as_ref(), input.reply_to).await?;
     let to = recipient(unit, &account, &contact, chat.as_ref()).await?;
 
@@ -158,6 +158,16 @@ pub(crate) async fn send_to_contact(unit: &mut Unit, contact: ContactId, text: S
     let chat =
         chat.ok_or_else(|| Error::conflict("no_chat", format!("there is no chat with the contact {contact} yet")))?;
     send(unit, SendMessage { chat_id: Some(chat.id), text, ..SendMessage::default() }).await
+}
+
+/// The de-duplication keys of all jobs about a message.
+pub(crate) fn job_keys(id: MessageId) -> [String; 2] {
+    [job_key(id), settle_key(id)]
+}
+
+/// That of the job that finds out what became of it.
+pub(super) fn settle_key(id: MessageId) -> String {
+    format!("settle:{id}")
 }
 
 /// The de-duplication key of the job that sends a message.
@@ -258,8 +268,9 @@ fn capable(unit: &Unit, account: &Account, input: &SendMessage) -> Result<std::s
     Ok(connector)
 }
 
-/// The files of a message. From now on they are as private as its account.
-async fn files(unit: &mut Unit, account: &Account, wanted: &[MediaRef]) -> Result<Vec<Media>> {
+/// The files of a message. From now on they are as private as its account, and the contact's as long as they go to nobody
+/// else.
+async fn files(unit: &mut Unit, account: &Account, contact: &Contact, wanted: &[MediaRef]) -> Result<Vec<Media>> {
     let mut flaws = Flaws::default();
     let mut files: Vec<Media> = Vec::with_capacity(wanted.len());
     for (place, file) in wanted.iter().enumerate() {
@@ -279,8 +290,15 @@ async fn files(unit: &mut Unit, account: &Account, wanted: &[MediaRef]) -> Resul
         flaws.add("/media", "too_large", format!("the files have more than {MAX_FILES_BYTES} bytes together"));
     }
     flaws.end()?;
-    for file in files.iter().filter(|it| it.account_id.is_none()) {
-        unit.note_touch(Update::of(file).set("account_id", &Some(account.id)))?;
+    for file in &files {
+        let is_new = file.account_id.is_none();
+        let contact_id = (is_new || file.contact_id == Some(contact.id)).then_some(contact.id);
+        if !is_new && file.contact_id == contact_id {
+            continue;
+        }
+        let account_id = file.account_id.or(Some(account.id));
+        let update = Update::of(file).set("account_id", &account_id).set("contact_id", &contact_id);
+        unit.note_touch(update.expect("account_id", &file.account_id).expect("contact_id", &file.contact_id))?;
     }
     Ok(files)
 }

@@ -309,7 +309,7 @@ impl Unit {
         payload: impl Into<Payload>,
         run_at: DateTime<Utc>,
         dedup_key: Option<String>,
-    ) -> Result<JobId> {
+    ) -> Result<Job> {
         let payload = payload.into();
         let job = Job {
             id: self.id()?,
@@ -329,7 +329,7 @@ impl Unit {
         };
         self.note(Write::insert_or_skip(&job))?;
         self.plant(Lane::Job, job.id, run_at);
-        Ok(job.id)
+        Ok(job)
     }
 
     fn slot<T: Record>(&mut self, key: &Row) -> &mut Slot {

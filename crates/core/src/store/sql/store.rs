@@ -40,6 +40,10 @@ impl Store for SqlStore {
         self.write(None, script).await.map(drop)
     }
 
+    async fn scrub(&self) -> Result<()> {
+        self.truncate_log().await
+    }
+
     async fn ping(&self) -> Result<()> {
         self.answers().await
     }

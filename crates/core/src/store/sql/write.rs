@@ -55,6 +55,14 @@ impl SqlStore {
         }
     }
 
+    /// Empties SQLite's write-ahead log.
+    pub(crate) async fn truncate_log(&self) -> Result<()> {
+        match &self.adapter {
+            Adapter::Sqlite(sqlite) => sqlite.truncate_log().await,
+            Adapter::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Whether the database answers.
     pub(crate) async fn answers(&self) -> Result<()> {
         self.rows(None, Statement::new("SELECT 1")).await.map(drop)

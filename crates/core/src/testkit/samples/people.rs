@@ -12,6 +12,7 @@ use crate::{
         currency::Currency,
         custom_field::{CustomField, CustomKind, Noun},
         data_key::{CommonKey, DataKey, MasterKey},
+        erasure::Erasure,
         linked_identity::{LinkedIdentity, LoginState},
         mail_token::{MailPurpose, MailToken},
         message::{CreditKind, Message, MessageCredit},
@@ -277,6 +278,17 @@ impl Samples {
             used_at: None,
             expires_at: Self::epoch() + Duration::minutes(10),
             created_at: Self::epoch(),
+        }
+    }
+
+    /// The erasure of a contact.
+    pub fn erasure(&mut self, contact: &Contact) -> Erasure {
+        Erasure {
+            organization_id: self.organization_id,
+            contact_id: contact.id,
+            job_id: self.id(),
+            created_at: Self::epoch(),
+            finished_at: None,
         }
     }
 

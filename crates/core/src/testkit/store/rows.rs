@@ -218,6 +218,7 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     let moved = samples.stage_move(&ground.contact, Some(&ground.stage), &lost, at);
     let (secret, skipped) = (samples.secret(&ground.account, &key_of_job), samples.skipped(&ground.account));
     let (entry, chain) = (samples.audit_entry(), samples.audit_chain());
+    let erasure = samples.erasure(&ground.contact);
     let writes = [
         Write::insert(&master),
         Write::insert(&common),
@@ -245,6 +246,7 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
         Write::insert(&skipped),
         Write::insert(&entry),
         Write::insert(&chain),
+        Write::insert(&erasure),
     ];
     ground.write(&*store, writes).await?;
     ensure_eq!(store.organization(id).await?, Some(ground.organization));
@@ -284,6 +286,7 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure!(store.login_state(&login.token_hash).await?.is_none(), "a step that counts no more was kept");
     ensure_eq!(store.pipelines(id).await?, [ground.pipeline]);
     ensure_eq!(store.stages(id).await?, [ground.stage, lost]);
+    ensure_eq!(store.erasure(id, ground.contact.id).await?, Some(erasure));
     ensure_eq!(store.contact(id, ground.contact.id).await?, Some(ground.contact));
     ensure_eq!(store.stage_move(id, moved.id).await?, Some(moved));
     ensure_eq!(store.account(id, ground.account.id).await?, Some(ground.account.clone()));

@@ -83,6 +83,7 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
         sample(&contact),
         sample(&identity),
         sample(&tag),
+        sample(&samples.erasure(&contact)),
         sample(&company),
         sample(&CompanyTag { organization_id: id, tag: "walled".into(), company_id: company.id }),
         sample(&value),

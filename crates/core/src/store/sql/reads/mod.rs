@@ -20,5 +20,6 @@ mod people;
 mod pipelines;
 #[cfg(test)]
 mod plans;
+mod privacy;
 mod secrets;
 mod select;

@@ -169,6 +169,26 @@ impl Sqlite {
         if sent { answer.await.map_err(|_| ended())? } else { Err(ended()) }
     }
 
+    /// Copies the write-ahead log into the database and empties it: earlier states of rows are no longer on the disk.
+    ///
+    /// # Errors
+    /// `unavailable` if readers have been in the way for too long.
+    pub(crate) async fn truncate_log(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+            let _ = reply.send(busy.map_err(from_sqlite));
+        });
+        let sent = self.writer.as_ref().is_some_and(|writer| writer.send(Task::Run(job)).is_ok());
+        if !sent {
+            return Err(ended());
+        }
+        match answer.await.map_err(|_| ended())?? {
+            0 => Ok(()),
+            _ => Err(Error::unavailable("the write-ahead log is being read and cannot be emptied yet")),
+        }
+    }
+
     /// Hands a script to the writer, which carries it out whether or not somebody waits for the answer.
     pub(crate) fn submit(&self, script: Script) -> oneshot::Receiver<Result<Vec<Row>>> {
         let (reply, answer) = oneshot::channel();
@@ -248,6 +268,7 @@ fn connect_writer(place: &Place, settings: Settings) -> Result<Connection> {
     connection
         .execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON; \
+             PRAGMA secure_delete = ON; \
              PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA journal_size_limit = 67108864;"
         ))
         .map_err(from_sqlite)?;

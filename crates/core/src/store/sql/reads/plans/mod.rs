@@ -17,7 +17,7 @@ use super::{
     activities, analytics, audit, automation, contacts, fields, identity, in_stages, jobs,
     list::Order,
     listing::{Listed, Listing, Path},
-    messages, people, pipelines, secrets,
+    messages, people, pipelines, privacy, secrets,
 };
 use crate::{
     domain::{
@@ -29,7 +29,9 @@ use crate::{
         deal::Deal,
         event::Subject,
         job::JobState,
+        media::Media,
         note::Note,
+        notification::Notification,
         organization::InvitationStatus,
         pipeline::{MoverKind, StageKind},
         run::RunOutcome,
@@ -101,7 +103,7 @@ INSERT INTO chats SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), 'ema
     i, CASE WHEN i % 50 = 0 THEN 1 ELSE 0 END, pg_temp.n(1 + i % 5), CASE WHEN i % 10 = 0 THEN 'open' ELSE 'closed' END, NULL,
     NULL, NULL, NULL, '[]', i, 1 FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO messages SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), pg_temp.n(1 + i % 200), 'email',
-    CASE WHEN i % 2 = 0 THEN 'incoming' ELSE 'outgoing' END, '{}', NULL, NULL, i, i % 30 <> 0, 'sent', NULL, NULL, '{}',
+    CASE WHEN i % 2 = 0 THEN 'incoming' ELSE 'outgoing' END, '{}', NULL, pg_temp.n(1 + i % 1000), i, i % 30 <> 0, 'sent', NULL, NULL, '{}',
     'p' || i, 'r' || i, NULL, i FROM generate_series(1, 2) o, generate_series(1, 40000) i;
 INSERT INTO message_credits SELECT pg_temp.n(o), i, pg_temp.n(i), pg_temp.n(1 + i % 50), CASE WHEN i % 2 = 0 THEN 'sent' ELSE 'reply' END,
     CASE WHEN i % 4 = 0 THEN i END FROM generate_series(1, 2) o, generate_series(1, 40000) i;
@@ -115,8 +117,9 @@ INSERT INTO timers SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 20), 'co
 INSERT INTO jobs SELECT pg_temp.n(i), pg_temp.n(o), 'send_message', '{}',
     CASE WHEN i % 10 = 0 THEN pg_temp.n(1 + i % 20) END, CASE WHEN i % 50 = 0 THEN 'queued' ELSE 'done' END,
     0, 0, i, NULL, NULL, NULL, i, i FROM generate_series(1, 2) o, generate_series(1, 20000) i;
-INSERT INTO notifications SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 5), 'k', 't', NULL, NULL, NULL, NULL, NULL, '{}', i % 10 <> 0, i
+INSERT INTO notifications SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 5), 'k', 't', NULL, pg_temp.n(1 + i % 1000), CASE WHEN i % 2 = 0 THEN pg_temp.n(1 + i % 1000) END, NULL, NULL, '{}', i % 10 <> 0, i
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO media SELECT pg_temp.n(i), pg_temp.n(o), 'F', 't', 1, NULL, pg_temp.n(1 + i % 1000), i FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO events SELECT pg_temp.n(i), pg_temp.n(o), 'contact.updated', 'contact', pg_temp.n(i % 200), i / 200, i, '{}', '{}', '{}', '{}'
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO audit_entries SELECT pg_temp.n(i), pg_temp.n(o), i, '{}', CASE WHEN i % 10 <> 0 THEN pg_temp.n(1 + i % 50) END,

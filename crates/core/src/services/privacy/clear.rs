@@ -1,0 +1,225 @@
+//! What is personal of each kind of row, and what stands there once it is gone. Ids, times, states and counts stay.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::sections::Held;
+use crate::{
+    domain::{
+        audit::{AuditEntry, AuditObject},
+        chat::{Chat, ChatState, LastMessage},
+        erasure::{ERASED, unlinked},
+        event::{Change, Event},
+        job::{JobState, Lane},
+        media::Media,
+        message::{Content, Direction, Message, MessageStatus, Sender},
+        note::Note,
+        notification::Notification,
+        pipeline::StageMove,
+        run::Run,
+        task::Task,
+    },
+    error::Result,
+    id::{ChatId, ContactId, Id},
+    ports::store::{Record, Update, Write},
+    services::{deals, idempotency, mail, messaging, notifications, unit::Unit},
+};
+
+/// Fields of events that are states and ids of ours.
+const IMPERSONAL: &[&str] = &["stage_id", "pipeline_id", "assigned_to", "team_id", "status"];
+
+/// Takes what is personal out of rows; answers out of how many.
+pub(super) async fn clear(unit: &mut Unit, contact: ContactId, held: Held, gone: &[Media]) -> Result<i64> {
+    match held {
+        Held::Contact(_) => idempotency::forget_answers(unit, &[contact.uuid()]).await,
+        Held::Deals(all) => {
+            let ids: Vec<_> = all.iter().map(|deal| deal.id.uuid()).collect();
+            let mut cleared = idempotency::forget_answers(unit, &ids).await?;
+            for deal in &all {
+                cleared += i64::from(deals::erase(unit, deal).await?);
+            }
+            Ok(cleared)
+        }
+        Held::Chats(all) => Ok(each(unit, &all, chat)),
+        Held::Messages(all) => messages(unit, &all).await,
+        Held::Files(_) => files(unit, gone).await,
+        Held::History(all) => Ok(each(unit, &all, stage_move)),
+        Held::Notes(all) => Ok(each(unit, &all, note)),
+        Held::Tasks(all) => tasks(unit, &all),
+        Held::Events(all) => Ok(each(unit, &all, event)),
+        Held::Runs(all) => Ok(each(unit, &all, run)),
+        Held::Notifications(all) => told(unit, &all).await,
+        Held::Audit(all) => Ok(each(unit, &all, audit_entry)),
+    }
+}
+
+fn each<T: Record + PartialEq>(unit: &mut Unit, rows: &[T], clean: fn(&T) -> T) -> i64 {
+    let mut cleared = 0;
+    for row in rows {
+        let clean = clean(row);
+        if clean != *row {
+            unit.batch.erase(Update::between(row, &clean));
+            cleared += 1;
+        }
+    }
+    cleared
+}
+
+fn chat(chat: &Chat) -> Chat {
+    let last_message = chat.last_message.clone().map(|last| LastMessage { text: None, ..last });
+    Chat {
+        chat_key: format!("{ERASED}:{}", chat.id),
+        title: None,
+        last_message,
+        state: ChatState::Closed,
+        snoozed_until: None,
+        waiting_since: None,
+        labels: Vec::new(),
+        ..chat.clone()
+    }
+}
+
+fn message(message: &Message) -> Message {
+    let theirs = message.direction == Direction::Incoming;
+    let sender = match theirs {
+        true => Sender { id: String::new(), name: ERASED.to_owned(), ..message.sender.clone() },
+        false => message.sender.clone(),
+    };
+    let status = match message.status {
+        MessageStatus::Queued | MessageStatus::Scheduled => MessageStatus::Cancelled,
+        status => status,
+    };
+    Message {
+        sender,
+        content: Some(Content { text: String::new(), media: Vec::new() }),
+        metadata: Map::from_iter([(ERASED.to_owned(), Value::Bool(true))]),
+        status,
+        error: None,
+        // Ours names nobody, and is by what a message of ours is known that comes back.
+        reference: message.reference.clone().filter(|_| !theirs),
+        provider_id: message.provider_id.as_deref().map(unlinked),
+        ..message.clone()
+    }
+}
+
+async fn messages(unit: &mut Unit, all: &[Message]) -> Result<i64> {
+    let mut cleared = 0;
+    for before in all {
+        let after = message(before);
+        if after != *before {
+            unit.batch.erase(Update::between(before, &after).expect("status", &before.status));
+            cleared += 1;
+        }
+    }
+    // What the inbox shows of them, in chats of others too.
+    let chats: BTreeSet<ChatId> = all.iter().map(|message| message.chat_id).collect();
+    for id in chats {
+        let before = messaging::chat(unit, id).await?;
+        let shown = before.last_message.as_ref().filter(|last| last.text.is_some());
+        let Some(last) = shown.filter(|last| all.iter().any(|it| it.id == last.id)) else { continue };
+        let after = LastMessage { text: None, ..last.clone() };
+        let update = Update::of(&before).expect("last_message_at", &before.last_message_at);
+        unit.note_touch(update.set("last_message", &Some(after)))?;
+        cleared += 1;
+    }
+    // Providers name the recipient in what they complain of.
+    let keys = all.iter().filter(|it| it.direction == Direction::Outgoing);
+    let keys: Vec<_> = keys.flat_map(|it| messaging::job_keys(it.id)).collect();
+    Ok(cleared + jobs(unit, &keys, false).await?)
+}
+
+/// Forgets why jobs failed, and with `payload` what they carry, whether or not they have ended.
+async fn jobs(unit: &mut Unit, keys: &[String], payload: bool) -> Result<i64> {
+    let mut cleared = 0;
+    for job in unit.store().jobs_by_dedup_keys(unit.organization_id(), keys).await? {
+        let carries = payload && job.payload != json!({});
+        if job.last_error.is_none() && !carries {
+            continue;
+        }
+        let mut update = Update::of(&job).set("last_error", &None::<String>).expect("state", &job.state);
+        if carries {
+            update = update.set("payload", &json!({}));
+            if job.state == JobState::Queued {
+                update = update.set("state", &JobState::Cancelled);
+                unit.batch.uproot(Lane::Job, job.id.uuid());
+            }
+        }
+        unit.note(Write::Update(update))?;
+        cleared += 1;
+    }
+    Ok(cleared)
+}
+
+/// Removes files whose bytes are gone.
+async fn files(unit: &mut Unit, gone: &[Media]) -> Result<i64> {
+    let ids: Vec<_> = gone.iter().map(|file| file.id.uuid()).collect();
+    for file in gone {
+        unit.note(Write::delete(file))?;
+    }
+    Ok(idempotency::forget_answers(unit, &ids).await? + i64::try_from(gone.len()).unwrap_or(i64::MAX))
+}
+
+fn stage_move(one: &StageMove) -> StageMove {
+    StageMove { reason: None, ..one.clone() }
+}
+
+fn note(note: &Note) -> Note {
+    Note { text: ERASED.to_owned(), ..note.clone() }
+}
+
+/// What is still to be done for somebody who is gone is done.
+fn tasks(unit: &mut Unit, all: &[Task]) -> Result<i64> {
+    let now = unit.now();
+    let mut cleared = 0;
+    for before in all {
+        let done_at = before.done_at.or(Some(now));
+        let after = Task { title: ERASED.to_owned(), done: true, done_at, ..before.clone() };
+        if after != *before {
+            unit.batch.erase(Update::between(before, &after));
+            unit.batch.uproot(Lane::Task, before.id.uuid());
+            cleared += 1;
+        }
+    }
+    Ok(cleared)
+}
+
+fn event(event: &Event) -> Event {
+    let kept = |(name, change): (&String, &Change)| {
+        IMPERSONAL.contains(&name.as_str()).then(|| (name.clone(), change.clone()))
+    };
+    let changes: BTreeMap<_, _> = event.changes.iter().filter_map(kept).collect();
+    let data = event.data.iter().filter(|(_, value)| is_impersonal(value));
+    let data = data.map(|(name, value)| (name.clone(), value.clone())).collect();
+    Event { changes, data, ..event.clone() }
+}
+
+/// Truth values, counts and ids of ours.
+fn is_impersonal(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        Value::String(text) => Uuid::try_parse(text).is_ok(),
+        Value::Array(_) | Value::Object(_) => false,
+    }
+}
+
+fn run(run: &Run) -> Run {
+    Run { facts: json!({}), actions: json!([]), error: None, ..run.clone() }
+}
+
+async fn told(unit: &mut Unit, all: &[Notification]) -> Result<i64> {
+    let clean =
+        |it: &Notification| Notification { title: ERASED.to_owned(), body: None, data: Map::new(), ..it.clone() };
+    let cleared = each(unit, all, clean);
+    let keys: Vec<_> = all.iter().map(|it| mail::job_key(&notifications::mail_key(it.id))).collect();
+    Ok(cleared + jobs(unit, &keys, true).await?)
+}
+
+/// Entries about the contact; that it was erased is an entry of another kind, and stays.
+fn audit_entry(entry: &AuditEntry) -> AuditEntry {
+    match entry.object_kind {
+        AuditObject::Contact => AuditEntry { payload: None, ..entry.clone() },
+        _ => entry.clone(),
+    }
+}
