@@ -113,10 +113,17 @@ impl Vault {
         self.unwrap(key)?.open(place, sealed)
     }
 
-    /// The key that seals: the newest that is not retired.
+    /// The key that seals: the newest that is not retired, of those whose master key is known. What lies under a master key
+    /// that is gone (or that an engine without a key file had) is lost until it is back, and no reason to seal nothing.
     fn open_present(&self, keys: Vec<impl Wrapped>) -> Result<Option<OpenKey>> {
-        let Some(key) = keys.into_iter().rfind(|key| key.retired_at().is_none()) else { return Ok(None) };
-        Ok(Some(OpenKey { id: key.id(), key: Arc::new(self.unwrap(&key)?) }))
+        for key in keys.into_iter().rev().filter(|key| key.retired_at().is_none()) {
+            let Some((master, _)) = key.wrapped() else { continue };
+            if self.masters().has(master) || self.masters_now()?.has(master) {
+                return Ok(Some(OpenKey { id: key.id(), key: Arc::new(self.unwrap(&key)?) }));
+            }
+            tracing::warn!(key = %key.id(), master, "a data key lies under a master key that is not in the key file");
+        }
+        Ok(None)
     }
 
     /// What tells texts apart without giving them away: see [`Cipher::fingerprints`].
