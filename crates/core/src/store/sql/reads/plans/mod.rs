@@ -133,9 +133,9 @@ INSERT INTO sessions SELECT pg_temp.n(i), pg_temp.n(1 + i % 20), pg_temp.n(1), u
     FROM generate_series(1, 20000) i;
 INSERT INTO users SELECT pg_temp.n(i), i || '@example.org', 'U', NULL, NULL, NULL, '{}', false, i, 1 FROM generate_series(1, 5000) i;
 INSERT INTO identities SELECT pg_temp.n(i), pg_temp.n(1 + i % 2000), 'google', i::text, NULL, NULL, i FROM generate_series(1, 5000) i;
-INSERT INTO login_states SELECT pg_temp.n(i), uuid_send(pg_temp.n(i)), NULL, pg_temp.n(1 + i % 50), '', NULL, i, i FROM generate_series(1, 5000) i;
-INSERT INTO second_factors SELECT pg_temp.n(i), pg_temp.n(1 + i % 50), '', true, 0, '[]', i FROM generate_series(1, 5000) i;
-INSERT INTO account_secrets SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 50), '' FROM generate_series(1, 2) o, generate_series(1, 2000) i;
+INSERT INTO login_states SELECT pg_temp.n(i), uuid_send(pg_temp.n(i)), NULL, pg_temp.n(1 + i % 5), '', NULL, i, i FROM generate_series(1, 5000) i;
+INSERT INTO second_factors SELECT pg_temp.n(i), pg_temp.n(1 + i % 5), '', true, 0, '[]', i FROM generate_series(1, 5000) i;
+INSERT INTO account_secrets SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 5), '' FROM generate_series(1, 2) o, generate_series(1, 2000) i;
 INSERT INTO data_keys SELECT pg_temp.n(i), pg_temp.n(o), 'm', '', i, CASE WHEN i < 50 THEN i END FROM generate_series(1, 50) o, generate_series(1, 50) i;
 INSERT INTO common_keys SELECT pg_temp.n(i), 'm', '', i, i FROM generate_series(1, 2000) i;
 INSERT INTO roles SELECT pg_temp.n(i)::text, pg_temp.n(o), 'R' || i, 'r' || i, '[]', 0, i, i, 1 FROM generate_series(1, 20) o, generate_series(1, 100) i;
