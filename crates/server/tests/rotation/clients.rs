@@ -95,11 +95,15 @@ impl Clients {
             task.await.unwrap();
         }
         assert_eq!(*self.shared.refused.lock().unwrap(), Vec::<String>::new());
-        for address in self.shared.invited.lock().unwrap().iter() {
-            while !place.outbox.has(address) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+        let invited = self.shared.invited.lock().unwrap().clone();
+        let mailed = async {
+            for address in invited {
+                while !place.outbox.has(&address) {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
             }
-        }
+        };
+        tokio::time::timeout(Duration::from_secs(60), mailed).await.expect("an invitation was not mailed");
         self.shared.done.iter().flatten().map(|it| it.load(Ordering::SeqCst)).sum()
     }
 }
