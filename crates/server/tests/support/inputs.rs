@@ -63,6 +63,7 @@ pub const INPUTS: &[(&str, &str)] = &[
     ("members.set_role", r#"{"id": "$user", "role": "admin"}"#),
     ("invitations.create", r#"{"email": "guest-#@acme.example", "role": "member"}"#),
     ("roles.create", r#"{"name": "Role #", "permissions": ["contacts:read"]}"#),
+    ("roles.delete", r#"{"id": "$role", "members_to": "member"}"#),
     ("api_keys.create", r#"{"name": "Key #", "scopes": ["contacts:read"], "acts_for": "$me"}"#),
     ("teams.create", r#"{"name": "Team #"}"#),
     ("teams.remove_member", r#"{"id": "$team", "user_id": "$user"}"#),
