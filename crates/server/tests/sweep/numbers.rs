@@ -22,7 +22,10 @@ impl World {
     /// Every question with the answer that it has while there is no twin.
     pub async fn answers(&mut self, flaws: &mut Vec<String>) -> Vec<Answered> {
         let mut answers = Vec::new();
-        for question in questions() {
+        // Some questions are told in the audit log, which is asked last here, and first beside the twin.
+        let mut questions: Vec<_> = questions().into_iter().collect();
+        questions.sort_by_key(|it| it.operation.name.starts_with("audit."));
+        for question in questions {
             let input = self.ours.resolved(&question.input).await;
             match self.asks.call(question.operation.name, input.clone()).await {
                 Ok(answer) => answers.push((question, input, timeless(answer))),
@@ -36,7 +39,7 @@ impl World {
     pub async fn beside_a_twin(&mut self, answers: &[Answered]) -> Vec<String> {
         copy_rows(&self.ours.store, self.ours.organization, self.twin()).await.unwrap();
         let mut leaks = Vec::new();
-        for (question, input, before) in answers {
+        for (question, input, before) in answers.iter().rev() {
             let answer = self.asks.call(question.operation.name, input.clone()).await;
             let after = answer.map_or_else(|error| Value::from(told(&error)), timeless);
             if after != *before {
