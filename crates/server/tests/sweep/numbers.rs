@@ -23,7 +23,7 @@ impl World {
     pub async fn answers(&mut self, flaws: &mut Vec<String>) -> Vec<Answered> {
         let mut answers = Vec::new();
         // Some questions are told in the audit log, which is asked last here, and first beside the twin.
-        let mut questions: Vec<_> = questions().into_iter().collect();
+        let mut questions = questions();
         questions.sort_by_key(|it| it.operation.name.starts_with("audit."));
         for question in questions {
             let input = self.ours.resolved(&question.input).await;
