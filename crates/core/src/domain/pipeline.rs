@@ -135,6 +135,8 @@ pub struct Standing {
     pub stage_entry_id: EventId,
     /// When it was entered.
     pub stage_entered_at: DateTime<Utc>,
+    /// The member who looks after it.
+    pub assigned_to: Option<UserId>,
     /// The team that looks after it.
     pub team_id: Option<TeamId>,
     /// Whether what stands here is deleted.
@@ -157,6 +159,7 @@ impl Staged for Contact {
             pipeline_id: self.pipeline_id,
             stage_entry_id: self.stage_entry_id,
             stage_entered_at: self.stage_entered_at,
+            assigned_to: self.assigned_to,
             team_id: self.team_id,
             deleted: self.deleted_at.is_some(),
         }
@@ -176,6 +179,7 @@ impl Staged for Deal {
             pipeline_id: self.pipeline_id,
             stage_entry_id: self.stage_entry_id,
             stage_entered_at: self.stage_entered_at,
+            assigned_to: self.assigned_to,
             team_id: self.team_id,
             deleted: self.deleted_at.is_some(),
         }

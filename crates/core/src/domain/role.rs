@@ -5,9 +5,63 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{OrganizationId, RoleId},
-    scope::{Permissions, Role, RoleKey},
+    domain::word::words,
+    id::{OrganizationId, RoleId, TeamId, UserId},
+    scope::{Permissions, Role, RoleKey, Sight},
 };
+
+words! {
+    /// Which contacts and deals the members of a role see, and with them their notes, tasks, conversations and history.
+    /// What nobody looks after, neither a member nor a team, is seen by all: else nobody could take it on.
+    RecordVisibility {
+        /// Those that are assigned to them.
+        Own = "own",
+        /// Those that are assigned to them or to one of their teams.
+        Team = "team",
+        /// All.
+        Organization = "organization",
+    }
+}
+
+impl Default for RecordVisibility {
+    /// All.
+    fn default() -> Self {
+        Self::Organization
+    }
+}
+
+/// What a role gives its members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// What they may do.
+    pub permissions: Permissions,
+    /// Which contacts and deals they see.
+    pub record_visibility: RecordVisibility,
+}
+
+impl Grant {
+    /// What members of this role are given, where the organisation gives so much by its own one: one that is gone gives
+    /// nothing.
+    pub fn of(role: RoleKey, own: Option<Self>) -> Self {
+        match role {
+            RoleKey::BuiltIn(role) => {
+                Self { permissions: role.permissions(), record_visibility: RecordVisibility::Organization }
+            }
+            RoleKey::Own(_) => {
+                own.unwrap_or(Self { permissions: Permissions::NONE, record_visibility: RecordVisibility::Own })
+            }
+        }
+    }
+
+    /// What the member sees who belongs to these teams.
+    pub fn sight(&self, user: UserId, teams: impl Iterator<Item = TeamId>) -> Sight {
+        match self.record_visibility {
+            RecordVisibility::Organization => Sight::Organization,
+            RecordVisibility::Team => Sight::Limited { user, teams: teams.collect() },
+            RecordVisibility::Own => Sight::Limited { user, teams: [].into() },
+        }
+    }
+}
 
 /// A role of an organisation's own.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +76,8 @@ pub struct OwnRole {
     pub name_key: String,
     /// What its members may do.
     pub permissions: Permissions,
+    /// Which contacts and deals they see.
+    pub record_visibility: RecordVisibility,
     /// How often it was given to somebody: who removes it without having seen the last time begins anew.
     pub given: i64,
     /// When it was made.

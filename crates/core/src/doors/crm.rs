@@ -200,7 +200,7 @@ impl Crm {
     /// `not_found` if the user is no member of the organisation.
     pub async fn as_user(&self, organization: OrganizationId, user: UserId) -> Result<Handle> {
         let seat = self.engine.store.seat(organization, user).await?.ok_or_else(|| Error::not_found("member", user))?;
-        Ok(self.with_scope(Scope::member(organization, user, seat.membership.role, seat.permissions)))
+        Ok(self.with_scope(identity::seated(&self.engine, seat).await?))
     }
 
     /// A handle with the engine's own scope in one organisation.

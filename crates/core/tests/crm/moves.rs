@@ -51,7 +51,7 @@ async fn a_move_is_stated_with_from_and_to(world: World) {
     assert_eq!((event.kind, event.id, event.subject_seq), (EventKind::StageChanged, moved.stage_entry_id, 2));
     let data = json!({
         "from_stage_id": ada.stage_id, "to_stage_id": stage, "pipeline_id": ada.pipeline_id, "deal_id": null,
-        "auto_moved": false, "rule_id": null, "reason": "asked for a price",
+        "auto_moved": false, "rule_id": null, "reason": "asked for a price", "assigned_to": null,
     });
     assert_eq!(json!(event.data), data);
     assert_eq!(

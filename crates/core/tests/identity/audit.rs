@@ -68,7 +68,7 @@ async fn a_change_is_told_with_who_what_and_before_and_after(world: World) {
     let told = of_action(&world.me, "teams.update").await.remove(0);
     assert_eq!(json!([told.before, told.after]), json!([{"name": "North"}, {"name": "South"}]));
 
-    let new = NewRole { name: "Closer".into(), permissions: vec!["deals:read".into()] };
+    let new = NewRole { name: "Closer".into(), permissions: vec!["deals:read".into()], ..NewRole::default() };
     let role = world.me.roles().create(new).await.unwrap();
     world.me.members().set_role(SetRole { id: max, role: RoleKey::Own(role.id.unwrap()).into() }).await.unwrap();
     world.me.call("roles.update", json!({"id": role.id, "patch": {"permissions": ["deals:write"]}})).await.unwrap();

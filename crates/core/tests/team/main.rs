@@ -14,6 +14,7 @@ mod roles;
 mod rules;
 mod settings;
 mod teams;
+mod visibility;
 
 use std::{ops::Deref, process::ExitCode, sync::Arc};
 
@@ -93,6 +94,7 @@ fn main() -> ExitCode {
         ("teams", teams::CASES),
         ("assigning", assigning::CASES),
         ("roles", roles::CASES),
+        ("visibility", visibility::CASES),
         ("rules", rules::CASES),
         ("settings", settings::CASES),
         ("profiles", profiles::CASES),

@@ -33,7 +33,8 @@ cases![
 ];
 
 fn new(name: &str, permissions: &[&str]) -> NewRole {
-    NewRole { name: name.to_owned(), permissions: permissions.iter().map(|it| (*it).to_owned()).collect() }
+    let permissions = permissions.iter().map(|it| (*it).to_owned()).collect();
+    NewRole { name: name.to_owned(), permissions, ..NewRole::default() }
 }
 
 async fn make(by: &Handle, name: &str, permissions: &[&str]) -> RoleView {

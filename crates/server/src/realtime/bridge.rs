@@ -16,6 +16,7 @@ use socketioxide::{SocketIo, extract::SocketRef};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
+use uuid::Uuid;
 
 use super::{client::Client, rooms};
 use crate::metrics;
@@ -55,14 +56,13 @@ async fn say(crm: &Crm, io: &SocketIo, event: &Arc<Event>) {
     match event.kind {
         EventKind::StageChanged => {
             let about = if event.subject.deal().is_some() { Resource::Deals } else { Resource::Contacts };
-            let rooms = with_teams(organization, event);
-            emit(io, &rooms, about, "stage-changed", &stage_changed(event)).await;
+            say_of(io, event, about, "stage-changed", &stage_changed(event)).await;
             // That one is won or lost has an event of its own.
             if event.subject.deal().is_some() && event.changes.get("status").is_some_and(|it| it.after == "open") {
                 let payload = json!({
                     "dealId": event.subject.id, "changes": {"status": "open"}, "seq": event.subject_seq,
                 });
-                emit(io, &rooms, Resource::Deals, "deal-updated", &payload).await;
+                say_of(io, event, Resource::Deals, "deal-updated", &payload).await;
             }
         }
         EventKind::ContactCreated
@@ -71,7 +71,7 @@ async fn say(crm: &Crm, io: &SocketIo, event: &Arc<Event>) {
         | EventKind::ContactErased
         | EventKind::ContactRestored => {
             let payload = json!({"clientId": event.subject.id, "changes": changes(event), "seq": event.subject_seq});
-            emit(io, &with_teams(organization, event), Resource::Contacts, "client-updated", &payload).await;
+            say_of(io, event, Resource::Contacts, "client-updated", &payload).await;
         }
         EventKind::DealCreated
         | EventKind::DealUpdated
@@ -79,7 +79,7 @@ async fn say(crm: &Crm, io: &SocketIo, event: &Arc<Event>) {
         | EventKind::DealRestored
         | EventKind::DealWon
         | EventKind::DealLost => {
-            emit(io, &with_teams(organization, event), Resource::Deals, "deal-updated", &deal_updated(event)).await;
+            say_of(io, event, Resource::Deals, "deal-updated", &deal_updated(event)).await;
         }
         EventKind::MessageReceived | EventKind::MessageQueued => message(crm, io, event, "new-message").await,
         EventKind::MessageSent | EventKind::MessageUpdated => message(crm, io, event, "message-updated").await,
@@ -95,7 +95,29 @@ async fn say(crm: &Crm, io: &SocketIo, event: &Arc<Event>) {
 
 /// Says it in rooms, to those who may read what it is about.
 async fn emit(io: &SocketIo, rooms: &[String], about: Resource, name: &'static str, payload: &Value) {
-    let to: Vec<String> = rooms.iter().map(|room| rooms::hearers(room, about)).collect();
+    tell(io, rooms.iter().map(|room| rooms::hearers(room, about)).collect(), name, payload).await;
+}
+
+/// Says something of a contact or deal: in the organisation's room and those of its team, and to those who see it among
+/// those who see some records alone.
+async fn say_of(io: &SocketIo, event: &Event, about: Resource, name: &'static str, payload: &Value) {
+    let organization = event.organization_id;
+    let rooms = with_teams(rooms::organization(organization), event);
+    let to = rooms.iter().map(|room| rooms::hearers(room, about));
+    let keepers = keepers(event).into_iter().map(|keeper| rooms::seers(organization, about, keeper));
+    tell(io, to.chain(keepers).collect(), name, payload).await;
+}
+
+/// Who looks after a contact or deal, as its event says; `None`: nobody. An event that does not say is no reason to tell
+/// anybody.
+fn keepers(event: &Event) -> Vec<Option<Uuid>> {
+    let Some(member) = event.data.get("assigned_to") else { return Vec::new() };
+    let ids = [Some(member), event.data.get("team_id")].into_iter().flatten();
+    let ids: Vec<_> = ids.filter_map(|id| id.as_str()?.parse().ok()).map(Some).collect();
+    if ids.is_empty() { vec![None] } else { ids }
+}
+
+async fn tell(io: &SocketIo, to: Vec<String>, name: &'static str, payload: &Value) {
     // A socket in two of the rooms hears it once.
     if let Err(error) = io.to(to).emit(name, payload).await {
         debug!(%error, name, "some clients did not hear it");
@@ -252,13 +274,13 @@ mod tests {
     use super::*;
 
     fn event(seq: i64) -> Arc<Event> {
-        let organization_id = OrganizationId::from_uuid(uuid::Uuid::nil());
+        let organization_id = OrganizationId::from_uuid(Uuid::nil());
         let scope = Scope::system(organization_id);
         Arc::new(Event {
-            id: EventId::from_uuid(uuid::Uuid::nil()),
+            id: EventId::from_uuid(Uuid::nil()),
             organization_id,
             kind: EventKind::ContactUpdated,
-            subject: Subject::from(ContactId::from_uuid(uuid::Uuid::nil())),
+            subject: Subject::from(ContactId::from_uuid(Uuid::nil())),
             subject_seq: seq,
             occurred_at: chrono::DateTime::UNIX_EPOCH,
             actor: scope.actor,
@@ -271,7 +293,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn who_listens_is_told_that_events_were_missed() {
         let (layer, io) = SocketIo::builder().req_path("/socket.io").build_layer();
-        let organization = rooms::organization(OrganizationId::from_uuid(uuid::Uuid::nil()));
+        let organization = rooms::organization(OrganizationId::from_uuid(Uuid::nil()));
         let room = rooms::hearers(&organization, Resource::Contacts);
         io.ns("/", move |socket: SocketRef| {
             socket.join(room.clone());

@@ -41,10 +41,10 @@ impl Client {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).scope.clone()
     }
 
-    /// Takes over what was looked up again; whether the client may do more or less by it.
+    /// Takes over what was looked up again; whether the client may do or see more or less by it.
     pub fn renew(&self, scope: Scope) -> bool {
         let mut signed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = signed.scope.permissions != scope.permissions;
+        let changed = signed.scope.permissions != scope.permissions || signed.scope.sight != scope.sight;
         signed.scope = scope;
         changed
     }

@@ -1,14 +1,17 @@
 //! Rooms: which there are, and who may enter which.
 
+use std::collections::HashSet;
+
 use dealwright::{
     Error,
-    id::{AccountId, OrganizationId, TeamId, UserId},
-    scope::{Permission, Resource, Scope},
+    id::{AccountId, Id, OrganizationId, TeamId, UserId},
+    scope::{Permission, Resource, Scope, Sight},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 use socketioxide::extract::{AckSender, SocketRef, TryData};
 use tracing::debug;
+use uuid::Uuid;
 
 use super::client::{Client, Handshake};
 use crate::{problem::Problem, state::Shared};
@@ -20,7 +23,7 @@ pub fn organization(id: OrganizationId) -> String {
 
 /// All sockets of one person; entered by itself.
 pub fn user(id: UserId) -> String {
-    format!("user-{id}")
+    format!("{USER}{id}")
 }
 
 /// Who listens to an account.
@@ -35,6 +38,7 @@ pub fn team(id: TeamId) -> String {
 
 const ACCOUNT: &str = "bd-account-";
 const TEAM: &str = "team-";
+const USER: &str = "user-";
 
 /// What is said in rooms, by what must be read to hear it.
 const SAID: &[Resource] = &[Resource::Contacts, Resource::Deals, Resource::Accounts, Resource::Notifications];
@@ -44,18 +48,40 @@ pub fn hearers(room: &str, resource: Resource) -> String {
     format!("{room}/{}", resource.as_str())
 }
 
+/// Of those who see some records alone, those who see what this member or this team looks after; `None`: what nobody does.
+pub fn seers(organization: OrganizationId, resource: Resource, keeper: Option<Uuid>) -> String {
+    let keeper = keeper.map_or_else(|| "nobody".to_owned(), |id| id.to_string());
+    format!("{}/{keeper}", hearers(&self::organization(organization), resource))
+}
+
+/// The rooms beside a room in which a client hears of a resource.
+fn heard(room: &str, resource: Resource, scope: &Scope) -> Vec<String> {
+    let private = resource == Resource::Notifications;
+    if !scope.permissions.contains(Permission::read(resource)) || (private && scope.person.is_none()) {
+        return Vec::new();
+    }
+    let of_record = matches!(resource, Resource::Contacts | Resource::Deals);
+    match &scope.sight {
+        // Of tasks and notifications they hear as themselves.
+        Sight::Limited { user, teams } if of_record && !room.starts_with(USER) => {
+            // In the organisation's room alone: a team's room tells whoever sees it nothing more.
+            let keepers = teams.iter().map(|team| team.uuid()).chain([user.uuid()]).map(Some).chain([None]);
+            let whole = room == organization(scope.organization_id);
+            keepers.filter(|_| whole).map(|keeper| seers(scope.organization_id, resource, keeper)).collect()
+        }
+        _ => vec![hearers(room, resource)],
+    }
+}
+
 /// Puts a socket into the rooms beside its own whose words its client may hear, and out of the others.
 pub fn tune(socket: &SocketRef, scope: &Scope) {
-    for room in socket.rooms().into_iter().filter(|room| !room.contains('/')) {
-        for resource in SAID {
-            let private = *resource == Resource::Notifications;
-            let hears = scope.permissions.contains(Permission::read(*resource)) && (!private || scope.person.is_some());
-            match hears {
-                true => socket.join(hearers(&room, *resource)),
-                false => socket.leave(hearers(&room, *resource)),
-            }
-        }
+    let (beside, own): (Vec<_>, Vec<_>) = socket.rooms().into_iter().partition(|room| room.contains('/'));
+    let heard: HashSet<String> =
+        own.iter().flat_map(|room| SAID.iter().flat_map(|resource| heard(room, *resource, scope))).collect();
+    for room in beside.into_iter().filter(|room| !heard.contains(&**room)) {
+        socket.leave(room);
     }
+    socket.join(heard.into_iter().collect::<Vec<_>>());
 }
 
 fn leave(socket: &SocketRef, room: &str) {

@@ -71,6 +71,8 @@ pub struct Side {
     /// In every text of it.
     word: &'static str,
     made: u64,
+    /// Who looks after what is made; somebody new, unless told otherwise.
+    keeper: Option<UserId>,
     latest: BTreeMap<&'static str, String>,
 }
 
@@ -94,8 +96,14 @@ impl Side {
             provider,
             word,
             made: 0,
+            keeper: None,
             latest: BTreeMap::new(),
         }
+    }
+
+    /// The same with numbers that another one in the same organisation does not give.
+    pub fn counting_from(self, made: u64) -> Self {
+        Self { made, ..self }
     }
 
     /// The custom fields that name members: one a noun, with one key everywhere.
@@ -148,6 +156,23 @@ impl Side {
         self.latest.clear();
     }
 
+    /// Of these nouns what is asked for next is made anew.
+    pub fn forget_those(&mut self, nouns: &[&str]) {
+        self.latest.retain(|noun, _| !nouns.contains(noun));
+    }
+
+    /// What is made from now on this member looks after, who also does what is done by one member.
+    pub fn look_after(&mut self, asker: Handle) {
+        self.forget();
+        self.keeper = asker.scope().user_id();
+        self.asker = asker;
+    }
+
+    /// Takes these for its own.
+    pub fn share(&mut self, other: &Self, nouns: &[&'static str]) {
+        self.latest.extend(nouns.iter().map(|noun| (*noun, other.latest[noun].clone())));
+    }
+
     /// What an operation has changed or removed is made anew; pipelines, of which there are only so many, if it was about
     /// them.
     pub fn forget_after(&mut self, operation: &Operation) {
@@ -167,6 +192,11 @@ impl Side {
 
     fn asker_id(&self) -> UserId {
         self.asker.scope().user_id().unwrap()
+    }
+
+    /// The last number that it gave.
+    pub fn made(&self) -> u64 {
+        self.made
     }
 
     pub fn number(&mut self) -> u64 {
@@ -197,6 +227,7 @@ impl Side {
         let name = format!("{noun} {number} {word}");
         let email = format!("{}-{number}@{word}.example", noun.replace(' ', "-"));
         let made = match noun {
+            "user" if self.keeper.is_some() => json!({ "id": self.keeper }),
             "user" | "other user" => {
                 let new = NewUser { email, name, password: None };
                 let member = self.crm.organizations().add_member(self.organization, new, Role::Member).await.unwrap();
@@ -382,7 +413,7 @@ impl Side {
 
     /// Makes rows that only the engine's loops make else.
     fn samples(&self, number: u64) -> Samples {
-        let seed = self.word.bytes().fold(number, |seed, byte| seed * 31 + u64::from(byte));
+        let seed = self.word.bytes().fold(number, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
         let mut samples = Samples::new(seed);
         samples.organization_id = self.organization;
         samples

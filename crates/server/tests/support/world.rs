@@ -97,6 +97,13 @@ impl World {
         (side, signed_in)
     }
 
+    /// Somebody else in our own organisation, and what is theirs.
+    pub fn colleague(&self) -> Side {
+        let (crm, store, provider) = (self.crm.clone(), self.ours.store.clone(), self.parts.provider.clone());
+        let me = self.ours.me.clone();
+        Side::new(crm, store, provider, me, self.ours.organization, self.ours.owner, MARKER).counting_from(1_000)
+    }
+
     /// The same, of which ours goes through an engine whose statements leave the organisation out, loops included.
     pub async fn without_predicates(mut self) -> Self {
         self.asks_without_predicates().await;

@@ -8,6 +8,7 @@ mod attempts;
 mod http;
 mod numbers;
 mod rooms;
+mod sight;
 mod spots;
 #[path = "../support/mod.rs"]
 mod support;
@@ -36,6 +37,32 @@ const SEEN: &[&str] = &[
     "analytics.team_performance: numbers",
     "pipelines.board: numbers",
     "subscribe",
+];
+
+/// The same within one organisation.
+const SEEN_WITHIN: &[&str] = &[
+    "contacts.list {}",
+    "contacts.get",
+    "contacts.update",
+    "contacts.history",
+    "deals.list {}",
+    "deals.get",
+    "notes.get",
+    "notes.list_of_deal",
+    "tasks.list {}",
+    "tasks.get",
+    "timelines.of_contact",
+    "chats.list {}",
+    "chats.get",
+    "messages.list",
+    "messages.get",
+    "messages.send",
+    "runs.list {}",
+    "rules.explain",
+    "analytics.conversion_rates: numbers",
+    "analytics.pipeline_value: numbers",
+    "analytics.team_performance: numbers",
+    "pipelines.board: numbers",
 ];
 
 /// ASVS 8.2.2.
@@ -67,6 +94,30 @@ async fn without_either_wall_the_sweep_finds_leaks_everywhere() {
     let found = world.sweep("postgres, neither wall", &[Role::Owner]).await;
     assert!(found.leaks.len() > found.attempts / 2, "{} leaks of {} attempts", found.leaks.len(), found.attempts);
     for kind in SEEN {
+        let leaks = found.leaks.iter().any(|leak| leak.starts_with(kind));
+        assert!(leaks, "the sweep is blind to {kind}:\n{}", found.leaks.join("\n"));
+    }
+}
+
+/// ASVS 8.2.2.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_out_of_sight_is_not_told_or_changed_on_sqlite() {
+    World::sqlite().await.sweep_within("own", "sqlite").await.must_hold();
+    World::sqlite().await.sweep_within("team", "sqlite").await.must_hold();
+}
+
+/// ASVS 8.2.2.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_out_of_sight_is_not_told_or_changed_on_postgresql() {
+    World::postgres().await.sweep_within("own", "postgres").await.must_hold();
+    World::postgres().await.sweep_within("team", "postgres").await.must_hold();
+}
+
+/// Were the sweep blind, the two before would prove nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nothing_is_out_of_sight_the_sweep_finds_leaks_everywhere() {
+    let found = World::sqlite().await.sweep_within("organization", "sqlite").await;
+    for kind in SEEN_WITHIN {
         let leaks = found.leaks.iter().any(|leak| leak.starts_with(kind));
         assert!(leaks, "the sweep is blind to {kind}:\n{}", found.leaks.join("\n"));
     }

@@ -26,7 +26,7 @@ pub struct Found {
     pub attempts: usize,
     pub leaks: Vec<String>,
     /// What is wrong with the sweep itself.
-    flaws: Vec<String>,
+    pub flaws: Vec<String>,
 }
 
 impl Found {
@@ -321,7 +321,7 @@ fn ids(theirs: &BTreeMap<&str, Vec<String>>, ours: &BTreeMap<&str, Vec<String>>)
 }
 
 /// The UUIDs in a text.
-fn words(text: &str) -> impl Iterator<Item = String> {
+pub fn words(text: &str) -> impl Iterator<Item = String> {
     let words = text.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
     words.filter(|word| word.len() == 36 && Uuid::try_parse(word).is_ok()).map(str::to_lowercase)
 }

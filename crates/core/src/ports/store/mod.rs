@@ -13,6 +13,8 @@ pub mod record;
 pub mod secrets;
 pub mod value;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 pub use self::{
@@ -31,7 +33,7 @@ pub use self::{
     secrets::SecretReads,
     value::{Column, Value},
 };
-use crate::{error::Result, id::OrganizationId};
+use crate::{error::Result, id::OrganizationId, scope::Sight};
 
 /// A store: every read, and the one write door.
 #[async_trait]
@@ -57,6 +59,9 @@ pub trait Store:
     + Send
     + Sync
 {
+    /// The same store, of which this much is read; it writes as before.
+    fn seeing(&self, sight: &Sight) -> Arc<dyn Store>;
+
     /// Writes all of a batch or nothing, in one transaction; events get their place in their subject's order, and the
     /// subject is put up for dispatch.
     ///

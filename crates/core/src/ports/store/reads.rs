@@ -17,6 +17,7 @@ use crate::{
         message::Message,
         notification::Notification,
         organization::{Credential, Member, Membership, Organization, SignInSession, User},
+        role::Grant,
         rule::Rule,
         run::{Run, RunOutcome, Timer},
     },
@@ -24,7 +25,6 @@ use crate::{
     id::*,
     page::{Page, PageRequest},
     ports::store::idempotency::IdempotencyRecord,
-    scope::Permissions,
 };
 
 /// Bounds: `gte` and `gt` from below, `lte` and `lt` from above.
@@ -298,8 +298,8 @@ pub trait JobReads {
 pub struct Seat {
     /// Who, where and as what.
     pub membership: Membership,
-    /// What the role allows.
-    pub permissions: Permissions,
+    /// What the role gives.
+    pub grant: Grant,
     /// Whether the organisation asks for a second factor that the member does not have.
     pub lacks_two_factor: bool,
 }

@@ -20,6 +20,7 @@ use crate::{
         notification::Preferences,
         organization::InvitationStatus,
         pipeline::StageKind,
+        role::RecordVisibility,
         rule::RulePlan,
         run::RunOutcome,
     },
@@ -145,6 +146,7 @@ macro_rules! word_columns {
 word_columns!(
     AccountSource,
     AccountStatus,
+    RecordVisibility,
     Visibility,
     ChatState,
     IdentityKind,

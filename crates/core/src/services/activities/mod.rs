@@ -35,6 +35,24 @@ impl On {
         Ok(self)
     }
 
+    /// Whether the contact or deal is there, whoever sees it: a task is also its assignee's.
+    async fn lives(self, unit: &mut Unit) -> Result<bool> {
+        let organization = unit.organization_id();
+        let seen = match self {
+            Self::Contact(id) => unit.contact(id).await?.is_some(),
+            Self::Deal(id) => unit.deal(id).await?.is_some(),
+        };
+        if seen || !unit.scope().sight.is_limited() {
+            return Ok(seen);
+        }
+        let store = unit.whole_store();
+        let deleted_at = match self {
+            Self::Contact(id) => store.contact(organization, id).await?.map(|it| it.deleted_at),
+            Self::Deal(id) => store.deal(organization, id).await?.map(|it| it.deleted_at),
+        };
+        Ok(deleted_at == Some(None))
+    }
+
     /// Of a row that has one of the two.
     fn of(contact: Option<ContactId>, deal: Option<DealId>) -> Result<Self> {
         match (contact, deal) {

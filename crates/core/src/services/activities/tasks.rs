@@ -174,10 +174,8 @@ pub(super) async fn find(unit: &mut Unit, id: TaskId) -> Result<Option<Task>> {
         },
     };
     let Some(task) = found else { return Ok(None) };
-    match On::of(task.contact_id, task.deal_id)?.check(unit).await {
-        Err(error) if error.code() == "not_found" => Ok(None),
-        checked => checked.map(|_| Some(task)),
-    }
+    let on = On::of(task.contact_id, task.deal_id)?;
+    Ok(on.lives(unit).await?.then_some(task))
 }
 
 pub(crate) async fn get(unit: &mut Unit, id: TaskId) -> Result<Task> {

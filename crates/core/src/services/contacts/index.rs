@@ -46,7 +46,7 @@ async fn look_up(unit: &mut Unit, identities: &[Identity]) -> Result<()> {
     for identity in &unknown {
         unit.kept.holders.insert(identity.clone(), Vec::new());
     }
-    for holder in unit.store().holders(organization, &unknown).await? {
+    for holder in unit.whole_store().holders(organization, &unknown).await? {
         let identity = ContactIdentity {
             organization_id: organization,
             kind: holder.kind,

@@ -77,7 +77,7 @@ async fn make(unit: &mut Unit, input: NewContact) -> Result<Contact> {
     let contact = write::checked(unit, None, draft).await?;
     let holders = index::holders(unit, &contact.identities()).await?;
     if !input.allow_duplicate {
-        refuse_duplicate(&holders)?;
+        refuse_duplicate(unit, &holders).await?;
     }
     write::insert(unit, contact, &holders).await
 }
@@ -116,15 +116,31 @@ async fn blank(unit: &mut Unit, at: DateTime<Utc>) -> Result<Contact> {
     })
 }
 
-/// Fails if anybody holds an identity of a new contact, and names all who do.
-fn refuse_duplicate(holders: &[Holder]) -> Result<()> {
+/// Fails if anybody holds an identity of a new contact, and names all who do and whom the caller sees.
+async fn refuse_duplicate(unit: &mut Unit, holders: &[Holder]) -> Result<()> {
     let Some(first) = holders.first() else { return Ok(()) };
-    let message = format!(
-        "{:?} has the same {} {}: change that contact, or send allow_duplicate",
-        first.name, first.kind, first.value
-    );
+    let mut seen: Vec<&Holder> = holders.iter().collect();
+    if unit.scope().sight.is_limited() {
+        let ids: Vec<_> = holders.iter().map(|it| it.contact_id).collect();
+        look_up(unit, &ids).await?;
+        let mut found = Vec::new();
+        for id in ids {
+            found.extend(find(unit, id).await?.map(|it| it.id));
+        }
+        seen.retain(|it| found.contains(&it.contact_id));
+    }
+    let message = match seen.first() {
+        Some(first) => format!(
+            "{:?} has the same {} {}: change that contact, or send allow_duplicate",
+            first.name, first.kind, first.value
+        ),
+        None => format!(
+            "a contact that you do not see has the same {} {}: ask a colleague, or send allow_duplicate",
+            first.kind, first.value
+        ),
+    };
     let mut candidates: Vec<&Holder> = Vec::new();
-    for holder in holders {
+    for holder in seen {
         if !candidates.iter().any(|it| it.contact_id == holder.contact_id) {
             candidates.push(holder);
         }
@@ -226,7 +242,7 @@ pub(crate) async fn upsert(unit: &mut Unit, input: UpsertContact) -> Result<Cont
     let contact = write::checked(unit, None, draft).await?;
     let holders = index::holders(unit, &contact.identities()).await?;
     if !input.allow_duplicate {
-        refuse_duplicate(&holders)?;
+        refuse_duplicate(unit, &holders).await?;
     }
     let contact = write::insert(unit, contact, &holders).await.map_err(|error| fields::raced(error, &system))?;
     tell_assignee(unit, contact.assigned_to, std::slice::from_ref(&contact)).await?;

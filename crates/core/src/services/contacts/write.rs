@@ -86,7 +86,7 @@ pub(super) async fn replace(unit: &mut Unit, kind: EventKind, before: &Contact, 
     let index = Index::between(unit, before, &after).await?;
     let rows = Rows::between(unit, Noun::Contact, side(before), side(&after)).await?;
     let (fact, after) = unit.fact(kind, after.id)?.edit(before, &after)?;
-    let fact = pipeline::of_team(fact, after.team_id);
+    let fact = pipeline::looked_after(fact, after.assigned_to, after.team_id);
     rows.write(index.write(fact.changes(Some(before), &after)));
     Ok(after)
 }
@@ -113,7 +113,7 @@ pub(crate) async fn erase(unit: &mut Unit, before: &Contact) -> Result<()> {
     let index = Index::between(unit, before, &after).await?;
     let rows = Rows::between(unit, Noun::Contact, side(before), side(&after)).await?;
     let (fact, after) = unit.fact(EventKind::ContactErased, after.id)?.edit(before, &after)?;
-    rows.write(index.write(pipeline::of_team(fact, after.team_id)));
+    rows.write(index.write(pipeline::looked_after(fact, after.assigned_to, after.team_id)));
     Ok(())
 }
 
@@ -170,6 +170,6 @@ pub(crate) async fn set_score(unit: &mut Unit, id: ContactId, score: i64) -> Res
     }
     let update = Update::of(&before).set("score", &score).expect("score", &before.score);
     let fact = unit.fact(EventKind::ContactUpdated, id)?.change("score", before.score, score).touch(update);
-    pipeline::of_team(fact, before.team_id);
+    pipeline::looked_after(fact, before.assigned_to, before.team_id);
     Ok(())
 }

@@ -150,7 +150,7 @@ async fn insert(unit: &mut Unit, draft: Deal, flaws: Flaws) -> Result<Deal> {
     let mut fact = unit.fact(EventKind::DealCreated, deal.id)?;
     deal.stage_entry_id = fact.id();
     let entry = pipeline::entry(&scope, deal.standing(), None, None);
-    let fact = pipeline::of_team(fact, deal.team_id)
+    let fact = pipeline::looked_after(fact, deal.assigned_to, deal.team_id)
         .changes(None, &deal)
         .data("stage_id", deal.stage_id)
         .data("pipeline_id", deal.pipeline_id)
@@ -349,7 +349,7 @@ async fn replace(unit: &mut Unit, kind: EventKind, before: &Deal, mut after: Dea
     after.updated_at = unit.now();
     let rows = Rows::between(unit, Noun::Deal, side(before), side(&after)).await?;
     let (fact, after) = unit.fact(kind, after.id)?.edit(before, &after)?;
-    let fact = pipeline::of_team(fact, after.team_id).changes(Some(before), &after);
+    let fact = pipeline::looked_after(fact, after.assigned_to, after.team_id).changes(Some(before), &after);
     rows.write(fact.data("contact_id", after.contact_id));
     Ok(after)
 }
@@ -370,7 +370,7 @@ pub(crate) async fn erase(unit: &mut Unit, before: &Deal) -> Result<bool> {
     }
     let rows = Rows::between(unit, Noun::Deal, side(before), side(&after)).await?;
     let (fact, after) = unit.fact(EventKind::DealUpdated, after.id)?.edit(before, &after)?;
-    rows.write(pipeline::of_team(fact, after.team_id).data("erased", true));
+    rows.write(pipeline::looked_after(fact, after.assigned_to, after.team_id).data("erased", true));
     Ok(true)
 }
 

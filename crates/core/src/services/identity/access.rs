@@ -12,10 +12,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    domain::organization::SignInSession,
+    domain::{
+        organization::{Membership, SignInSession},
+        role::RecordVisibility,
+    },
     engine::Engine,
     error::{Error, Result},
     id::{OrganizationId, SessionId, UserId},
+    ports::store::Seat,
     scope::{RoleKey, Scope},
     services::identity::{Identity, PublicKeys, api_keys, sessions::ended},
 };
@@ -138,10 +142,19 @@ async fn scope(engine: &Engine, claims: Claims) -> Result<Scope> {
         return Err(ended());
     }
     let seat = seat.ok_or_else(ended)?;
-    let mut scope = Scope::member(claims.org, claims.sub, seat.membership.role, seat.permissions);
-    scope.lacks_two_factor = seat.lacks_two_factor;
-    scope.session_id = Some(claims.sid);
-    Ok(scope)
+    let lacks_two_factor = seat.lacks_two_factor;
+    Ok(Scope { session_id: Some(claims.sid), lacks_two_factor, ..seated(engine, seat).await? })
+}
+
+/// The scope of a member, by what their seat comes to.
+pub(crate) async fn seated(engine: &Engine, seat: Seat) -> Result<Scope> {
+    let Membership { organization_id, user_id, role, .. } = seat.membership;
+    let teams = match seat.grant.record_visibility {
+        RecordVisibility::Team => engine.store.teams_of(organization_id, &[user_id]).await?,
+        RecordVisibility::Own | RecordVisibility::Organization => Vec::new(),
+    };
+    let sight = seat.grant.sight(user_id, teams.into_iter().map(|(_, team)| team));
+    Ok(Scope::member(organization_id, user_id, role, seat.grant.permissions, sight))
 }
 
 impl Identity<'_> {

@@ -26,7 +26,7 @@ use crate::{
     page::{Page, PageRequest},
     ports::store::{Batch, Update, Write},
     scope::{Actor, Permission, Permissions, Resource, Scope},
-    services::{team::grantable, unit::Unit},
+    services::{identity::access, team::grantable, unit::Unit},
 };
 
 /// What every secret begins with, so that scanners of code and logs know one when they see it.
@@ -224,21 +224,23 @@ pub(super) async fn authenticate(engine: &Arc<Engine>, credential: &str) -> Resu
     if key.expires_at.is_some_and(|at| at <= engine.env.now()) {
         return Err(Error::unauthenticated("api_key_expired", "this API key has run out: make another one"));
     }
-    let (role, allowed, lacks_two_factor) = match (key.acts_for, seat) {
-        (None, _) => (None, Permissions::ALL, false),
-        (Some(_), Some(seat)) => (Some(seat.membership.role), seat.permissions, seat.lacks_two_factor),
+    let (whose, lacks_two_factor) = match (key.acts_for, seat) {
+        (None, _) => (Scope::system(key.organization_id), false),
+        (Some(_), Some(seat)) => {
+            let lacks_two_factor = seat.lacks_two_factor;
+            (access::seated(engine, seat).await?, lacks_two_factor)
+        }
         (Some(_), None) => return Err(unknown()),
     };
     note_use(engine, &key);
     Ok(Scope {
         actor: Actor::ApiKey { id: key.id, acts_for: key.acts_for },
-        role,
-        permissions: key.scopes.and(allowed),
+        permissions: key.scopes.and(whose.permissions),
         // Else a key made before the organisation asked for it would be the way round.
         lacks_two_factor,
         // What is somebody's own they open to a key themselves.
         person: key.acts_for.filter(|_| key.acts_for == key.created_by),
-        ..Scope::system(key.organization_id)
+        ..whose
     })
 }
 

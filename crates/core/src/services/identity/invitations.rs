@@ -277,7 +277,7 @@ pub(super) async fn redeemable(unit: &Unit, pointer: &'static str, token: &str, 
         let allowed = invitation.role.permissions(own.map(|role| role.permissions));
         let may = seat.is_some_and(|seat| {
             (invitation.role != Role::Owner || seat.membership.role == Role::Owner)
-                && allowed.with(Permission::write(Resource::Team)).beyond(seat.permissions).is_none()
+                && allowed.with(Permission::write(Resource::Team)).beyond(seat.grant.permissions).is_none()
         });
         if !may {
             return ended("invitation_revoked", "came from somebody who may invite no more");

@@ -28,6 +28,7 @@ use std::{fmt, net::IpAddr};
 pub(crate) use self::totp::code_shown;
 pub use crate::scope::Origin;
 
+pub(crate) use self::access::seated;
 pub use self::{
     access::TokenState,
     api_keys::{ApiKeyView, NewApiKey},

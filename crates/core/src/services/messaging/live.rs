@@ -7,8 +7,8 @@ use crate::{
     domain::message::Message,
     error::{ErrorKind, Result},
     id::MessageId,
-    scope::{Permission, Resource, Scope},
-    services::{accounts, unit::Unit},
+    scope::{Permission, Resource, Scope, Sight},
+    services::{accounts, contacts, unit::Unit},
 };
 
 /// What somebody may see of a message.
@@ -51,16 +51,28 @@ pub(crate) async fn live(unit: &mut Unit, id: MessageId, listeners: &[Scope]) ->
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let unread_count = chat(unit, found.chat_id).await?.unread_count.max(0);
+    let chat = chat(unit, found.chat_id).await?;
     let account = accounts::find(unit, found.account_id).await?;
+    // As the store has it for those who see some records alone.
+    let contact = match chat.contact_id {
+        Some(id) => contacts::find(unit, id).await?,
+        None => None,
+    };
+    let in_sight = |listener: &Scope| {
+        let Sight::Limited { user, .. } = &listener.sight else { return true };
+        let of_contact = || contact.as_ref().is_some_and(|it| listener.sight.sees(it.assigned_to, it.team_id));
+        chat.contact_id.is_none() || [chat.assigned_to, account.owner_id].contains(&Some(*user)) || of_contact()
+    };
     let shown = accounts::shown_to(unit, &account, listeners).await?;
     let sees = listeners.iter().zip(shown).map(|(listener, shown)| {
         let here = listener.organization_id == unit.organization_id();
         match listener.require(Permission::read(Resource::Messages)) {
+            Ok(()) if !in_sight(listener) => Sees::Nothing,
             Ok(()) if here && shown => Sees::Body,
             Ok(()) if here => Sees::Header,
             _ => Sees::Nothing,
         }
     });
+    let unread_count = chat.unread_count.max(0);
     Ok(Some(LiveMessage { sees: sees.collect(), message: found, unread_count }))
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 pub(crate) use self::{
     board::board,
-    moves::{entry, move_contact, move_deal, of_team, state_end},
+    moves::{entry, looked_after, move_contact, move_deal, state_end},
     pipelines::{create, create_default, delete, get, list, update},
     stages::{create as create_stage, delete as delete_stage, list as list_stages, update as update_stage},
 };

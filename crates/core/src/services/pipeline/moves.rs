@@ -12,7 +12,7 @@ use crate::{
         text,
     },
     error::{Error, Result},
-    id::{ContactId, DealId, OrganizationId, StageId, TeamId},
+    id::{ContactId, DealId, OrganizationId, StageId, TeamId, UserId},
     ports::store::{Column, Record, Update},
     scope::{Actor, Scope},
     services::{
@@ -99,7 +99,7 @@ pub(crate) fn state_end(unit: &mut Unit, deal: &Deal) -> Result<()> {
         StageKind::Won => EventKind::DealWon,
         StageKind::Lost => EventKind::DealLost,
     };
-    unit.fact(kind, deal.id)?
+    looked_after(unit.fact(kind, deal.id)?, deal.assigned_to, deal.team_id)
         .data("stage_id", deal.stage_id)
         .data("pipeline_id", deal.pipeline_id)
         .data("contact_id", deal.contact_id)
@@ -139,7 +139,7 @@ fn put<T: Staged + Record + Serialize>(
         before: None,
     };
     let (fact, after) = fact.edit(before, &after)?;
-    of_team(stamp(fact.changes(Some(before), &after)), from.team_id)
+    looked_after(stamp(fact.changes(Some(before), &after)), from.assigned_to, from.team_id)
         .data("from_stage_id", from.stage_id)
         .data("to_stage_id", stage.id)
         .data("pipeline_id", stage.pipeline_id)
@@ -151,8 +151,10 @@ fn put<T: Staged + Record + Serialize>(
     Ok(after)
 }
 
-/// Stamps the team that a contact or deal belongs to into a fact: its members hear of it.
-pub(crate) fn of_team(fact: Fact<'_>, team: Option<TeamId>) -> Fact<'_> {
+/// Stamps who looks after a contact or deal into a fact: a member, a team. They hear of it, and so does whoever else sees it.
+pub(crate) fn looked_after(fact: Fact<'_>, assigned_to: Option<UserId>, team: Option<TeamId>) -> Fact<'_> {
+    // Said of nobody too: what does not say it is heard by those alone who see everything.
+    let fact = fact.data("assigned_to", assigned_to);
     match team {
         Some(team) => fact.data("team_id", team),
         None => fact,

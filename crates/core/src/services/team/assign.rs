@@ -144,7 +144,8 @@ pub(crate) async fn choose(unit: &mut Unit, pool_of: &Pool, strategy: Strategy, 
 /// How many contacts in open stages each of these users has.
 async fn open_contacts(unit: &Unit, users: &[UserId]) -> Result<HashMap<UserId, i64>> {
     let organization = unit.organization_id();
-    let (load, stages) = futures::try_join!(unit.store().load(organization, users), unit.store().stages(organization))?;
+    let (load, stages) =
+        futures::try_join!(unit.whole_store().load(organization, users), unit.store().stages(organization))?;
     let open: HashSet<StageId> = stages.iter().filter(|it| it.kind == StageKind::Open).map(|it| it.id).collect();
     let mut counts = HashMap::new();
     for (user, stage, count) in load {

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         event::EventKind,
         organization::{Invitation, Membership},
-        role::{GivenRole, OwnRole},
+        role::{GivenRole, OwnRole, RecordVisibility},
         text::{self, Flaws},
     },
     error::{Error, Result},
@@ -36,6 +36,8 @@ pub struct RoleView {
     pub name: String,
     /// What its members may do, for example `contacts:write`.
     pub permissions: Permissions,
+    /// Which contacts and deals they see: `own`, `team` or `organization`.
+    pub record_visibility: RecordVisibility,
     /// Whether it is built in: such a one is never changed.
     pub built_in: bool,
     /// When it was made; `null` for a built-in one.
@@ -47,7 +49,7 @@ pub struct RoleView {
 }
 
 /// A role to be made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRole {
     /// What people call it, 1…200 characters; unique in the organisation, whatever the case, and neither a built-in
@@ -57,6 +59,12 @@ pub struct NewRole {
     /// What its members may do: nothing that its maker may not.
     #[schemars(with = "Permissions")]
     pub permissions: Vec<String>,
+    /// Which contacts and deals its members see, and with them their notes, tasks, conversations and history: their `own`,
+    /// theirs and those of their teams (`team`), or all (`organization`, unless said otherwise). What neither a member nor
+    /// a team looks after is seen by all. With less than all go no permissions that work on everything, such as
+    /// `team:write` or `audit:read`.
+    #[serde(default)]
+    pub record_visibility: RecordVisibility,
 }
 
 /// A change of a role: a merge patch.
@@ -69,6 +77,9 @@ pub struct RolePatch {
     /// What its members may do, all of it.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub permissions: Patch<Vec<String>>,
+    /// Which contacts and deals they see; `null`: all.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub record_visibility: Patch<RecordVisibility>,
 }
 
 /// Which role, and its change.
@@ -113,6 +124,7 @@ fn own_view(role: OwnRole) -> RoleView {
         id: Some(role.id),
         name: role.name,
         permissions: role.permissions,
+        record_visibility: role.record_visibility,
         built_in: false,
         created_at: Some(role.created_at),
         updated_at: Some(role.updated_at),
@@ -125,6 +137,7 @@ fn built_in_view(role: Role) -> RoleView {
         id: None,
         name: role.as_str().to_owned(),
         permissions: role.permissions(),
+        record_visibility: RecordVisibility::Organization,
         built_in: true,
         created_at: None,
         updated_at: None,
@@ -197,6 +210,20 @@ fn refuse_mistakable_name(role: &OwnRole, others: &[OwnRole]) -> Result<()> {
     Err(Error::conflict("name_taken", message.clone()).field("/name", "taken", message))
 }
 
+/// Fails if members of a role would see some records alone, but may do what works on all.
+fn refuse_wide(role: &OwnRole) -> Result<()> {
+    let wide: Vec<_> = role.permissions.iter().filter(|it| it.is_wide()).map(|it| it.to_string()).collect();
+    if role.record_visibility == RecordVisibility::Organization || wide.is_empty() {
+        return Ok(());
+    }
+    let detail = format!(
+        "members who see some records alone cannot be allowed {}: that works on all of them; leave it out, or let the role \
+         see the whole organization",
+        wide.join(", ")
+    );
+    Err(Error::invalid("/record_visibility", "too_narrow", detail))
+}
+
 /// The built-in roles, strongest first, then the organisation's own by name: few, so no page goes on.
 pub(crate) async fn list(unit: &mut Unit, (): ()) -> Result<Page<RoleView>> {
     let own = all(unit).await?.into_iter().map(own_view);
@@ -225,12 +252,14 @@ pub(crate) async fn create(unit: &mut Unit, input: NewRole) -> Result<RoleView> 
         name_key: text::name_key(&name),
         name,
         permissions,
+        record_visibility: input.record_visibility,
         given: 0,
         created_at: unit.now(),
         updated_at: unit.now(),
         version: 1,
     };
     refuse_mistakable_name(&role, &others)?;
+    refuse_wide(&role)?;
     let view = own_view(role.clone());
     unit.fact(EventKind::RoleChanged, role.organization_id)?
         .data("what", "role.created")
@@ -255,6 +284,11 @@ pub(crate) async fn update(unit: &mut Unit, input: UpdateRole) -> Result<RoleVie
         Patch::Null => after.permissions = Permissions::NONE,
         Patch::Value(words) => after.permissions = grantable(&mut flaws, "/permissions", &words),
     }
+    match input.patch.record_visibility {
+        Patch::Absent => {}
+        Patch::Null => after.record_visibility = RecordVisibility::default(),
+        Patch::Value(visibility) => after.record_visibility = visibility,
+    }
     flaws.end()?;
     // What it allowed, and what it will: its members lose the one and win the other.
     unit.scope().require_all(before.permissions)?;
@@ -265,6 +299,7 @@ pub(crate) async fn update(unit: &mut Unit, input: UpdateRole) -> Result<RoleVie
     after.name_key = text::name_key(&after.name);
     let others = all(unit).await?;
     refuse_mistakable_name(&after, &others)?;
+    refuse_wide(&after)?;
     after.updated_at = unit.now();
     let (fact, after) = unit.fact(EventKind::RoleChanged, after.organization_id)?.edit(&before, &after)?;
     let view = own_view(after);
@@ -327,6 +362,7 @@ pub(crate) async fn delete(unit: &mut Unit, input: DeleteRole) -> Result<()> {
         .data("members_to", to.as_ref().map(|to| to.key))
         .change("name", &role.name, ())
         .change("permissions", role.permissions, ())
+        .change("record_visibility", role.record_visibility, ())
         .delete(&role);
     if let Some(to) = &to {
         move_all(unit, &members, &invited, to);

@@ -51,6 +51,8 @@ struct Slot {
 pub struct Unit {
     scope: Scope,
     engine: Arc<Engine>,
+    /// What the caller sees of the store.
+    store: Arc<dyn Store>,
     now: DateTime<Utc>,
     slots: HashMap<(&'static str, Vec<u8>), Slot>,
     /// Keys of rows that are written, in the order of their first write.
@@ -115,8 +117,9 @@ fn slot_key(key: &Row) -> Vec<u8> {
 impl Unit {
     pub(crate) fn new(engine: Arc<Engine>, scope: Scope) -> Self {
         let now = engine.env.now();
+        let store = if scope.sight.is_limited() { engine.store.seeing(&scope.sight) } else { engine.store.clone() };
         let (slots, batch, kept) = (HashMap::new(), Batch::default(), Kept::default());
-        Self { scope, engine, now, slots, written: Vec::new(), batch, kept }
+        Self { scope, engine, store, now, slots, written: Vec::new(), batch, kept }
     }
 
     /// The caller.
@@ -142,8 +145,13 @@ impl Unit {
         &self.engine
     }
 
-    /// The store, for reads of lists. Reads of single rows go through the unit.
+    /// The store, as far as the caller sees it, for reads of lists. Reads of single rows go through the unit.
     pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// The whole store, for what must hold whoever sees it: nothing of it is told.
+    pub(crate) fn whole_store(&self) -> &dyn Store {
         &*self.engine.store
     }
 

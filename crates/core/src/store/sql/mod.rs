@@ -13,6 +13,7 @@ mod render;
 mod script;
 #[cfg(any(test, feature = "testkit"))]
 mod second_wall;
+mod sight;
 mod sqlite;
 pub(crate) mod statement;
 mod store;
@@ -20,7 +21,7 @@ mod tls;
 mod work;
 mod write;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 pub(crate) use self::db::Db;
 pub use self::{
@@ -33,11 +34,14 @@ use crate::{
     error::{Error, Result},
     id::OrganizationId,
     ports::store::{Row, Value},
+    scope::Sight,
 };
 
 /// The store on SQLite or PostgreSQL.
 pub struct SqlStore {
-    adapter: Adapter,
+    adapter: Arc<Adapter>,
+    /// What of it is read.
+    sight: Sight,
 }
 
 enum Adapter {
@@ -91,16 +95,20 @@ impl SqlStore {
                 sqlite::run(connection, &work::free_all()).map(drop)
             };
             let sqlite = Sqlite::open(place, settings, prepare).await?;
-            return Ok(Self { adapter: Adapter::Sqlite(sqlite) });
+            return Ok(Self::whole(Adapter::Sqlite(sqlite)));
         }
         let postgres = Postgres::new(url, &options)?;
         doctor::check_postgres(&postgres).await?;
-        Ok(Self { adapter: Adapter::Postgres(postgres) })
+        Ok(Self::whole(Adapter::Postgres(postgres)))
+    }
+
+    fn whole(adapter: Adapter) -> Self {
+        Self { adapter: Arc::new(adapter), sight: Sight::Organization }
     }
 
     /// Which database it is, for the few statements that must differ.
     pub(crate) fn db(&self) -> Db {
-        match self.adapter {
+        match *self.adapter {
             Adapter::Sqlite(_) => Db::Sqlite,
             Adapter::Postgres(_) => Db::Postgres,
         }
@@ -119,7 +127,8 @@ impl SqlStore {
                 *value = Value::Null;
             }
         }
-        match &self.adapter {
+        let statement = sight::limit(self.db(), &self.sight, statement);
+        match &*self.adapter {
             Adapter::Sqlite(sqlite) => sqlite.read(statement).await,
             Adapter::Postgres(postgres) => postgres.read(organization, &statement).await,
         }

@@ -19,7 +19,7 @@ use crate::{
 impl SqlStore {
     /// Statements on global tables, each in its own transaction; the answer is that of the last one.
     async fn loose(&self, script: Script) -> Result<(u64, Vec<Row>)> {
-        match &self.adapter {
+        match &*self.adapter {
             // The writer answers rows alone: these statements answer the rows that they changed.
             Adapter::Sqlite(sqlite) => sqlite.write(script).await.map(|rows| (rows.len() as u64, rows)),
             Adapter::Postgres(postgres) => {

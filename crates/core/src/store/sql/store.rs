@@ -1,5 +1,7 @@
 //! The port's side of [`write`](super::write).
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
@@ -12,10 +14,15 @@ use crate::{
     error::Result,
     id::OrganizationId,
     ports::store::{Batch, Store},
+    scope::Sight,
 };
 
 #[async_trait]
 impl Store for SqlStore {
+    fn seeing(&self, sight: &Sight) -> Arc<dyn Store> {
+        Arc::new(Self { adapter: self.adapter.clone(), sight: sight.clone() })
+    }
+
     async fn commit(&self, organization: OrganizationId, batch: Batch) -> Result<()> {
         self.write_batch(organization, batch).await
     }

@@ -21,7 +21,7 @@ impl SqlStore {
         if script.steps.is_empty() {
             return Ok(Vec::new());
         }
-        match &self.adapter {
+        match &*self.adapter {
             Adapter::Sqlite(sqlite) => sqlite.write(script).await,
             Adapter::Postgres(postgres) => postgres.write(organization, script).await,
         }
@@ -33,7 +33,7 @@ impl SqlStore {
             .into_iter()
             .map(|(organization, batch)| (organization, render(self.db(), organization, batch)))
             .collect();
-        match &self.adapter {
+        match &*self.adapter {
             Adapter::Sqlite(sqlite) => {
                 let submit = |(_, script): (_, Result<Script>)| script.map(|script| sqlite.submit(script));
                 let submitted: Vec<_> = scripts.into_iter().map(submit).collect();
@@ -57,7 +57,7 @@ impl SqlStore {
 
     /// Empties SQLite's write-ahead log.
     pub(crate) async fn truncate_log(&self) -> Result<()> {
-        match &self.adapter {
+        match &*self.adapter {
             Adapter::Sqlite(sqlite) => sqlite.truncate_log().await,
             Adapter::Postgres(_) => Ok(()),
         }

@@ -21,7 +21,7 @@ use crate::{
         organization::{
             Credential, Invitation, InvitationStatus, Membership, Organization, SecondFactor, SignInSession, User,
         },
-        role::OwnRole,
+        role::{OwnRole, RecordVisibility},
         task::Task,
         team::{AssignmentTurn, Team, TeamMember, pool},
     },
@@ -171,6 +171,7 @@ impl Samples {
             name_key: name.to_lowercase(),
             name,
             permissions: self.choose(Role::ALL).permissions(),
+            record_visibility: self.choose(RecordVisibility::ALL),
             given: 0,
             created_at,
             updated_at: created_at,

@@ -15,6 +15,7 @@ use crate::{
         linked_identity::LoginState,
         organization::SecondFactor,
         pipeline::StageKind,
+        role::Grant,
     },
     ports::store::{RuleVersion, Seat, Store, Update, Write},
     testkit::{Outcome, ensure, ensure_code, ensure_eq},
@@ -254,7 +255,8 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure!(store.credential(ground.user.id).await? == Some(credential), "the credential differs");
     ensure_eq!(store.membership(id, ground.user.id).await?, Some(membership.clone()));
     ensure_eq!(store.api_key(id, key.id).await?, Some(key.clone()));
-    let seat = Seat { membership: membership.clone(), permissions: role.permissions, lacks_two_factor: false };
+    let grant = Grant { permissions: role.permissions, record_visibility: role.record_visibility };
+    let seat = Seat { membership: membership.clone(), grant, lacks_two_factor: false };
     ensure_eq!(store.seat(id, ground.user.id).await?, Some(seat.clone()));
     ensure_eq!(store.api_key_by_hash(&key.secret_hash).await?, Some((key, Some(seat.clone()))));
     ensure_eq!(store.signed_in(session.id).await?, Some((session.clone(), Some(seat))));

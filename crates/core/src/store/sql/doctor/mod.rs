@@ -101,7 +101,7 @@ impl SqlStore {
     /// # Errors
     /// `unavailable` if the database does not answer. What is wrong with it is a finding, not an error.
     pub async fn doctor(&self, env: &Env) -> Result<Vec<Finding>> {
-        match &self.adapter {
+        match &*self.adapter {
             Adapter::Sqlite(sqlite) => sqlite::examine(sqlite).await,
             Adapter::Postgres(postgres) => postgres::examine(postgres, env).await,
         }

@@ -15,6 +15,7 @@ use crate::{
         linked_identity::LinkedIdentity,
         mail_token::{MailPurpose, MailToken},
         organization::{Credential, Member, Membership, Organization, SignInSession, User},
+        role::Grant,
     },
     error::Result,
     id::*,
@@ -136,7 +137,7 @@ pub(super) const OWN_ROLE: &str = " LEFT JOIN roles r ON r.organization_id = m.o
 /// What [`seated`] reads.
 fn seat_columns() -> String {
     format!(
-        "{}, r.permissions, (o.require_two_factor \
+        "{}, r.permissions, r.record_visibility, (o.require_two_factor \
          AND NOT EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = m.user_id AND f.enabled))",
         columns::<Membership>("m")
     )
@@ -154,8 +155,12 @@ fn with_seat(who: &str) -> String {
 fn seated(mut row: Row) -> Result<Seat> {
     let membership = split::<Membership>(&mut row)?;
     let row = &mut row.into_iter();
-    let permissions = membership.role.permissions(cell(row)?);
-    Ok(Seat { membership, permissions, lacks_two_factor: cell(row)? })
+    let own = match (cell(row)?, cell(row)?) {
+        (Some(permissions), Some(record_visibility)) => Some(Grant { permissions, record_visibility }),
+        _ => None,
+    };
+    let grant = Grant::of(membership.role, own);
+    Ok(Seat { membership, grant, lacks_two_factor: cell(row)? })
 }
 
 /// The same, of a row that may tell of none.

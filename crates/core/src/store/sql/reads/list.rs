@@ -172,6 +172,6 @@ impl<'a> Conditions<'a> {
 
 /// Behind a `CASE` no planner takes a condition for a reason to leave the index of those before; PostgreSQL, which cannot
 /// see into it, takes `<> 0` to hold for nearly all rows, where it would take `= 1` to hold for few and sort those.
-pub(super) const OPAQUE: &str = " AND CASE WHEN ";
+pub(in super::super) const OPAQUE: &str = " AND CASE WHEN ";
 /// Ends what [`OPAQUE`] begins.
-pub(super) const OPAQUE_END: &str = " THEN 1 ELSE 0 END <> 0";
+pub(in super::super) const OPAQUE_END: &str = " THEN 1 ELSE 0 END <> 0";

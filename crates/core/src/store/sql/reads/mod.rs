@@ -13,7 +13,7 @@ mod fields;
 mod identity;
 mod in_stages;
 mod jobs;
-mod list;
+pub(super) mod list;
 mod listing;
 mod messages;
 mod people;

@@ -4,7 +4,8 @@ use super::Listed;
 use crate::{
     domain::text,
     id::OrganizationId,
-    ports::store::{Bounds, FieldKind, Filter, Is, Place, Value},
+    ports::store::{Bounds, Column, FieldKind, Filter, Is, Place, Value, field_named},
+    scope::Sight,
     store::sql::statement::Statement,
 };
 
@@ -58,13 +59,69 @@ pub(super) fn has_index(filter: &Filter) -> bool {
         }
         Filter::Test(Place::Custom { .. }, Is::AnyOf(_) | Is::Within(_)) => true,
         Filter::Test(Place::ExternalId(_), Is::AnyOf(_)) => true,
+        Filter::Any(parts) => is_looked_after(parts),
         _ => false,
     }
+}
+
+/// What is seen by who sees not all: what a member or one of some teams looks after, and what nobody does.
+pub(super) fn in_sight<T: Listed>(sight: &Sight) -> Option<Filter> {
+    let Sight::Limited { user, teams } = sight else { return None };
+    let (member, team) = (field_named(T::NOUN, "assigned_to")?, field_named(T::NOUN, "team_id")?);
+    let test = |field, is| Filter::Test(Place::Field(field), is);
+    Some(Filter::Any(vec![
+        test(member, Is::AnyOf(vec![user.to_value()])),
+        test(team, Is::AnyOf(teams.iter().map(Column::to_value).collect())),
+        Filter::All(vec![test(member, Is::Exists(false)), test(team, Is::Exists(false))]),
+    ]))
+}
+
+/// Whether it is what [`in_sight`] makes: each part has an index, and leaves out what those before it have.
+fn is_looked_after(parts: &[Filter]) -> bool {
+    let is = |filter: &Filter, name: &str, exists: bool| match filter {
+        Filter::Test(Place::Field(field), Is::AnyOf(_)) => exists && field.name == name,
+        Filter::Test(Place::Field(field), Is::Exists(false)) => !exists && field.name == name,
+        _ => false,
+    };
+    let [member, team, Filter::All(nobody)] = parts else { return false };
+    let [no_member, no_team] = nobody.as_slice() else { return false };
+    is(member, "assigned_to", true)
+        && is(team, "team_id", true)
+        && is(no_member, "assigned_to", false)
+        && is(no_team, "team_id", false)
+}
+
+/// Selects the ids of what [`in_sight`] lets pass, each once.
+fn looked_after<T: Listed>(organization: OrganizationId, parts: &[Filter], statement: &mut Statement) {
+    let values = |at: usize, statement: &mut Statement| {
+        if let Some(Filter::Test(_, is)) = parts.get(at) {
+            push_values(statement, is);
+        }
+    };
+    let rows = |statement: &mut Statement| {
+        statement.push(&format!("SELECT t.id FROM {} t WHERE t.deleted_at IS NULL", T::TABLE.name));
+        statement.push(" AND t.organization_id = ").bind(&organization);
+    };
+    rows(statement);
+    statement.push(" AND t.assigned_to IN (");
+    values(0, statement);
+    statement.push(") UNION ALL ");
+    rows(statement);
+    statement.push(" AND t.team_id IN (");
+    values(1, statement);
+    statement.push(") AND (t.assigned_to IS NULL OR t.assigned_to NOT IN (");
+    values(0, statement);
+    statement.push(")) UNION ALL ");
+    rows(statement);
+    statement.push(" AND t.assigned_to IS NULL AND t.team_id IS NULL");
 }
 
 /// Selects the ids of the rows that pass, by the filter's own index. Of a filter by a text in a custom field these are
 /// all that may pass: keys are cut, so the text itself is still to be compared.
 pub(super) fn ids<T: Listed>(organization: OrganizationId, filter: &Filter, statement: &mut Statement) {
+    if let Filter::Any(parts) = filter {
+        return looked_after::<T>(organization, parts, statement);
+    }
     let Filter::Test(place, is) = filter else { return };
     match place {
         Place::Custom { id, kind, .. } => {

@@ -128,6 +128,12 @@ impl<'f> Listing<'f> {
         Self { organization, db, conjuncts: filter.conjuncts(), sort }
     }
 
+    /// The same, which only finds what passes this too.
+    fn within(mut self, filter: Option<&'f Filter>) -> Self {
+        self.conjuncts.extend(filter);
+        self
+    }
+
     /// The one column, of those that a filter fixes, that stands before the sort key in an index.
     fn leading<T: Listed>(&self) -> Option<&'static str> {
         let Place::Field(sort) = &self.sort.place else { return None };
@@ -296,7 +302,9 @@ impl SqlStore {
         page: &PageRequest,
     ) -> Result<Page<T>> {
         let list = list_key::<T>(filter, sort);
-        let listing = Listing::new(organization, self.db(), filter, sort);
+        // The rows in sight may be few, and are found by who looks after them.
+        let in_sight = lead::in_sight::<T>(&self.sight);
+        let listing = Listing::new(organization, self.db(), filter, sort).within(in_sight.as_ref());
         let mut path = listing.choose::<T>();
         if let Path::Probe(filters) = &path {
             // A wrong cursor or limit is told before the database is asked anything.
