@@ -334,7 +334,7 @@ CREATE INDEX contacts_stage ON contacts (organization_id, stage_id, id) WHERE de
 CREATE INDEX contacts_assigned ON contacts (organization_id, assigned_to, created_at, id) WHERE deleted_at IS NULL AND assigned_to IS NOT NULL;
 CREATE INDEX contacts_company ON contacts (organization_id, company_id, created_at, id) WHERE deleted_at IS NULL AND company_id IS NOT NULL;
 CREATE INDEX contacts_team ON contacts (organization_id, team_id, created_at, id) WHERE deleted_at IS NULL AND team_id IS NOT NULL;
-CREATE INDEX contacts_nobodys ON contacts (organization_id, created_at, id) WHERE deleted_at IS NULL AND assigned_to IS NULL AND team_id IS NULL;
+CREATE INDEX contacts_nobodys ON contacts (organization_id, assigned_to, team_id, id) WHERE deleted_at IS NULL AND assigned_to IS NULL AND team_id IS NULL;
 CREATE INDEX contacts_source ON contacts (organization_id, source, created_at, id) WHERE deleted_at IS NULL AND source IS NOT NULL;
 -- Who has how much to do is counted along it.
 CREATE INDEX contacts_assigned_stage ON contacts (organization_id, assigned_to, stage_id) WHERE deleted_at IS NULL AND assigned_to IS NOT NULL;
@@ -475,7 +475,7 @@ CREATE INDEX deals_name ON deals (organization_id, name_key, id) WHERE deleted_a
 CREATE INDEX deals_worth ON deals (organization_id, value_key, id) WHERE deleted_at IS NULL;
 CREATE INDEX deals_close ON deals (organization_id, close_key, id) WHERE deleted_at IS NULL;
 CREATE INDEX deals_team ON deals (organization_id, team_id, created_at, id) WHERE deleted_at IS NULL AND team_id IS NOT NULL;
-CREATE INDEX deals_nobodys ON deals (organization_id, created_at, id) WHERE deleted_at IS NULL AND assigned_to IS NULL AND team_id IS NULL;
+CREATE INDEX deals_nobodys ON deals (organization_id, assigned_to, team_id, id) WHERE deleted_at IS NULL AND assigned_to IS NULL AND team_id IS NULL;
 CREATE INDEX deals_pipeline ON deals (organization_id, pipeline_id, created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX deals_stage_created ON deals (organization_id, stage_id, created_at, id) WHERE deleted_at IS NULL;
 -- Not partial: the foreign key to stages looks here when a stage is removed.

@@ -6,7 +6,7 @@ mod messenger;
 
 use std::time::Duration;
 
-use dealwright::services::identity::SignIn;
+use dealwright::services::identity::{SignIn, SignedIn};
 use dealwright_peers::{Heard, SocketIoClient, Transport};
 use serde_json::{Value, json};
 
@@ -146,6 +146,92 @@ async fn a_teams_room_is_its_members_and_admins_and_is_heard_once() {
             let line = heard.await_line(|line| line.contains("stage-") || line.contains("client-")).unwrap();
             assert!(line.contains(expected), "{expected} is expected: {line}");
         }
+    }
+}
+
+/// ASVS 8.2.2: who sees some records alone hears of those alone, in whichever room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_out_of_sight_is_not_heard() {
+    let live = Live::start().await;
+    let una = live.sign_up("una").await;
+    let (max, ida) = (live.join(&una, "max").await, live.join(&una, "ida").await);
+    let team = live.call(&una, "teams.create", json!({"name": "Closers"})).await["id"].clone();
+    for member in [&max, &ida] {
+        live.call(&una, "teams.add_member", json!({"id": team, "user_id": member.user.id})).await;
+    }
+    let sees = async |member: &SignedIn, visibility: &str| {
+        let permissions =
+            ["contacts:read", "deals:read", "messages:read", "accounts:read", "team:read", "profile:read"];
+        let role = json!({"name": visibility, "permissions": permissions, "record_visibility": visibility});
+        let role = live.call(&una, "roles.create", role).await["id"].clone();
+        live.call(&una, "members.set_role", json!({"id": member.user.id, "role": role})).await;
+    };
+    sees(&ida, "own").await;
+    sees(&max, "team").await;
+    let account = live.connect_account(&una, "organization").await;
+    let rooms = [format!("team-{}", team.as_str().unwrap()), format!("bd-account-{}", account.as_str().unwrap())];
+    let rooms: Vec<&str> = rooms.iter().map(String::as_str).collect();
+    let (node, python) = (SocketIoClient::node().unwrap(), SocketIoClient::python().unwrap());
+    let idas = node.listen(&live.url, &ida.access_token, &rooms, None).unwrap();
+    let maxs = python.listen(&live.url, &max.access_token, &rooms, None).unwrap();
+    for heard in [&idas, &maxs] {
+        for _ in &rooms {
+            assert_eq!(hear(heard, "subscribed")["ack"], json!({"ok": true}));
+        }
+    }
+
+    let stages = live.call(&una, "stages.list", json!({})).await;
+    for (name, assigned_to, team_id) in [
+        ("Una's", json!(una.user.id), Value::Null),
+        ("The team's", json!(una.user.id), team.clone()),
+        ("Ida's", json!(ida.user.id), Value::Null),
+        ("Nobody's", Value::Null, Value::Null),
+    ] {
+        let email = format!("{}@acme.example", name.to_lowercase().replace([' ', '\''], "-"));
+        let new = json!({"name": name, "assigned_to": assigned_to, "team_id": team_id, "emails": [email]});
+        let contact = live.call(&una, "contacts.create", new).await["id"].clone();
+        let new = json!({"name": name, "assigned_to": assigned_to, "team_id": team_id, "contact_id": contact});
+        let deal = live.call(&una, "deals.create", new).await["id"].clone();
+        live.call(&una, "contacts.move", json!({"contact_id": contact, "stage_id": stages["data"][1]["id"]})).await;
+        live.messenger.deliver(note(&email, name)).await;
+        let won = stages["data"].as_array().unwrap().iter().find(|it| it["kind"] == "won").unwrap()["id"].clone();
+        live.call(&una, "deals.move", json!({"id": deal, "patch": {"stage_id": won}})).await;
+        live.call(&una, "contacts.update", json!({"id": contact, "patch": {"source": name}})).await;
+    }
+    // The last contact is everybody's; what is said of others and of deals may come in any order.
+    let everything = |heard: &Heard| {
+        let mut told: Vec<String> = Vec::new();
+        for (last, times) in [("\"source\":\"Nobody's\"", 1), ("\"text\":\"Nobody's\"", 1), ("\"status\":\"won\"", 2)] {
+            while told.iter().filter(|line| line.contains(last)).count() < times {
+                // Each client writes JSON in its own way.
+                let line: Value = serde_json::from_str(&heard.await_line(|_| true).unwrap()).unwrap();
+                told.push(line.to_string());
+            }
+        }
+        told.extend(heard.so_far());
+        told
+    };
+    for (heard, seen, unseen) in [
+        (&idas, ["Ida's", "Nobody's"], ["Una's", "The team's"]),
+        (&maxs, ["The team's", "Nobody's"], ["Una's", "Ida's"]),
+    ] {
+        let told = everything(heard);
+        let count = |words: &[&str]| told.iter().filter(|line| words.iter().all(|it| line.contains(it))).count();
+        for name in seen {
+            for (event, member) in [
+                ("client-updated", "name"),
+                ("deal-updated", "name"),
+                ("new-message", "text"),
+                ("client-updated", "source"),
+            ] {
+                assert_eq!(count(&[event, &format!("\"{member}\":\"{name}\"")]), 1, "{event} {name}: {told:#?}");
+            }
+        }
+        for name in unseen {
+            assert_eq!(count(&[name]), 0, "{name}: {told:#?}");
+        }
+        // The contact's move and the deal's, of two of each.
+        assert_eq!((count(&["stage-changed"]), count(&["\"status\":\"won\""])), (4, 2), "{told:#?}");
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) async fn insert(unit: &mut Unit, mut contact: Contact, holders: &[Hol
     let mut fact = unit.fact(EventKind::ContactCreated, contact.id)?.at(contact.created_at);
     contact.stage_entry_id = fact.id();
     let entry = pipeline::entry(&scope, contact.standing(), None, None);
-    let fact = fact
+    let fact = pipeline::looked_after(fact, contact.assigned_to, contact.team_id)
         .changes(None, &contact)
         .data("stage_id", contact.stage_id)
         .data("pipeline_id", contact.pipeline_id)

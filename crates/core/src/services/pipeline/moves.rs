@@ -243,6 +243,7 @@ pub(super) async fn follow(unit: &mut Unit, stage: &Stage) -> Result<()> {
         }
         after.updated_at = now;
         let (fact, after) = unit.fact(EventKind::DealUpdated, before.id)?.edit(&before, &after)?;
+        let fact = looked_after(fact, after.assigned_to, after.team_id);
         fact.changes(Some(&before), &after).data("contact_id", before.contact_id);
         state_end(unit, &after)?;
     }

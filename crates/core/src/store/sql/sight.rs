@@ -122,3 +122,94 @@ impl Conditions {
             .replace("{subject chats}", &there("chats", "subject_id"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        id::{Id, UserId},
+        ports::store::TABLES,
+    };
+
+    /// Tables of which everything is in everybody's sight, or that only those read who see everything.
+    const WHOLE: &[&str] = &[
+        // What the organisation has, and its people.
+        "organizations",
+        "users",
+        "memberships",
+        "roles",
+        "teams",
+        "team_members",
+        "invitations",
+        "api_keys",
+        "credentials",
+        "mail_tokens",
+        "second_factors",
+        "sessions",
+        "identities",
+        "login_states",
+        "master_keys",
+        "common_keys",
+        "data_keys",
+        "pipelines",
+        "stages",
+        "custom_fields",
+        "companies",
+        "company_tags",
+        "rules",
+        "rule_versions",
+        "accounts",
+        "account_secrets",
+        "account_cursors",
+        "skipped_messages",
+        "assignment_turns",
+        // They name records and tell nothing of them: what they find is looked for in the records' own table.
+        "contact_identities",
+        "contact_tags",
+        "custom_values",
+        "external_ids",
+        "timers",
+        "subjects",
+        "jobs",
+        // Somebody's own.
+        "notifications",
+        "idempotency_keys",
+        // Permissions that go with seeing everything.
+        "audit_entries",
+        "audit_chains",
+        "erasures",
+    ];
+
+    #[test]
+    fn each_table_is_looked_through_or_everybodys() {
+        for table in TABLES {
+            let shadowed = SHADOWS.iter().any(|(name, _)| *name == table.name);
+            assert!(shadowed != WHOLE.contains(&table.name), "{}: who sees what of it?", table.name);
+        }
+    }
+
+    #[test]
+    fn a_statement_is_given_the_tables_that_it_reads() {
+        let user = UserId::from_uuid(uuid::Uuid::from_u128(7));
+        let sight = Sight::Limited { user, teams: [].into() };
+        let mut statement = Statement::new("SELECT 1 FROM contact_tags x JOIN stages s WHERE x.tag = ");
+        statement.bind(&"notes".to_owned());
+        assert_eq!(limit(Db::Sqlite, &sight, statement.clone()), statement);
+        let mut statement = Statement::new("SELECT 1 FROM notes t WHERE t.id = ");
+        statement.bind(&"it".to_owned());
+        assert_eq!(limit(Db::Postgres, &Sight::Organization, statement.clone()), statement);
+        for (db, values) in [
+            (Db::Sqlite, [user.to_value(), "it".to_owned().to_value()]),
+            (Db::Postgres, ["it".to_owned().to_value(), user.to_value()]),
+        ] {
+            let limited = limit(db, &sight, statement.clone());
+            let tables: Vec<_> =
+                limited.text.split(" AS NOT MATERIALIZED").map(|it| it.rsplit(' ').next().unwrap()).collect();
+            assert_eq!(tables[..3], ["contacts", "deals", "notes"], "{}", limited.text);
+            assert!(
+                limited.text.contains("v.assigned_to = $2") && limited.text.ends_with("FROM notes t WHERE t.id = $1")
+            );
+            assert_eq!(limited.values, values);
+        }
+    }
+}

@@ -65,7 +65,7 @@ pub(super) fn has_index(filter: &Filter) -> bool {
 }
 
 /// What is seen by who sees not all: what a member or one of some teams looks after, and what nobody does.
-pub(super) fn in_sight<T: Listed>(sight: &Sight) -> Option<Filter> {
+pub(in super::super) fn in_sight<T: Listed>(sight: &Sight) -> Option<Filter> {
     let Sight::Limited { user, teams } = sight else { return None };
     let (member, team) = (field_named(T::NOUN, "assigned_to")?, field_named(T::NOUN, "team_id")?);
     let test = |field, is| Filter::Test(Place::Field(field), is);

@@ -9,6 +9,7 @@ mod predicate;
 
 use chrono::{DateTime, Utc};
 
+pub(super) use self::lead::in_sight;
 use super::{
     list::{self, OPAQUE, OPAQUE_END, Order},
     select::{cell, columns},
@@ -303,7 +304,7 @@ impl SqlStore {
     ) -> Result<Page<T>> {
         let list = list_key::<T>(filter, sort);
         // The rows in sight may be few, and are found by who looks after them.
-        let in_sight = lead::in_sight::<T>(&self.sight);
+        let in_sight = in_sight::<T>(&self.sight);
         let listing = Listing::new(organization, self.db(), filter, sort).within(in_sight.as_ref());
         let mut path = listing.choose::<T>();
         if let Path::Probe(filters) = &path {

@@ -105,6 +105,31 @@ async fn rare_conditions_are_counted_and_collected_by_their_own_index() {
 }
 
 #[tokio::test]
+async fn few_records_in_sight_are_counted_and_collected_by_who_looks_after_them() {
+    let sight = Sight::Limited { user: n(6), teams: [n(3), n(4)].into() };
+    let (contacts, deals) = (in_sight::<Contact>(&sight).unwrap(), in_sight::<Deal>(&sight).unwrap());
+    assert_eq!((in_sight::<Company>(&sight), in_sight::<Contact>(&Sight::Organization)), (None, None));
+    let sort = |noun| SortBy { place: place(noun, "updated_at"), descending: true };
+    for store in &stores().await {
+        let (list, page) = (ListKey::of(&"plans"), PageRequest::default());
+        let sort = (sort(Noun::Contact), sort(Noun::Deal));
+        let of_contacts = Listing::new(n(1), store.db(), &contacts, &sort.0);
+        let of_deals = Listing::new(n(1), store.db(), &deals, &sort.1);
+        assert_eq!(of_contacts.choose::<Contact>(), Path::Probe(vec![&contacts]));
+        for (table, statement) in [
+            ("contacts", of_contacts.probe::<Contact>(&[&contacts])),
+            ("contacts", of_contacts.statement::<Contact>(Some(&contacts), list, &page).unwrap().0),
+            ("deals", of_deals.probe::<Deal>(&[&deals])),
+            ("deals", of_deals.statement::<Deal>(Some(&deals), list, &page).unwrap().0),
+        ] {
+            let plan = explain(store, &sight::limit(store.db(), &sight, statement)).await;
+            let by = ["assigned", "team", "nobodys"].map(|it| plan.contains(&format!("{table}_{it}")));
+            assert!(by == [true; 3] && !plan.contains("Seq Scan"), "{table}:\n{plan}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn each_filter_with_an_index_leads_in_the_order_of_creation() {
     let stores = stores().await;
     let (contact, company) = (Noun::Contact, Noun::Company);
