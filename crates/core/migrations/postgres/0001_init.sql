@@ -179,6 +179,7 @@ CREATE TABLE roles (
     name_key text COLLATE "C" NOT NULL,
     permissions text COLLATE "C" NOT NULL,
     record_visibility text COLLATE "C" NOT NULL,
+    fields text COLLATE "C" NOT NULL,
     given bigint NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,

@@ -169,6 +169,7 @@ CREATE TABLE roles (
     name_key TEXT NOT NULL,
     permissions TEXT NOT NULL,
     record_visibility TEXT NOT NULL,
+    fields TEXT NOT NULL,
     given INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,

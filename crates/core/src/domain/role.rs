@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::word::words,
     id::{OrganizationId, RoleId, TeamId, UserId},
-    scope::{Permissions, Role, RoleKey, Sight},
+    scope::{FieldRules, Permissions, Role, RoleKey, Sight},
 };
 
 words! {
@@ -37,6 +37,8 @@ pub struct Grant {
     pub permissions: Permissions,
     /// Which contacts and deals they see.
     pub record_visibility: RecordVisibility,
+    /// What is closed to them of which fields.
+    pub fields: FieldRules,
 }
 
 impl Grant {
@@ -45,11 +47,13 @@ impl Grant {
     pub fn of(role: RoleKey, own: Option<Self>) -> Self {
         match role {
             RoleKey::BuiltIn(role) => {
-                Self { permissions: role.permissions(), record_visibility: RecordVisibility::Organization }
+                let (permissions, fields) = (role.permissions(), FieldRules::default());
+                Self { permissions, record_visibility: RecordVisibility::Organization, fields }
             }
-            RoleKey::Own(_) => {
-                own.unwrap_or(Self { permissions: Permissions::NONE, record_visibility: RecordVisibility::Own })
-            }
+            RoleKey::Own(_) => own.unwrap_or_else(|| {
+                let (permissions, fields) = (Permissions::NONE, FieldRules::default());
+                Self { permissions, record_visibility: RecordVisibility::Own, fields }
+            }),
         }
     }
 
@@ -78,6 +82,8 @@ pub struct OwnRole {
     pub permissions: Permissions,
     /// Which contacts and deals they see.
     pub record_visibility: RecordVisibility,
+    /// What is closed to them of which fields.
+    pub fields: FieldRules,
     /// How often it was given to somebody: who removes it without having seen the last time begins anew.
     pub given: i64,
     /// When it was made.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     doors::crm::{Answer, Handle},
     error::Result,
-    scope::{Permission, Role},
+    scope::{FieldRules, Permission, Role},
 };
 
 /// The shape of an operation's answer.
@@ -79,6 +79,8 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
 /// The shape of an answer, told by its type.
 pub(crate) trait Output: JsonSchema {
     const KIND: OutputKind = OutputKind::Json;
+    /// Empties what is not shown to the caller. An answer that tells of contacts, companies or deals says how.
+    fn mask(&mut self, _rules: &FieldRules) {}
     /// Members that hold a secret which is shown once: `null` in what an idempotency key is answered again.
     const SECRETS: &'static [&'static str] = &[];
 }
@@ -118,7 +120,10 @@ macro_rules! room {
                     let name = $crate::doors::operation::first!($(concat!(stringify!($room), ".", $word),)? concat!(stringify!($room), ".", stringify!($verb)));
                     let permission = $crate::scope::Permission::$access($crate::scope::Resource::$resource);
                     $(let input = self.0.prepare(name, permission, input, $prepare).await?;)?
-                    self.0.run(name, permission, move |unit| Box::pin($service(unit, input.clone()))).await
+                    let mut output: $output =
+                        self.0.run(name, permission, move |unit| Box::pin($service(unit, input.clone()))).await?;
+                    $crate::doors::operation::Output::mask(&mut output, &self.0.scope.fields);
+                    Ok(output)
                 }
             )*
         }
@@ -154,7 +159,8 @@ macro_rules! room {
                         move |unit| {
                             let input = input.clone();
                             Box::pin(async move {
-                                let output = $service(unit, input).await?;
+                                let mut output: $output = $service(unit, input).await?;
+                                $crate::doors::operation::Output::mask(&mut output, &unit.scope().fields);
                                 serde_json::to_value(output).map_err(|e| $crate::error::Error::internal("the answer is no JSON").with_source(e))
                             })
                         },
@@ -172,8 +178,12 @@ macro_rules! room {
 }
 pub(crate) use room;
 
-impl<T: JsonSchema> Output for crate::page::Page<T> {
+impl<T: Output> Output for crate::page::Page<T> {
     const KIND: OutputKind = OutputKind::Page;
+
+    fn mask(&mut self, rules: &FieldRules) {
+        self.data.iter_mut().for_each(|item| item.mask(rules));
+    }
 }
 
 impl Output for () {

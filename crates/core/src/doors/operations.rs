@@ -111,16 +111,12 @@ json_outputs!(
     RoleView,
     Team,
     Assigned,
-    Contact,
     ContactExport,
-    Company,
     CustomField,
     BatchOutcome,
-    Deal,
     Note,
     Task,
     PipelineView,
-    BoardView,
     Stage,
     ConversionRates,
     PipelineValue,
@@ -138,7 +134,13 @@ json_outputs!(
     ReadAnswer,
     MediaView,
     MediaContent,
-    AuditVerification
+    AuditVerification,
+    AuditView,
+    Belonging,
+    IdentityView,
+    Run,
+    SessionView,
+    StageMove
 );
 
 room! {

@@ -1,5 +1,6 @@
 //! Who is asking: the organisation, the actor, what it may do, and why. Every read and every write goes through a scope.
 
+mod fields;
 mod permission;
 mod role;
 mod sight;
@@ -9,6 +10,7 @@ use std::{net::IpAddr, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    fields::{FieldAccess, FieldRules},
     permission::{Access, Permission, Permissions, Resource},
     role::{Role, RoleKey},
     sight::Sight,
@@ -105,6 +107,8 @@ pub struct Scope {
     pub permissions: Permissions,
     /// Which contacts and deals it sees.
     pub sight: Sight,
+    /// Which of their fields, and of companies', it does not see or change.
+    pub fields: Arc<FieldRules>,
     /// Whose private things it may see: those of the signed-in person, or of the one who made the key at work for
     /// themselves.
     pub person: Option<UserId>,
@@ -131,6 +135,7 @@ impl Scope {
             role: None,
             permissions: Permissions::ALL,
             sight: Sight::Organization,
+            fields: Arc::default(),
             person: None,
             cause: Cause::default(),
             session_id: None,
@@ -160,22 +165,25 @@ impl Scope {
     /// allows is not said: [`Scope::member`] is told.
     pub fn user(organization_id: OrganizationId, user_id: UserId, role: impl Into<RoleKey>) -> Self {
         let role = role.into();
-        Self::member(organization_id, user_id, role, role.permissions(None), Sight::Organization)
+        let (permissions, fields) = (role.permissions(None), FieldRules::default());
+        Self::member(organization_id, user_id, role, permissions, Sight::Organization, fields)
     }
 
-    /// A member's scope: what their role allows and lets them see.
+    /// A member's scope: what their role allows, which records it lets them see, and what it closes of their fields.
     pub fn member(
         organization_id: OrganizationId,
         user_id: UserId,
         role: RoleKey,
         permissions: Permissions,
         sight: Sight,
+        fields: FieldRules,
     ) -> Self {
         Self {
             actor: Actor::User { id: user_id },
             role: Some(role),
             permissions,
             sight,
+            fields: Arc::new(fields),
             person: Some(user_id),
             ..Self::system(organization_id)
         }

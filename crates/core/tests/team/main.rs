@@ -4,6 +4,7 @@
 
 mod api_keys;
 mod assigning;
+mod closed_fields;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod invitations;
@@ -95,6 +96,7 @@ fn main() -> ExitCode {
         ("assigning", assigning::CASES),
         ("roles", roles::CASES),
         ("visibility", visibility::CASES),
+        ("closed_fields", closed_fields::CASES),
         ("rules", rules::CASES),
         ("settings", settings::CASES),
         ("profiles", profiles::CASES),

@@ -6,7 +6,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use dealwright::{
     Crm, ErrorKind, Handle,
-    domain::event::{Event, EventKind},
+    domain::{
+        event::{Event, EventKind},
+        restricted::is_hideable,
+    },
     id::{AccountId, Id, MessageId, TeamId, UserId},
     scope::Resource,
     services::messaging::Sees,
@@ -105,7 +108,19 @@ async fn say_of(io: &SocketIo, event: &Event, about: Resource, name: &'static st
     let rooms = with_teams(rooms::organization(organization), event);
     let to = rooms.iter().map(|room| rooms::hearers(room, about));
     let keepers = keepers(event).into_iter().map(|keeper| rooms::seers(organization, about, keeper));
-    tell(io, to.chain(keepers).collect(), name, payload).await;
+    let to: Vec<String> = to.chain(keepers).collect();
+    let spared = to.iter().map(|room| rooms::spared(room)).collect();
+    tell(io, to, name, payload).await;
+    tell(io, spared, name, &sparing(payload)).await;
+}
+
+/// The same without what some role may not see. Which fields that are differs by role; what is told is what all may hear.
+fn sparing(payload: &Value) -> Value {
+    let mut payload = payload.clone();
+    if let Some(changes) = payload.get_mut("changes").and_then(Value::as_object_mut) {
+        changes.retain(|member, _| !is_hideable(member));
+    }
+    payload
 }
 
 /// Who looks after a contact or deal, as its event says; `None`: nobody. An event that does not say is no reason to tell

@@ -44,7 +44,8 @@ impl Client {
     /// Takes over what was looked up again; whether the client may do or see more or less by it.
     pub fn renew(&self, scope: Scope) -> bool {
         let mut signed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = signed.scope.permissions != scope.permissions || signed.scope.sight != scope.sight;
+        let reach = |scope: &Scope| (scope.permissions, scope.sight.clone(), scope.fields.clone());
+        let changed = reach(&signed.scope) != reach(&scope);
         signed.scope = scope;
         changed
     }

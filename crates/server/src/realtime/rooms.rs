@@ -54,6 +54,12 @@ pub fn seers(organization: OrganizationId, resource: Resource, keeper: Option<Uu
     format!("{}/{keeper}", hearers(&self::organization(organization), resource))
 }
 
+/// Of those in such a room, those to whom fields are closed: they hear that something changed, and of fields that are open to
+/// everybody how.
+pub fn spared(room: &str) -> String {
+    format!("{room}~")
+}
+
 /// The rooms beside a room in which a client hears of a resource.
 fn heard(room: &str, resource: Resource, scope: &Scope) -> Vec<String> {
     let private = resource == Resource::Notifications;
@@ -61,7 +67,7 @@ fn heard(room: &str, resource: Resource, scope: &Scope) -> Vec<String> {
         return Vec::new();
     }
     let of_record = matches!(resource, Resource::Contacts | Resource::Deals);
-    match &scope.sight {
+    let rooms = match &scope.sight {
         // Of tasks and notifications they hear as themselves.
         Sight::Limited { user, teams } if of_record && !room.starts_with(USER) => {
             // In the organisation's room alone: a team's room tells whoever sees it nothing more.
@@ -70,6 +76,10 @@ fn heard(room: &str, resource: Resource, scope: &Scope) -> Vec<String> {
             keepers.filter(|_| whole).map(|keeper| seers(scope.organization_id, resource, keeper)).collect()
         }
         _ => vec![hearers(room, resource)],
+    };
+    match of_record && !scope.fields.is_empty() && !room.starts_with(USER) {
+        true => rooms.iter().map(|room| spared(room)).collect(),
+        false => rooms,
     }
 }
 

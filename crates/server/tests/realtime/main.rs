@@ -235,6 +235,47 @@ async fn what_is_out_of_sight_is_not_heard() {
     }
 }
 
+/// ASVS 8.2.3: to whom fields are closed is told that something changed, and nothing of fields that a role may hide.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_hidden_is_not_heard() {
+    let live = Live::start().await;
+    let una = live.sign_up("una").await;
+    let max = live.join(&una, "max").await;
+    let role = json!({"name": "Closed", "permissions": ["contacts:read", "deals:read", "profile:read"],
+        "fields": {"contact": {"emails": "hidden"}, "deal": {"value": "hidden"}}});
+    let role = live.call(&una, "roles.create", role).await["id"].clone();
+    live.call(&una, "members.set_role", json!({"id": max.user.id, "role": role})).await;
+    let node = SocketIoClient::node().unwrap();
+    let unas = node.listen(&live.url, &una.access_token, &[], None).unwrap();
+    let maxs = node.listen(&live.url, &max.access_token, &[], None).unwrap();
+    hear(&unas, "connect");
+    hear(&maxs, "connect");
+    let new = json!({"name": "Ada", "emails": ["ada@acme.example"]});
+    let ada = live.call(&una, "contacts.create", new).await["id"].clone();
+    let new = json!({"name": "Licence", "contact_id": ada, "value": {"amount": "1234.00", "currency": "EUR"}});
+    live.call(&una, "deals.create", new).await;
+    for (heard, told) in [(&unas, true), (&maxs, false)] {
+        let contact = hear(heard, "client-updated")["data"].clone();
+        assert_eq!((&contact["clientId"], &contact["changes"]["name"]), (&ada, &json!("Ada")));
+        assert_eq!(contact.to_string().contains("ada@acme.example"), told, "{contact}");
+        let deal = hear(heard, "deal-updated")["data"].clone();
+        assert_eq!(deal["changes"]["name"], "Licence");
+        assert_eq!(deal["changes"].get("value").is_some(), told, "{deal}");
+    }
+    // Once everything is open again, everything is heard.
+    live.call(&una, "roles.update", json!({"id": role, "patch": {"fields": null}})).await;
+    let mut source = 0;
+    loop {
+        source += 1;
+        live.call(&una, "contacts.update", json!({"id": ada, "patch": {"source": format!("fair {source}")}})).await;
+        if hear(&maxs, "client-updated")["data"]["changes"]["source"].is_string() {
+            break;
+        }
+        assert!(source < 200, "an open field is not heard");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deals_are_heard_by_all_and_a_due_task_by_its_assignee() {
     let live = Live::start().await;

@@ -236,6 +236,15 @@ impl Default for Filter {
 }
 
 impl Filter {
+    /// Everything that it asks about.
+    pub fn places(&self) -> Vec<&Place> {
+        match self {
+            Self::All(several) | Self::Any(several) => several.iter().flat_map(Self::places).collect(),
+            Self::Not(one) => one.places(),
+            Self::Test(place, _) => vec![place],
+        }
+    }
+
     /// The filters that must all hold.
     pub fn conjuncts(&self) -> Vec<&Self> {
         match self {

@@ -163,7 +163,7 @@ records! {
     LinkedIdentity = "identities" (global) key [id] { id, user_id, provider, subject, email, last_used_at, created_at }
     LoginState = "login_states" (global) key [id] { id, token_hash, browser_hash, key_id, sealed, used_at, expires_at, created_at }
     ApiKey = "api_keys" (global) key [id] { id, organization_id, name, prefix, secret_hash, scopes, acts_for, created_by, expires_at, last_used_at, created_at }
-    OwnRole = "roles" (global) key [organization_id, id] { id, organization_id, name, name_key, permissions, record_visibility, given, created_at, updated_at, version }
+    OwnRole = "roles" (global) key [organization_id, id] { id, organization_id, name, name_key, permissions, record_visibility, fields, given, created_at, updated_at, version }
     Invitation = "invitations" (global) key [id] { id, organization_id, email, role, team_id, invited_by, token_hash, status, expires_at, created_at }
     Team = "teams" key [organization_id, id] { id, organization_id, name, name_key, created_at, updated_at, version }
     TeamMember = "team_members" key [organization_id, team_id, user_id] { organization_id, team_id, user_id, created_at }

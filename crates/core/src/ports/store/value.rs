@@ -26,7 +26,7 @@ use crate::{
     },
     error::{Error, Result},
     id::*,
-    scope::{Actor, Cause, Permissions, RoleKey},
+    scope::{Actor, Cause, FieldRules, Permissions, RoleKey},
 };
 
 /// One column of one row.
@@ -215,4 +215,5 @@ json_columns!(
     Actor,
     Cause,
     Permissions,
+    FieldRules,
 );

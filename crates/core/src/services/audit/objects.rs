@@ -69,7 +69,7 @@ objects! {
     LinkedIdentity as Identity by id { user_id, provider, email }
     SignInSession as Session by id { user_id, address, user_agent, revoked_at }
     ApiKey as ApiKey by id { name, prefix, scopes, acts_for, created_by, expires_at }
-    OwnRole as Role by id { name, permissions, record_visibility }
+    OwnRole as Role by id { name, permissions, record_visibility, fields }
     Invitation as Invitation by id { email, role, team_id, invited_by, status, expires_at }
     Team as Team by id { name }
     TeamMember as TeamMember by user_id { team_id }

@@ -14,6 +14,7 @@ use crate::{
         company::{Company, CompanyTag},
         custom_field::Noun,
         event::EventKind,
+        restricted,
     },
     error::{Error, Result},
     id::{CompanyId, Id},
@@ -188,6 +189,7 @@ async fn checked(unit: &mut Unit, before: Option<&Company>, mut company: Company
 
 async fn insert(unit: &mut Unit, draft: Company) -> Result<Company> {
     let company = checked(unit, None, draft).await?;
+    restricted::check(&unit.scope().fields, None, &company)?;
     let rows = Rows::between(unit, Noun::Company, None, side(&company)).await?;
     let fact = unit.fact(EventKind::CompanyCreated, company.id)?.changes(None, &company).insert(&company);
     rows.write(tag_rows(fact, None, &company));
@@ -217,6 +219,9 @@ pub(crate) async fn give(unit: &mut Unit, companies: Vec<Company>, change: impl 
 }
 
 async fn replace(unit: &mut Unit, kind: EventKind, before: &Company, mut after: Company) -> Result<Company> {
+    if kind == EventKind::CompanyUpdated {
+        restricted::check(&unit.scope().fields, Some(before), &after)?;
+    }
     after.updated_at = unit.now();
     let rows = Rows::between(unit, Noun::Company, side(before), side(&after)).await?;
     let (fact, after) = unit.fact(kind, after.id)?.edit(before, &after)?;

@@ -12,6 +12,7 @@ use crate::{
         event::EventKind,
         notification::NotificationKind,
         pipeline::Staged,
+        restricted,
     },
     error::Result,
     id::{ContactId, Id, UserId},
@@ -64,6 +65,7 @@ fn side(contact: &Contact) -> Option<Side<'_>> {
 
 /// Writes a new contact whose identities `holders` hold: its row, its identities and tags, its entry into its stage.
 pub(super) async fn insert(unit: &mut Unit, mut contact: Contact, holders: &[Holder]) -> Result<Contact> {
+    restricted::check(&unit.scope().fields, None, &contact)?;
     let index = Index::new(&contact, holders);
     let rows = Rows::between(unit, Noun::Contact, None, side(&contact)).await?;
     let scope = unit.scope().clone();
@@ -82,6 +84,9 @@ pub(super) async fn insert(unit: &mut Unit, mut contact: Contact, holders: &[Hol
 
 /// Writes a contact's next state, which people made.
 pub(super) async fn replace(unit: &mut Unit, kind: EventKind, before: &Contact, mut after: Contact) -> Result<Contact> {
+    if kind == EventKind::ContactUpdated {
+        restricted::check(&unit.scope().fields, Some(before), &after)?;
+    }
     after.updated_at = unit.now();
     let index = Index::between(unit, before, &after).await?;
     let rows = Rows::between(unit, Noun::Contact, side(before), side(&after)).await?;

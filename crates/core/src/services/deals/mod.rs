@@ -20,6 +20,7 @@ use crate::{
         money::NewMoney,
         notification::NotificationKind,
         pipeline::{Stage, StageKind, StageMove, Staged},
+        restricted,
         text::Flaws,
     },
     error::{Error, Result},
@@ -145,6 +146,7 @@ fn blank(unit: &Unit, stage: Option<&Stage>) -> Result<Deal> {
 /// Checks and writes a new deal, and its entry into its stage.
 async fn insert(unit: &mut Unit, draft: Deal, flaws: Flaws) -> Result<Deal> {
     let mut deal = checked(unit, None, draft, flaws).await?;
+    restricted::check(&unit.scope().fields, None, &deal)?;
     let rows = Rows::between(unit, Noun::Deal, None, side(&deal)).await?;
     let scope = unit.scope().clone();
     let mut fact = unit.fact(EventKind::DealCreated, deal.id)?;
@@ -346,6 +348,9 @@ pub(crate) async fn give(unit: &mut Unit, deals: Vec<Deal>, change: impl Fn(&mut
 
 /// Writes a deal's next state.
 async fn replace(unit: &mut Unit, kind: EventKind, before: &Deal, mut after: Deal) -> Result<Deal> {
+    if kind == EventKind::DealUpdated {
+        restricted::check(&unit.scope().fields, Some(before), &after)?;
+    }
     after.updated_at = unit.now();
     let rows = Rows::between(unit, Noun::Deal, side(before), side(&after)).await?;
     let (fact, after) = unit.fact(kind, after.id)?.edit(before, &after)?;

@@ -86,7 +86,7 @@ pub struct ListFields {
 }
 
 /// The definitions for one noun, as this unit leaves them.
-pub(super) async fn of(unit: &mut Unit, object: Noun) -> Result<Vec<CustomField>> {
+pub(crate) async fn of(unit: &mut Unit, object: Noun) -> Result<Vec<CustomField>> {
     let mut fields = all(unit).await?;
     fields.retain(|field| field.object == object);
     Ok(fields)

@@ -5,7 +5,7 @@ mod values;
 
 pub use self::definitions::{DeleteField, FieldPatch, ListFields, NewField, UpdateField};
 pub(crate) use self::{
-    definitions::{create, delete, get, list, update},
+    definitions::{create, delete, get, list, of, update},
     values::{
         Naming, Rows, Side, apply_custom, apply_external_ids, check_custom, drop_misfits, external_key, holder,
         holders, naming, raced,

@@ -154,7 +154,8 @@ pub(crate) async fn seated(engine: &Engine, seat: Seat) -> Result<Scope> {
         RecordVisibility::Own | RecordVisibility::Organization => Vec::new(),
     };
     let sight = seat.grant.sight(user_id, teams.into_iter().map(|(_, team)| team));
-    Ok(Scope::member(organization_id, user_id, role, seat.grant.permissions, sight))
+    let (permissions, fields) = (seat.grant.permissions, seat.grant.fields);
+    Ok(Scope::member(organization_id, user_id, role, permissions, sight, fields))
 }
 
 impl Identity<'_> {

@@ -54,7 +54,33 @@ impl Search {
         let mut reader = Reader { names: &names, comparisons: 0, lenient: false };
         let filter = reader.node(&Value::Object(self.filter), "/filter", 1)?;
         let sort = names.sort(self.sort.as_deref())?;
+        refuse_hidden(unit, noun, &filter, &sort)?;
         Ok((filter, sort, PageRequest { limit: self.limit, cursor: self.cursor }))
+    }
+}
+
+/// Fails if a list goes by a field that the caller does not see: it would tell of it all the same.
+fn refuse_hidden(unit: &Unit, noun: Noun, filter: &Filter, sort: &SortBy) -> Result<()> {
+    let rules = &unit.scope().fields;
+    if rules.is_empty() {
+        return Ok(());
+    }
+    let hidden = |place: &Place| {
+        let field = match place {
+            // The member that the column belongs to.
+            Place::Field(field) => field.name.split('.').next().unwrap_or(field.name).to_owned(),
+            Place::Custom { key, .. } => format!("custom.{key}"),
+            Place::ExternalId(_) => "external_ids".to_owned(),
+        };
+        rules.hides(noun.as_str(), &field).then_some(field)
+    };
+    match filter.places().into_iter().chain([&sort.place]).find_map(hidden) {
+        Some(field) => {
+            let message =
+                format!("your role does not see {field} of a {noun}: leave it out of filter and sort, or ask an admin");
+            Err(Error::forbidden(message))
+        }
+        None => Ok(()),
     }
 }
 
@@ -119,7 +145,9 @@ impl Simple {
             Ok([only]) => only,
             Err(several) => Filter::All(several),
         };
-        Ok((filter, names.sort(sort)?, page))
+        let sort = names.sort(sort)?;
+        refuse_hidden(unit, noun, &filter, &sort)?;
+        Ok((filter, sort, page))
     }
 }
 

@@ -6,9 +6,11 @@ use serde::Serialize;
 use crate::{
     domain::{
         contact::Contact,
+        custom_field::Noun,
         deal::Deal,
         event::EventKind,
         pipeline::{Stage, StageKind, StageMove, Staged, Standing},
+        restricted::{self, Restricted},
         text,
     },
     error::{Error, Result},
@@ -80,7 +82,8 @@ pub(super) fn place_deal(unit: &mut Unit, before: &Deal, stage: &Stage, reason: 
         return Ok(before.clone());
     }
     let mut told = before.clone();
-    if stage.kind == StageKind::Lost && told.lost_reason.is_none() {
+    let closed = unit.scope().fields.of(Noun::Deal.as_str()).any(|(field, _)| field == "lost_reason");
+    if stage.kind == StageKind::Lost && told.lost_reason.is_none() && !closed {
         told.lost_reason.clone_from(&reason);
     }
     let after = put(unit, before, told, stage, reason, |fact| {
@@ -117,7 +120,7 @@ pub(super) fn place(unit: &mut Unit, before: &Contact, stage: &Stage, reason: Op
 }
 
 /// Puts whatever goes through stages from one into another: `after` is `before` with whatever else the move changes.
-fn put<T: Staged + Record + Serialize>(
+fn put<T: Staged + Restricted + Record + Serialize>(
     unit: &mut Unit,
     before: &T,
     mut after: T,
@@ -126,6 +129,7 @@ fn put<T: Staged + Record + Serialize>(
     stamp: impl FnOnce(Fact<'_>) -> Fact<'_>,
 ) -> Result<T> {
     let (scope, now, from) = (unit.scope().clone(), unit.now(), before.standing());
+    restricted::require_open::<T>(&scope.fields, "stage_id")?;
     let mut fact = unit.fact(EventKind::StageChanged, from.subject)?;
     after.enter(stage, fact.id(), now);
     let entry = entry(&scope, after.standing(), Some(from.stage_id), reason);

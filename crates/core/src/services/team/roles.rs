@@ -8,8 +8,10 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
+        custom_field::Noun,
         event::EventKind,
         organization::{Invitation, Membership},
+        restricted,
         role::{GivenRole, OwnRole, RecordVisibility},
         text::{self, Flaws},
     },
@@ -18,8 +20,11 @@ use crate::{
     page::Page,
     patch::Patch,
     ports::store::{Column, Guard, Must, Record, Update, Write},
-    scope::{Permission, Permissions, Role, RoleKey},
-    services::unit::{Unit, check_version},
+    scope::{FieldAccess, FieldRules, Permission, Permissions, Resource, Role, RoleKey},
+    services::{
+        fields,
+        unit::{Unit, check_version},
+    },
 };
 
 /// The most roles of an organisation's own.
@@ -38,6 +43,8 @@ pub struct RoleView {
     pub permissions: Permissions,
     /// Which contacts and deals they see: `own`, `team` or `organization`.
     pub record_visibility: RecordVisibility,
+    /// What is closed to them of which fields.
+    pub fields: FieldRules,
     /// Whether it is built in: such a one is never changed.
     pub built_in: bool,
     /// When it was made; `null` for a built-in one.
@@ -65,6 +72,12 @@ pub struct NewRole {
     /// `team:write` or `audit:read`.
     #[serde(default)]
     pub record_visibility: RecordVisibility,
+    /// What is closed to its members of fields of contacts, companies and deals, by noun and name: `{"contact": {"phones":
+    /// "hidden"}, "deal": {"value": "read_only", "custom.margin": "hidden"}}`. What is `hidden` is empty in answers, and
+    /// is neither filtered by nor sorted by nor changed; what is `read_only` is not changed. `custom` stands for all custom
+    /// fields. With it go no permissions that show or change fields by another way, such as `automation:read`.
+    #[serde(default)]
+    pub fields: FieldRules,
 }
 
 /// A change of a role: a merge patch.
@@ -80,6 +93,9 @@ pub struct RolePatch {
     /// Which contacts and deals they see; `null`: all.
     #[serde(skip_serializing_if = "Patch::is_absent")]
     pub record_visibility: Patch<RecordVisibility>,
+    /// What is closed to them of which fields, all of it; `null`: nothing.
+    #[serde(skip_serializing_if = "Patch::is_absent")]
+    pub fields: Patch<FieldRules>,
 }
 
 /// Which role, and its change.
@@ -125,6 +141,7 @@ fn own_view(role: OwnRole) -> RoleView {
         name: role.name,
         permissions: role.permissions,
         record_visibility: role.record_visibility,
+        fields: role.fields,
         built_in: false,
         created_at: Some(role.created_at),
         updated_at: Some(role.updated_at),
@@ -138,6 +155,7 @@ fn built_in_view(role: Role) -> RoleView {
         name: role.as_str().to_owned(),
         permissions: role.permissions(),
         record_visibility: RecordVisibility::Organization,
+        fields: FieldRules::default(),
         built_in: true,
         created_at: None,
         updated_at: None,
@@ -210,18 +228,68 @@ fn refuse_mistakable_name(role: &OwnRole, others: &[OwnRole]) -> Result<()> {
     Err(Error::conflict("name_taken", message.clone()).field("/name", "taken", message))
 }
 
-/// Fails if members of a role would see some records alone, but may do what works on all.
+/// Fails if members of a role would see some records or fields alone, but may do what goes round that.
 fn refuse_wide(role: &OwnRole) -> Result<()> {
-    let wide: Vec<_> = role.permissions.iter().filter(|it| it.is_wide()).map(|it| it.to_string()).collect();
-    if role.record_visibility == RecordVisibility::Organization || wide.is_empty() {
-        return Ok(());
+    let refuse = |pointer: &str, what: &str, wide: Vec<Permission>| {
+        if wide.is_empty() {
+            return Ok(());
+        }
+        let wide = wide.iter().map(Permission::to_string).collect::<Vec<_>>().join(", ");
+        let detail = format!(
+            "members {what} cannot be allowed {wide}: that works on all, or shows all; leave one or the other out"
+        );
+        Err(Error::invalid(pointer, "too_narrow", detail))
+    };
+    let wide =
+        |more: &dyn Fn(Permission) -> bool| role.permissions.iter().filter(|it| it.is_wide() || more(*it)).collect();
+    if role.record_visibility != RecordVisibility::Organization {
+        refuse("/record_visibility", "who see some records alone", wide(&|_| false))?;
     }
-    let detail = format!(
-        "members who see some records alone cannot be allowed {}: that works on all of them; leave it out, or let the role \
-         see the whole organization",
-        wide.join(", ")
-    );
-    Err(Error::invalid("/record_visibility", "too_narrow", detail))
+    if !role.fields.is_empty() {
+        // What is summed up or split up by tells of each.
+        let told = ["value", "probability", "expected_close_on"].iter().any(|it| role.fields.hides("deal", it));
+        let told = told || role.fields.hides("contact", "source");
+        let more = |it: Permission| match it.resource {
+            Resource::Automation => true,
+            Resource::Analytics => told,
+            _ => false,
+        };
+        refuse("/fields", "to whom some fields are closed", wide(&more))?;
+    }
+    Ok(())
+}
+
+/// Notes what is wrong with what a role closes.
+async fn check_fields(unit: &mut Unit, rules: &FieldRules, flaws: &mut Flaws) -> Result<()> {
+    for (noun, closed) in &rules.0 {
+        let at = text::pointer("/fields", noun);
+        let Ok(known) = noun.parse::<Noun>() else {
+            flaws.add(at, "unknown", format!("{noun:?} has no fields: contact, company or deal is expected"));
+            continue;
+        };
+        let (hideable, kept) = restricted::fields(known);
+        for (field, access) in closed {
+            let at = text::pointer(&at, field);
+            let custom = match field.strip_prefix("custom.") {
+                Some(key) => fields::of(unit, known).await?.iter().any(|it| it.key == key),
+                None => false,
+            };
+            if custom || hideable.contains(&field.as_str()) {
+                continue;
+            }
+            if !kept.contains(&field.as_str()) {
+                let names = [hideable, kept].concat().join(", ");
+                flaws.add(
+                    at,
+                    "unknown",
+                    format!("{field:?} is no field of a {noun}: {names} or custom.<key> is expected"),
+                );
+            } else if *access == FieldAccess::Hidden {
+                flaws.add(at, "invalid", format!("{field} of a {noun} is always shown: read_only is possible"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The built-in roles, strongest first, then the organisation's own by name: few, so no page goes on.
@@ -239,6 +307,7 @@ pub(crate) async fn create(unit: &mut Unit, input: NewRole) -> Result<RoleView> 
     let mut flaws = Flaws::default();
     let name = flaws.take("/name", text::name(&input.name)).unwrap_or_default();
     let permissions = grantable(&mut flaws, "/permissions", &input.permissions);
+    check_fields(unit, &input.fields, &mut flaws).await?;
     flaws.end()?;
     unit.scope().require_all(permissions)?;
     let others = all(unit).await?;
@@ -253,6 +322,7 @@ pub(crate) async fn create(unit: &mut Unit, input: NewRole) -> Result<RoleView> 
         name,
         permissions,
         record_visibility: input.record_visibility,
+        fields: input.fields,
         given: 0,
         created_at: unit.now(),
         updated_at: unit.now(),
@@ -288,6 +358,14 @@ pub(crate) async fn update(unit: &mut Unit, input: UpdateRole) -> Result<RoleVie
         Patch::Absent => {}
         Patch::Null => after.record_visibility = RecordVisibility::default(),
         Patch::Value(visibility) => after.record_visibility = visibility,
+    }
+    match input.patch.fields {
+        Patch::Absent => {}
+        Patch::Null => after.fields = FieldRules::default(),
+        Patch::Value(fields) => {
+            check_fields(unit, &fields, &mut flaws).await?;
+            after.fields = fields;
+        }
     }
     flaws.end()?;
     // What it allowed, and what it will: its members lose the one and win the other.
@@ -363,6 +441,7 @@ pub(crate) async fn delete(unit: &mut Unit, input: DeleteRole) -> Result<()> {
         .change("name", &role.name, ())
         .change("permissions", role.permissions, ())
         .change("record_visibility", role.record_visibility, ())
+        .change("fields", &role.fields, ())
         .delete(&role);
     if let Some(to) = &to {
         move_all(unit, &members, &invited, to);

@@ -172,6 +172,7 @@ impl Samples {
             name,
             permissions: self.choose(Role::ALL).permissions(),
             record_visibility: self.choose(RecordVisibility::ALL),
+            fields: serde_json::from_str(r#"{"deal": {"value": "hidden", "name": "read_only"}}"#).unwrap_or_default(),
             given: 0,
             created_at,
             updated_at: created_at,

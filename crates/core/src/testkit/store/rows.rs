@@ -255,7 +255,8 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure!(store.credential(ground.user.id).await? == Some(credential), "the credential differs");
     ensure_eq!(store.membership(id, ground.user.id).await?, Some(membership.clone()));
     ensure_eq!(store.api_key(id, key.id).await?, Some(key.clone()));
-    let grant = Grant { permissions: role.permissions, record_visibility: role.record_visibility };
+    let grant =
+        Grant { permissions: role.permissions, record_visibility: role.record_visibility, fields: role.fields.clone() };
     let seat = Seat { membership: membership.clone(), grant, lacks_two_factor: false };
     ensure_eq!(store.seat(id, ground.user.id).await?, Some(seat.clone()));
     ensure_eq!(store.api_key_by_hash(&key.secret_hash).await?, Some((key, Some(seat.clone()))));

@@ -137,7 +137,7 @@ pub(super) const OWN_ROLE: &str = " LEFT JOIN roles r ON r.organization_id = m.o
 /// What [`seated`] reads.
 fn seat_columns() -> String {
     format!(
-        "{}, r.permissions, r.record_visibility, (o.require_two_factor \
+        "{}, r.permissions, r.record_visibility, r.fields, (o.require_two_factor \
          AND NOT EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = m.user_id AND f.enabled))",
         columns::<Membership>("m")
     )
@@ -155,8 +155,10 @@ fn with_seat(who: &str) -> String {
 fn seated(mut row: Row) -> Result<Seat> {
     let membership = split::<Membership>(&mut row)?;
     let row = &mut row.into_iter();
-    let own = match (cell(row)?, cell(row)?) {
-        (Some(permissions), Some(record_visibility)) => Some(Grant { permissions, record_visibility }),
+    let own = match (cell(row)?, cell(row)?, cell(row)?) {
+        (Some(permissions), Some(record_visibility), Some(fields)) => {
+            Some(Grant { permissions, record_visibility, fields })
+        }
         _ => None,
     };
     let grant = Grant::of(membership.role, own);

@@ -142,7 +142,7 @@ INSERT INTO second_factors SELECT pg_temp.n(i), pg_temp.n(1 + i % 5), '', true, 
 INSERT INTO account_secrets SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 5), '' FROM generate_series(1, 2) o, generate_series(1, 2000) i;
 INSERT INTO data_keys SELECT pg_temp.n(i), pg_temp.n(o), 'm', '', i, CASE WHEN i < 50 THEN i END FROM generate_series(1, 50) o, generate_series(1, 50) i;
 INSERT INTO common_keys SELECT pg_temp.n(i), 'm', '', i, i FROM generate_series(1, 2000) i;
-INSERT INTO roles SELECT pg_temp.n(i)::text, pg_temp.n(o), 'R' || i, 'r' || i, '[]', 'organization', 0, i, i, 1 FROM generate_series(1, 20) o, generate_series(1, 100) i;
+INSERT INTO roles SELECT pg_temp.n(i)::text, pg_temp.n(o), 'R' || i, 'r' || i, '[]', 'organization', '{}', 0, i, i, 1 FROM generate_series(1, 20) o, generate_series(1, 100) i;
 INSERT INTO memberships SELECT pg_temp.n(o), pg_temp.n(i), CASE WHEN i % 100 = 9 THEN pg_temp.n(9)::text ELSE 'member' END, i FROM generate_series(1, 2) o, generate_series(1, 5000) i;
 INSERT INTO invitations SELECT pg_temp.n(o * 100000 + i), pg_temp.n(o), i || '@example.org', 'member', NULL, NULL,
     uuid_send(pg_temp.n(o * 100000 + i)), CASE WHEN i % 20 = 0 THEN 'pending' ELSE 'accepted' END, i, i
