@@ -1,6 +1,7 @@
 //! Documents made from the tables. `docs/api.md`, `docs/access.md` and `docs/configuration.md` hold their text; a test compares.
 
 use dealwright::{
+    domain::{custom_field::Noun, restricted},
     operation, operations,
     scope::{Permission, Resource, Role},
 };
@@ -67,12 +68,18 @@ pub fn access() -> String {
         text.push_str(&format!("| `{} {}` | {whom} |\n", route.method.as_str(), route.path));
     }
     text.push_str(BEYOND_ACCESS);
+    for noun in Noun::ALL {
+        let (hideable, kept) = restricted::fields(*noun);
+        let names = |fields: &[&str]| fields.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ");
+        text.push_str(&format!("| {noun} | {}, `custom.<key>` | {} |\n", names(hideable), names(kept)));
+    }
+    text.push_str(BEYOND_FIELDS);
     text
 }
 
 const ABOUT_ACCESS: &str = "# Who may do what\n\n\
     Made from the table of operations (`crates/core/src/doors/operations.rs`) and the permissions of the roles \
-    (`crates/core/src/scope.rs`); `UPDATE=1 cargo test -p dealwright-server --test http tables` writes this page anew, and \
+    (`crates/core/src/scope/`); `UPDATE=1 cargo test -p dealwright-server --test http tables` writes this page anew, and \
     `crates/server/tests/access/` asks every cell over HTTP, on both databases. Where it says no the answer is 403 \
     `forbidden`, whatever is asked; another organisation's objects are 404 for everybody.\n\n";
 
@@ -81,7 +88,7 @@ const BEYOND_ACCESS: &str = "\n## What is asked about may forbid more\n\n\
     comes from. Owners are made and unmade by signed-in owners alone, and the last one stays (409 `last_owner`); \
     `POST /api/organization/transfer` hands the organisation on, with proof given afresh.\n\
     - **Roles of one's own** (`/api/team/roles`) are any set of these permissions; what their members may do follows at \
-    their next call.\n\
+    their next call. They may also show some records alone, and close fields: see below.\n\
     - An **API key** may do what its scopes say, and what the member that it acts for may do at that moment. Without \
     `team:write` one makes, sees and ends keys that act for oneself alone. A key makes no keys, opens no session and ends \
     with the membership. Profile, notifications and bodies of private conversations are open to a key only if whom it acts \
@@ -89,7 +96,30 @@ const BEYOND_ACCESS: &str = "\n## What is asked about may forbid more\n\n\
     - A messenger **account** is edited, connected anew and removed by its owner and by whoever may write the organisation; \
     `visibility` says who reads the bodies of its messages, and nobody else writes from a private one.\n\
     - **Profile and notifications** are one's own.\n\
-    - Over **Socket.IO** everybody hears of contacts, deals, accounts and notifications what they may read.\n";
+    - Over **Socket.IO** everybody hears of contacts, deals, accounts and notifications what they may read.\n\n\
+    ## Which records a role shows\n\n\
+    `record_visibility` of a role of one's own is `organization` (all, as of the built-in ones), `team` (contacts and deals \
+    that are assigned to the member or to one of their teams) or `own` (to the member). **What neither a member nor a team \
+    looks after is seen by all**, else nobody could take it on; so is the shared base: companies, pipelines, fields, people.\n\n\
+    Whatever is out of sight is 404 by its id, `unknown` where an input names it, in no list, count, board or sum, and not \
+    heard over Socket.IO. With a contact or deal go its notes, moves, timeline, runs, files and conversations with their \
+    messages; but a task is also its assignee's, and a conversation also theirs who look after it or whose account it goes \
+    by. Who makes a contact with an address that one out of sight has is told 409 `duplicate` without its name. A notification \
+    is told to whom it is addressed. A member may assign what they see to somebody else, and sees it no more.\n\n\
+    ## Which fields a role closes\n\n\
+    `fields` of a role of one's own: `{\"contact\": {\"phones\": \"hidden\", \"custom.budget\": \"read_only\"}}`. What is \
+    `hidden` is empty in every answer (`null`, `[]`, `{}`; of custom fields the key is left out), lists are neither filtered \
+    nor sorted by it (403), and it is not changed; what is `read_only` is not changed. A change of either is 403 `forbidden` \
+    with each field named; one that states what is there already is none.\n\n\
+    | of a | may be hidden | may be read-only besides |\n|---|---|---|\n";
+
+const BEYOND_FIELDS: &str = "\nA new one has a name and a stage in any case. What stands in messages, notes and titles is no \
+    field. Over Socket.IO members with closed fields hear that something changed, and of none of the fields that may be hidden \
+    how.\n\n\
+    A role that shows some records alone or closes fields has none of the permissions by which its members would come round \
+    that (422 `too_narrow`): all of `audit` and `privacy`, and writing `pipeline`, `fields`, `team`, `automation`, \
+    `organization` and `jobs`; with closed fields also `automation:read`, as runs tell their facts, and `analytics:read` where a \
+    deal's value, probability or date or a contact's source is hidden.\n";
 
 /// What `docs/configuration.md` says.
 pub fn configuration() -> String {

@@ -83,7 +83,7 @@ restricted! {
 }
 
 /// The fields of a noun that may be hidden, and those that may be read-only besides.
-pub(crate) fn fields(noun: Noun) -> (&'static [&'static str], &'static [&'static str]) {
+pub fn fields(noun: Noun) -> (&'static [&'static str], &'static [&'static str]) {
     match noun {
         Noun::Contact => (Contact::HIDEABLE, Contact::KEPT),
         Noun::Company => (Company::HIDEABLE, Company::KEPT),
