@@ -132,6 +132,8 @@ CREATE TABLE sessions (
     revoked_at bigint,
     address text COLLATE "C",
     user_agent text COLLATE "C",
+    factors text COLLATE "C" NOT NULL,
+    proven_at bigint NOT NULL,
     created_at bigint NOT NULL,
     PRIMARY KEY (id)
 );

@@ -122,6 +122,8 @@ CREATE TABLE sessions (
     revoked_at INTEGER,
     address TEXT,
     user_agent TEXT,
+    factors TEXT NOT NULL,
+    proven_at INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (id)
 ) STRICT;

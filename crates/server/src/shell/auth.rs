@@ -252,7 +252,8 @@ pub(super) const CHANGE: ShellRoute = ShellRoute {
 
 pub(super) const SET_UP_2FA: ShellRoute = ShellRoute {
     doc: "Gives the caller a seed for their authenticator application, as a text, a link and a QR code. Nothing is asked for at \
-          sign-in before `/enable` was sent a code of it.",
+          sign-in before `/enable` was sent a code of it. `step_up_required` more than ten minutes after they have shown who \
+          they are.",
     signed_in: true,
     output: schema!(TwoFactorSetup),
     handler: |shared, request| {
@@ -268,7 +269,7 @@ pub(super) const SET_UP_2FA: ShellRoute = ShellRoute {
 
 pub(super) const ENABLE_2FA: ShellRoute = ShellRoute {
     doc: "From here on a code is asked for when the caller signs in. Answers ten recovery codes, once; each counts once, in \
-          the place of a code.",
+          the place of a code. `step_up_required` more than ten minutes after they have shown who they are.",
     signed_in: true,
     input: schema!(EnableTwoFactor),
     output: schema!(RecoveryCodes),
@@ -298,6 +299,25 @@ pub(super) const DISABLE_2FA: ShellRoute = ShellRoute {
         })
     },
     ..auth("/api/auth/2fa/disable", "auth.disable_two_factor")
+};
+
+pub(super) const STEP_UP: ShellRoute = ShellRoute {
+    doc: "Takes a code, a recovery code or the password, and answers a new pair of tokens; the caller's session ends and \
+          another one takes its place. For ten minutes from then on, as from signing in, `step_up_required` is not answered \
+          where a session that is fresh is enough.",
+    signed_in: true,
+    input: schema!(StepUp),
+    output: schema!(SignedIn),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let scope = shared.scope(request.extensions())?;
+            let origin = origin(request.extensions(), request.headers());
+            let identity = shared.crm().identity().from_origin(&origin);
+            let answer = identity.renew_session(&scope, read::<StepUp>(request).await?).await?;
+            Ok(signed_in(StatusCode::OK, &answer))
+        })
+    },
+    ..auth("/api/auth/step-up", "auth.step_up")
 };
 
 pub(super) const SWITCH: ShellRoute = ShellRoute {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::organization::SignInSession,
+    domain::organization::{Factor, SignInSession},
     error::{Error, Result},
     id::{OrganizationId, SessionId, UserId},
     page::{Page, PageRequest},
@@ -56,6 +56,10 @@ pub struct SessionView {
     pub address: Option<String>,
     /// What the client called itself then, if it did.
     pub user_agent: Option<String>,
+    /// By what its user has shown who they are.
+    pub factors: Vec<Factor>,
+    /// When they last did: what is dangerous asks for proof that is no older than ten minutes.
+    pub proven_at: DateTime<Utc>,
     /// When it began.
     pub created_at: DateTime<Utc>,
     /// When its tokens were last refreshed.
@@ -69,16 +73,22 @@ pub(crate) async fn list(unit: &mut Unit, page: PageRequest) -> Result<Page<Sess
     let user = unit.scope().require_user()?;
     let current = unit.scope().session_id;
     let found = unit.store().sessions(user, unit.now(), &page).await?;
-    Ok(found.map(|session| SessionView {
+    Ok(found.map(|session| view(session, current)))
+}
+
+fn view(session: SignInSession, current: Option<SessionId>) -> SessionView {
+    SessionView {
         id: session.id,
         organization_id: session.organization_id,
         current: Some(session.id) == current,
         address: session.address,
         user_agent: session.user_agent,
+        factors: session.factors,
+        proven_at: session.proven_at,
         created_at: session.created_at,
         refreshed_at: session.refreshed_at,
         expires_at: session.expires_at,
-    }))
+    }
 }
 
 /// Ends one of the caller's sessions.
@@ -97,11 +107,32 @@ pub(crate) async fn revoke_others(unit: &mut Unit, (): ()) -> Result<()> {
 }
 
 /// Holds on to a session until the unit is written: one that is ended meanwhile gives no other.
-pub(super) async fn hold(unit: &mut Unit, id: Option<SessionId>) -> Result<()> {
+pub(super) async fn hold(unit: &mut Unit, id: Option<SessionId>) -> Result<Option<SignInSession>> {
+    let Some(id) = id else { return Ok(None) };
+    let session = standing(unit, id).await?;
+    unit.note(Write::Update(Update::of(&session).expect("revoked_at", &session.revoked_at)))?;
+    Ok(Some(session))
+}
+
+/// A session that was not ended.
+async fn standing(unit: &Unit, id: SessionId) -> Result<SignInSession> {
+    unit.store().session(id).await?.filter(|session| session.revoked_at.is_none()).ok_or_else(ended)
+}
+
+/// Ends a session that another one takes the place of; answers it as it was.
+pub(super) async fn replace(unit: &mut Unit, id: Option<SessionId>) -> Result<Option<SignInSession>> {
+    let Some(id) = id else { return Ok(None) };
+    let session = standing(unit, id).await?;
+    revoke(unit, &session)?;
+    Ok(Some(session))
+}
+
+/// Writes that the user of a session has shown this factor too.
+pub(super) async fn shown(unit: &mut Unit, id: Option<SessionId>, factor: Factor) -> Result<()> {
     let Some(id) = id else { return Ok(()) };
-    let session = unit.store().session(id).await?.filter(|session| session.revoked_at.is_none());
-    let session = session.ok_or_else(ended)?;
-    unit.note(Write::Update(Update::of(&session).expect("revoked_at", &session.revoked_at)))
+    let session = standing(unit, id).await?;
+    let update = Update::of(&session).set("factors", &session.factors_with(factor));
+    unit.note(Write::Update(update.expect("factors", &session.factors).expect("revoked_at", &session.revoked_at)))
 }
 
 /// The session is over.
