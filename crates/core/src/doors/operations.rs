@@ -47,7 +47,8 @@ use crate::{
         deals::{self, DealBatch, DeleteDeal, ListDealHistory, ListDeals, MoveDeal, NewDeal, UpdateDeal, UpsertDeal},
         fields::{self, DeleteField, ListFields, NewField, UpdateField},
         identity::{
-            self, ApiKeyView, IdentityView, InvitationView, ListInvitations, NewApiKey, NewInvitation, SessionView,
+            self, ApiKeyView, IdentityView, InvitationView, ListInvitations, ListMemberSessions, NewApiKey, NewInvitation,
+            SessionView,
         },
         jobs::{self, ListJobs},
         listing::Search,
@@ -200,6 +201,12 @@ room! {
     /// Removes a member: they are signed out at once, and what they looked after goes to `reassign_to` or to nobody.
     /// `last_owner` for the last owner.
     Command remove(RemoveMember) -> () [write Team] team::remove_member;
+    /// Lists where a member is signed in to the organisation, newest first. `forbidden` for those who may do more than the
+    /// caller.
+    Query sessions(ListMemberSessions) -> Page<SessionView> [write Team] identity::list_member_sessions;
+    /// Signs a member out of the organisation everywhere: the tokens of all their sessions in it count no more. `forbidden`
+    /// for those who may do more than the caller.
+    Command sign_out(UserId) -> () [write Team] identity::revoke_member_sessions;
 }
 
 room! {

@@ -8,7 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::organization::{Factor, SignInSession},
+    domain::{
+        event::EventKind,
+        organization::{Factor, Member, SignInSession},
+    },
     error::{Error, Result},
     id::{OrganizationId, SessionId, UserId},
     page::{Page, PageRequest},
@@ -43,7 +46,21 @@ impl fmt::Debug for Refresh {
     }
 }
 
-/// One of the caller's own sessions that stand.
+/// Whose sessions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListMemberSessions {
+    /// The member.
+    pub id: UserId,
+    /// Items a page, 1…200.
+    #[serde(default)]
+    pub limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    #[serde(default)]
+    pub cursor: Option<String>,
+}
+
+/// A session that stands.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SessionView {
     /// Its id.
@@ -72,7 +89,7 @@ pub struct SessionView {
 pub(crate) async fn list(unit: &mut Unit, page: PageRequest) -> Result<Page<SessionView>> {
     let user = unit.scope().require_user()?;
     let current = unit.scope().session_id;
-    let found = unit.store().sessions(user, unit.now(), &page).await?;
+    let found = unit.store().sessions(user, None, unit.now(), &page).await?;
     Ok(found.map(|session| view(session, current)))
 }
 
@@ -104,6 +121,37 @@ pub(crate) async fn revoke_others(unit: &mut Unit, (): ()) -> Result<()> {
     let user = unit.scope().require_user()?;
     let kept = unit.scope().session_id;
     revoke_all(unit, user, kept).await
+}
+
+/// A member of the organisation in whose name the caller may do everything already: who is above them is none of theirs.
+async fn below(unit: &Unit, id: UserId) -> Result<Member> {
+    let member = unit.store().member(unit.organization_id(), id).await?;
+    let member = member.ok_or_else(|| Error::not_found("member", id))?;
+    unit.scope().require_rank(member.role, member.permissions)?;
+    Ok(member)
+}
+
+/// A member's sessions in the caller's organisation.
+pub(crate) async fn list_of_member(unit: &mut Unit, input: ListMemberSessions) -> Result<Page<SessionView>> {
+    let (member, current) = (below(unit, input.id).await?, unit.scope().session_id);
+    let page = PageRequest { limit: input.limit, cursor: input.cursor };
+    let found = unit.store().sessions(member.user_id, Some(unit.organization_id()), unit.now(), &page).await?;
+    Ok(found.map(|session| view(session, current)))
+}
+
+/// Ends all of a member's sessions in the caller's organisation; those in others are none of its business.
+pub(crate) async fn revoke_of_member(unit: &mut Unit, id: UserId) -> Result<()> {
+    let (member, organization, now) = (below(unit, id).await?, unit.organization_id(), unit.now());
+    let open = unit.store().open_sessions(member.user_id, Some(organization), now).await?;
+    if open.is_empty() {
+        return Ok(());
+    }
+    let mut fact = unit.fact(EventKind::OrganizationUpdated, organization)?;
+    fact = fact.data("what", "member.signed_out").data("user_id", member.user_id);
+    for session in &open {
+        fact = fact.write(Write::Update(ending(session, now)));
+    }
+    Ok(())
 }
 
 /// Holds on to a session until the unit is written: one that is ended meanwhile gives no other.
@@ -142,7 +190,7 @@ pub(super) fn ended() -> Error {
 
 /// Ends all of a user's sessions but one.
 pub(super) async fn revoke_all(unit: &mut Unit, user: UserId, kept: Option<SessionId>) -> Result<()> {
-    for session in unit.store().open_sessions(user, unit.now()).await? {
+    for session in unit.store().open_sessions(user, None, unit.now()).await? {
         if Some(session.id) != kept {
             revoke(unit, &session)?;
         }
@@ -263,6 +311,10 @@ async fn rotate(unit: &mut Unit, id: SessionId, token: &RefreshToken) -> Result<
 }
 
 fn revoke(unit: &mut Unit, session: &SignInSession) -> Result<()> {
-    let update = Update::of(session).set("revoked_at", &Some(unit.now())).expect("revoked_at", &session.revoked_at);
+    let update = ending(session, unit.now());
     unit.note(Write::Update(update))
+}
+
+fn ending(session: &SignInSession, now: DateTime<Utc>) -> Update {
+    Update::of(session).set("revoked_at", &Some(now)).expect("revoked_at", &session.revoked_at)
 }

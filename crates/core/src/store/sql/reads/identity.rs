@@ -93,16 +93,27 @@ impl IdentityReads for SqlStore {
         self.rows(None, statement).await?.into_iter().map(people::member).collect()
     }
 
-    async fn sessions(&self, user: UserId, now: DateTime<Utc>, page: &PageRequest) -> Result<Page<SignInSession>> {
-        let (mut statement, order) = sessions(user, now);
-        let list = ListKey::of(&("sessions", user));
+    async fn sessions(
+        &self,
+        user: UserId,
+        within: Option<OrganizationId>,
+        now: DateTime<Utc>,
+        page: &PageRequest,
+    ) -> Result<Page<SignInSession>> {
+        let (mut statement, order) = sessions(user, within, now);
+        let list = ListKey::of(&("sessions", user, within));
         let limit = order.finish(&mut statement, list, page)?;
         let rows = self.rows(None, statement).await?;
         list::page(rows, limit, list, SignInSession::from_row, |it: &SignInSession| by_time(it.created_at, it.id))
     }
 
-    async fn open_sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<SignInSession>> {
-        let (statement, _) = sessions(user, now);
+    async fn open_sessions(
+        &self,
+        user: UserId,
+        within: Option<OrganizationId>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<SignInSession>> {
+        let (statement, _) = sessions(user, within, now);
         self.records(None, statement).await
     }
 
@@ -203,10 +214,13 @@ pub(super) fn identities(user: UserId) -> Statement {
     statement
 }
 
-/// A user's sessions that stand, newest first.
-pub(super) fn sessions(user: UserId, now: DateTime<Utc>) -> (Statement, Order) {
+/// A user's sessions that stand, newest first: in whichever organisation, or in this one.
+pub(super) fn sessions(user: UserId, within: Option<OrganizationId>, now: DateTime<Utc>) -> (Statement, Order) {
     let mut statement = select_global::<SignInSession>();
     statement.push("t.user_id = ").bind(&user).push(" AND t.revoked_at IS NULL AND t.expires_at > ").bind(&now);
+    if let Some(organization) = within {
+        statement.push(" AND t.organization_id = ").bind(&organization);
+    }
     (statement, Order::newest("t.created_at"))
 }
 
