@@ -47,8 +47,8 @@ use crate::{
         deals::{self, DealBatch, DeleteDeal, ListDealHistory, ListDeals, MoveDeal, NewDeal, UpdateDeal, UpsertDeal},
         fields::{self, DeleteField, ListFields, NewField, UpdateField},
         identity::{
-            self, ApiKeyView, IdentityView, InvitationView, ListInvitations, ListMemberSessions, NewApiKey, NewInvitation,
-            SessionView,
+            self, ApiKeyView, IdentityView, InvitationView, ListInvitations, ListMemberSessions, NewApiKey,
+            NewInvitation, SessionView,
         },
         jobs::{self, ListJobs},
         listing::Search,
