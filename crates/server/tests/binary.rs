@@ -30,8 +30,12 @@ struct Running {
 
 impl Running {
     fn start(folder: &Path, arguments: &[&str]) -> Self {
+        Self::start_at(folder, "127.0.0.1:0", arguments)
+    }
+
+    fn start_at(folder: &Path, listen: &str, arguments: &[&str]) -> Self {
         let mut command = program(folder);
-        command.args(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]).args(arguments);
+        command.args(["--listen", listen, "--metrics-listen", "127.0.0.1:0"]).args(arguments);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut running = Self { child, log, address: String::new(), printed: String::new() };
@@ -250,6 +254,21 @@ fn a_wrong_setting_is_named_and_nothing_is_started() {
     assert!(!output.status.success());
     assert!(text(&output).contains("listen is \"here\""), "{}", text(&output));
     assert!(!folder.path().join("dealwright-data").exists());
+}
+
+/// ASVS 12.2.1.
+#[test]
+fn in_the_clear_the_network_is_answered_only_if_it_is_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = program(folder.path()).args(["--listen", "0.0.0.0:0"]).output().unwrap();
+    assert!(!refused.status.success());
+    for remedy in ["tls_cert", "trusted_proxies", "allow_plaintext_http"] {
+        assert!(text(&refused).contains(remedy), "{}", text(&refused));
+    }
+    assert!(!folder.path().join("dealwright-data").exists());
+    let running = Running::start_at(folder.path(), "0.0.0.0:0", &["--allow-plaintext-http"]);
+    assert!(running.address.starts_with("0.0.0.0:"));
+    running.end();
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where certificate and key lie, if TLS ends here.
     pub tls: Option<tls::Files>,
+    /// Whether the network may be answered without TLS.
+    pub allow_plaintext_http: bool,
     /// Whose word about a client's address counts.
     pub trusted_proxies: TrustedProxies,
     /// How often who may ask.
@@ -128,6 +130,7 @@ impl Config {
         Ok(Self {
             listen,
             tls: tls(texts)?,
+            allow_plaintext_http: texts.on("allow_plaintext_http")?,
             trusted_proxies,
             limits: limits(texts)?,
             origins: Origins::read(texts.all("cors_origins")).context("cors_origins")?,

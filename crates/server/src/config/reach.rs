@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
 
 use super::{Config, read::Texts};
@@ -84,6 +84,22 @@ impl Config {
         is_open(self.listen) && self.tls.is_none() && self.trusted_proxies.is_empty()
     }
 
+    /// Refuses to serve in the clear, unless the operator says that it is meant.
+    ///
+    /// # Errors
+    /// Naming what may be done.
+    pub fn check_listen(&self) -> Result<()> {
+        if !self.listens_in_the_clear() || self.allow_plaintext_http {
+            return Ok(());
+        }
+        let (listen, port) = (self.listen, self.listen.port());
+        bail!(
+            "listen is {listen}, which the network reaches, without TLS: passwords and tokens would travel in the clear. \
+             Set tls_cert and tls_key; or put a proxy that speaks TLS before the server and name its address in \
+             trusted_proxies; or listen at 127.0.0.1:{port}; or set allow_plaintext_http, if nobody else is in that network"
+        )
+    }
+
     /// Whether nobody reaches the server but who is at this machine.
     pub fn is_for_this_machine_alone(&self) -> bool {
         for_this_machine_alone(self.listen, !self.trusted_proxies.is_empty(), self.public_url.as_deref())
@@ -114,6 +130,27 @@ mod tests {
         ] {
             let found = hosts(arguments).unwrap();
             assert_eq!((found.public_only, found.ports.as_deref()), (true, Some(MAIL_PORTS)), "{arguments:?}");
+        }
+    }
+
+    /// ASVS 12.2.1.
+    #[test]
+    fn a_network_is_not_answered_in_the_clear_unless_it_is_meant() {
+        let check = |arguments: &[&str]| {
+            let arguments = ["dealwright-server"].iter().chain(arguments).map(Into::into).collect();
+            Config::new(&read(arguments, |_| None).unwrap().1).unwrap().check_listen()
+        };
+        for open in ["0.0.0.0:8080", "[::]:8080", "192.0.2.7:8080"] {
+            let error = check(&["--listen", open]).err().unwrap().to_string();
+            for remedy in [open, "tls_cert", "trusted_proxies", "127.0.0.1:8080", "allow_plaintext_http"] {
+                assert!(error.contains(remedy), "{error}");
+            }
+            check(&["--listen", open, "--allow-plaintext-http"]).unwrap();
+            check(&["--listen", open, "--trusted-proxies", "10.0.0.7"]).unwrap();
+            check(&["--listen", open, "--tls-cert", "cert.pem", "--tls-key", "key.pem"]).unwrap();
+        }
+        for alone in [&[][..], &["--listen", "127.0.0.1:0"], &["--listen", "[::1]:8080"]] {
+            check(alone).unwrap();
         }
     }
 

@@ -57,6 +57,11 @@ pub const SETTINGS: &[Setting] = &[
          and at SIGHUP",
     ),
     setting("tls_key", "FILE", "Its private key (PEM), which not everybody on the machine may read"),
+    switch(
+        "allow_plaintext_http",
+        "Answer an address that the network reaches though neither tls_cert is set nor a proxy is named in trusted_proxies; \
+         the server refuses to start otherwise, as everybody on the way would read passwords and tokens",
+    ),
     setting(
         "trusted_proxies",
         "NETWORK",
