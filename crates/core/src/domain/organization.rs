@@ -232,6 +232,8 @@ pub struct SignInSession {
     pub revoked_at: Option<DateTime<Utc>>,
     /// The network address that it was begun from, as far as the door knows.
     pub address: Option<String>,
+    /// The network that this address counts as, where it is counted who fails to sign in.
+    pub network: Option<String>,
     /// What the client called itself then.
     pub user_agent: Option<String>,
     /// By what its user has shown who they are: when it began, and since.

@@ -218,7 +218,7 @@ pub(super) const FORGOT: ShellRoute = ShellRoute {
 };
 
 pub(super) const RESET: ShellRoute = ShellRoute {
-    doc: "Replaces a password by a token that came by mail: it counts for an hour, once. All sessions of its user end.",
+    doc: "Replaces a password by a token that came by mail: it counts for ten minutes, once. All sessions of its user end.",
     status: 204,
     input: schema!(ResetPassword),
     handler: |shared, request| {

@@ -346,6 +346,8 @@ pub trait IdentityReads {
         within: Option<OrganizationId>,
         now: DateTime<Utc>,
     ) -> Result<Vec<SignInSession>>;
+    /// Whether the user with this normalised e-mail address has ever had a session that began in this network.
+    async fn has_signed_in_from(&self, email: &str, network: &str) -> Result<bool>;
     /// One session.
     async fn session(&self, id: SessionId) -> Result<Option<SignInSession>>;
     /// The API key whose secret has this hash, in whichever organisation, with the seat there of whom it acts for.

@@ -14,7 +14,10 @@ use crate::{
     engine::Engine,
     error::{Error, Result},
     id::{Id, OrganizationId, UserId},
-    ports::store::{Update, Write},
+    ports::{
+        limiter::network,
+        store::{Update, Write},
+    },
     scope::{Role, Scope},
     services::{
         commit::commit,
@@ -178,6 +181,7 @@ pub(super) fn begin_session(
         expires_at: unit.now() + KEPT,
         revoked_at: None,
         address: address.map(|address| address.to_string()),
+        network: address.map(|address| network(address).to_string()),
         user_agent: user_agent.and_then(|text| text::salvage_line(&text, MAX_USER_AGENT)),
         factors: shown.factors,
         proven_at: shown.at,

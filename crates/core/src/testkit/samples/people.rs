@@ -250,6 +250,7 @@ impl Samples {
             expires_at: Self::epoch() + Duration::days(30),
             revoked_at: None,
             address: Some("2001:db8::7".to_owned()),
+            network: Some("2001:db8::".to_owned()),
             user_agent: Some("Sample/1.0".to_owned()),
             factors: vec![Factor::Password, Factor::Totp],
             proven_at: Self::epoch(),

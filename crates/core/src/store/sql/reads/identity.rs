@@ -117,6 +117,10 @@ impl IdentityReads for SqlStore {
         self.records(None, statement).await
     }
 
+    async fn has_signed_in_from(&self, email: &str, network: &str) -> Result<bool> {
+        Ok(!self.rows(None, signed_in_from(email, network)).await?.is_empty())
+    }
+
     async fn session(&self, id: SessionId) -> Result<Option<SignInSession>> {
         let mut statement = select_global::<SignInSession>();
         statement.push("t.id = ").bind(&id);
@@ -222,6 +226,14 @@ pub(super) fn sessions(user: UserId, within: Option<OrganizationId>, now: DateTi
         statement.push(" AND t.organization_id = ").bind(&organization);
     }
     (statement, Order::newest("t.created_at"))
+}
+
+/// One of a user's sessions that began in a network.
+pub(super) fn signed_in_from(email: &str, network: &str) -> Statement {
+    let mut statement =
+        Statement::new("SELECT t.id FROM users u JOIN sessions t ON t.user_id = u.id WHERE u.email = ".to_owned());
+    statement.bind(&email.to_owned()).push(" AND t.network = ").bind(&network.to_owned()).push(" LIMIT 1");
+    statement
 }
 
 /// Two halves, so that each uses its own index.

@@ -146,6 +146,7 @@ async fn lists_walk_an_index() {
         ("steps under a key", secrets::login_states_under(n(3), Some(n(7)), 100), "login_states_key"),
         ("unsealed entries", audit::unsealed(n(1), 500), "audit_entries_unsealed"),
         ("sealed entries", audit::sealed(n(1), 500, 500), "audit_entries_seq"),
+        ("session in a network", identity::signed_in_from("7@example.org", "7"), "sessions_network"),
         ("session", identity::by_refresh_hash(&[1]), "sessions_previous_hash"),
         ("session", identity::by_refresh_hash(&[1]), "sessions_refresh_hash"),
     ];
