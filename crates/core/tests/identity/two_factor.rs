@@ -30,6 +30,7 @@ cases!(
     a_password_alone_proves_nothing_where_the_session_lacks_the_second_factor,
     proof_given_afresh_ends_the_session_before,
     an_organisation_may_require_it,
+    where_it_is_required_a_session_without_it_is_outside,
 );
 
 /// Somebody with a second factor.
@@ -339,4 +340,31 @@ async fn an_organisation_may_require_it(world: World) {
     // Whoever gives it up is outside again.
     world.disable(handle(&bo).await.scope(), None, Some(PASSWORD)).await.unwrap();
     refused(handle(&bo).await.call("contacts.list", json!({})).await, 403, "two_factor_required");
+}
+
+/// ASVS 10.3.4.
+async fn where_it_is_required_a_session_without_it_is_outside(world: World) {
+    let before = world.sign_up("una").await;
+    let identity = world.crm.identity();
+    let before = identity.authenticate(&before.access_token).await.unwrap();
+    let una = world.enter("una", None).await.unwrap();
+    let una = world.arm(una).await;
+    let fresh = async |token: &str| world.crm.with_scope(world.crm.identity().authenticate(token).await.unwrap());
+    let owner = fresh(&una.signed_in.access_token).await;
+    owner.call("organizations.update", json!({ "patch": { "require_two_factor": true } })).await.unwrap();
+
+    // Begun before there was one; so is what is begun from it.
+    let of_before = async |scope: &Scope| {
+        let id = Switch { organization_id: scope.organization_id };
+        let begun = world.crm.identity().switch(scope, id).await.unwrap();
+        fresh(&begun.access_token).await.call("contacts.list", json!({})).await
+    };
+    refused(of_before(&before).await, 403, "two_factor_required");
+    owner.call("contacts.list", json!({})).await.unwrap();
+    of_before(&una.scope).await.unwrap();
+    let shown = world.renewed(&before, StepUp { code: Some(world.code(&una)), password: None }).await;
+    world.crm.with_scope(shown).call("contacts.list", json!({})).await.unwrap();
+    world.later(30);
+    let signed_in = world.enter("una", Some(&una.recovery[0])).await.unwrap();
+    fresh(&signed_in.access_token).await.call("contacts.list", json!({})).await.unwrap();
 }

@@ -300,7 +300,9 @@ pub struct Seat {
     pub membership: Membership,
     /// What the role allows.
     pub permissions: Permissions,
-    /// Whether the organisation asks for a second factor that the member does not have.
+    /// Whether the organisation asks for a second factor.
+    pub needs_two_factor: bool,
+    /// Whether it does, and the member has none.
     pub lacks_two_factor: bool,
 }
 

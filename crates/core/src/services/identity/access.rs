@@ -139,7 +139,8 @@ async fn scope(engine: &Engine, claims: Claims) -> Result<Scope> {
     }
     let seat = seat.ok_or_else(ended)?;
     let mut scope = Scope::member(claims.org, claims.sub, seat.membership.role, seat.permissions);
-    scope.lacks_two_factor = seat.lacks_two_factor;
+    // One that was begun before there was a second factor shows no more than one without any (OWASP ASVS 5.0, 10.3.4).
+    scope.lacks_two_factor = seat.lacks_two_factor || seat.needs_two_factor && !session.has_second_factor();
     scope.session_id = Some(claims.sid);
     Ok(scope)
 }

@@ -254,7 +254,12 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure!(store.credential(ground.user.id).await? == Some(credential), "the credential differs");
     ensure_eq!(store.membership(id, ground.user.id).await?, Some(membership.clone()));
     ensure_eq!(store.api_key(id, key.id).await?, Some(key.clone()));
-    let seat = Seat { membership: membership.clone(), permissions: role.permissions, lacks_two_factor: false };
+    let seat = Seat {
+        membership: membership.clone(),
+        permissions: role.permissions,
+        needs_two_factor: false,
+        lacks_two_factor: false,
+    };
     ensure_eq!(store.seat(id, ground.user.id).await?, Some(seat.clone()));
     ensure_eq!(store.api_key_by_hash(&key.secret_hash).await?, Some((key, Some(seat.clone()))));
     ensure_eq!(store.signed_in(session.id).await?, Some((session.clone(), Some(seat))));

@@ -151,7 +151,7 @@ pub(super) const OWN_ROLE: &str = " LEFT JOIN roles r ON r.organization_id = m.o
 /// What [`seated`] reads.
 fn seat_columns() -> String {
     format!(
-        "{}, r.permissions, (o.require_two_factor \
+        "{}, r.permissions, o.require_two_factor, (o.require_two_factor \
          AND NOT EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = m.user_id AND f.enabled))",
         columns::<Membership>("m")
     )
@@ -170,7 +170,7 @@ fn seated(mut row: Row) -> Result<Seat> {
     let membership = split::<Membership>(&mut row)?;
     let row = &mut row.into_iter();
     let permissions = membership.role.permissions(cell(row)?);
-    Ok(Seat { membership, permissions, lacks_two_factor: cell(row)? })
+    Ok(Seat { membership, permissions, needs_two_factor: cell(row)?, lacks_two_factor: cell(row)? })
 }
 
 /// The same, of a row that may tell of none.
