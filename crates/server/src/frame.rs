@@ -32,7 +32,8 @@ pub async fn frame(State(shared): State<Shared>, mut request: Request, next: Nex
 
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|_| Problem::internal("a handler panicked").into_response());
-    let code = finish(&id, &method, client, &mut response);
+    let code = finish(&id, &method, &mut response);
+    guard::write(response.headers_mut(), client, shared.options().hsts_subdomains);
 
     let seconds = started.elapsed().as_secs_f64();
     let status = response.status().as_u16();
@@ -65,7 +66,7 @@ fn known(method: &Method) -> String {
 }
 
 /// Writes what every answer has; answers the code of a problem.
-fn finish(id: &str, method: &Method, client: Client, response: &mut Response) -> Option<String> {
+fn finish(id: &str, method: &Method, response: &mut Response) -> Option<String> {
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| {
         // What the router says itself.
         (response.status() == StatusCode::METHOD_NOT_ALLOWED).then(|| {
@@ -81,11 +82,9 @@ fn finish(id: &str, method: &Method, client: Client, response: &mut Response) ->
         }
         problem.write(id, response);
     }
-    let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(id) {
-        headers.insert(REQUEST_ID, value);
+        response.headers_mut().insert(REQUEST_ID, value);
     }
-    guard::write(headers, client);
     code
 }
 

@@ -33,6 +33,8 @@ pub struct Config {
     pub tls: Option<tls::Files>,
     /// Whether the network may be answered without TLS.
     pub allow_plaintext_http: bool,
+    /// Whether hosts below this one answer over HTTPS alone, too.
+    pub hsts_subdomains: bool,
     /// Whose word about a client's address counts.
     pub trusted_proxies: TrustedProxies,
     /// How often who may ask.
@@ -130,6 +132,7 @@ impl Config {
         Ok(Self {
             listen,
             tls: tls(texts)?,
+            hsts_subdomains: texts.on("hsts_subdomains")?,
             allow_plaintext_http: texts.on("allow_plaintext_http")?,
             trusted_proxies,
             limits: limits(texts)?,

@@ -58,6 +58,11 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("tls_key", "FILE", "Its private key (PEM), which not everybody on the machine may read"),
     switch(
+        "hsts_subdomains",
+        "Over HTTPS, tell browsers for a year that every host below this one answers over HTTPS alone, too \
+         (includeSubDomains): set it where that is so",
+    ),
+    switch(
         "allow_plaintext_http",
         "Answer an address that the network reaches though neither tls_cert is set nor a proxy is named in trusted_proxies; \
          the server refuses to start otherwise, as everybody on the way would read passwords and tokens",

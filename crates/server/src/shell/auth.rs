@@ -2,7 +2,7 @@
 
 use axum::{
     extract::Request,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use dealwright::{
@@ -10,8 +10,9 @@ use dealwright::{
     scope::Scope,
     services::{
         identity::{
-            AcceptInvitation, ChangePassword, EnableTwoFactor, ForgotPassword, RecoveryCodes, Refresh, ResetPassword,
-            SignIn, SignUp, SignedIn, StepUp, Switch, TokenState, TransferOrganization, TwoFactorSetup, VerifyEmail,
+            AcceptInvitation, ChangePassword, EnableTwoFactor, ForgotPassword, Identity, RecoveryCodes, Refresh,
+            ResetPassword, SignIn, SignUp, SignedIn, StepUp, Switch, TokenState, TransferOrganization, TwoFactorSetup,
+            VerifyEmail,
         },
         organization::Belonging,
         team::MemberView,
@@ -20,6 +21,7 @@ use dealwright::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use tracing::warn;
 
 use super::{ShellRoute, schema};
 use crate::{
@@ -30,6 +32,8 @@ use crate::{
     route::Verb,
     state::Shared,
 };
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// A token to be looked at.
 #[derive(Deserialize, JsonSchema)]
@@ -82,7 +86,9 @@ pub(super) const SIGN_UP: ShellRoute = ShellRoute {
         Box::pin(async move {
             let origin = origin(request.extensions(), request.headers());
             let identity = shared.crm().identity().from_origin(&origin);
+            let former = former(request.headers());
             let answer = identity.sign_up(read::<SignUp>(request).await?).await?;
+            end(identity, former).await;
             Ok(signed_in(StatusCode::CREATED, &answer))
         })
     },
@@ -98,7 +104,9 @@ pub(super) const SIGN_IN: ShellRoute = ShellRoute {
         Box::pin(async move {
             let origin = origin(request.extensions(), request.headers());
             let identity = shared.crm().identity().from_origin(&origin);
+            let former = former(request.headers());
             let answer = identity.sign_in(read::<SignIn>(request).await?).await?;
+            end(identity, former).await;
             Ok(signed_in(StatusCode::OK, &answer))
         })
     },
@@ -168,6 +176,9 @@ pub(super) const SIGN_OUT: ShellRoute = ShellRoute {
             }
             let mut response = StatusCode::NO_CONTENT.into_response();
             cookies::forget(&mut response);
+            // What of it a browser keeps beside: files, and what pages have stored. Not "cookies", which are those of every
+            // host of the site; ours are gone already.
+            response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\", \"storage\""));
             Ok(response)
         })
     },
@@ -396,6 +407,20 @@ pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Pro
     let (parts, body) = request.into_parts();
     let object = read_object(&parts.headers, body, JSON, None).await?;
     Ok(read_input(Value::Object(object.unwrap_or_default()))?)
+}
+
+/// What a browser that signs in has of the session before.
+pub(super) fn former(headers: &HeaderMap) -> Option<String> {
+    cookies::refresh(headers).map(str::to_owned)
+}
+
+/// Ends the session whose cookies others have taken the place of: nobody could sign out of it any more, and whoever had a copy
+/// would keep it (OWASP ASVS 5.0, 7.2.4). That this one has begun stands, whatever comes of the other.
+pub(super) async fn end(identity: Identity<'_>, former: Option<String>) {
+    let Some(refresh_token) = former else { return };
+    if let Err(error) = identity.sign_out_by(Refresh { refresh_token }).await {
+        warn!(%error, "the session that a browser had before it signed in was not ended");
+    }
 }
 
 /// A sign-in's answer; browsers keep the tokens as cookies, whoever else reads them in the body.

@@ -259,6 +259,18 @@ impl Identity<'_> {
         SignedIn::new(engine, user, organization, &session, &next)
     }
 
+    /// Ends the session of this refresh token, which may have been spent; one that is unknown, or ended already, is fine.
+    ///
+    /// # Errors
+    /// Only if the store fails.
+    pub async fn sign_out_by(&self, given: Refresh) -> Result<()> {
+        let Some(token) = RefreshToken::read(&given.refresh_token) else { return Ok(()) };
+        match self.0.store.session_by_refresh_hash(&token.hash()).await? {
+            Some(session) => self.sign_out(session.id).await,
+            None => Ok(()),
+        }
+    }
+
     /// Ends a session: its tokens count no more. A session that has ended already, or never was, is fine.
     ///
     /// # Errors
