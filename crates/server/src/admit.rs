@@ -6,7 +6,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use dealwright::scope::Scope;
+use dealwright::{
+    id::{ApiKeyId, OrganizationId, UserId},
+    scope::{Actor, Scope},
+};
 
 use crate::{client::Client, limits, origins, problem::Problem, state::Shared};
 
@@ -18,6 +21,38 @@ const LONGEST_ADDRESS: usize = 8 << 10;
 /// Who is asking, or why their credential does not count.
 #[derive(Debug, Clone)]
 struct Caller(Result<Scope, Problem>);
+
+/// Who was refused: ids alone, for the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refused {
+    /// The signed-in person, or whom the key acts for.
+    pub user: Option<UserId>,
+    /// The key.
+    pub key: Option<ApiKeyId>,
+    /// Where.
+    pub organization: OrganizationId,
+}
+
+impl Refused {
+    fn of(scope: &Scope) -> Self {
+        let key = match scope.actor {
+            Actor::ApiKey { id, .. } => Some(id),
+            _ => None,
+        };
+        Self { user: scope.user_id(), key, organization: scope.organization_id }
+    }
+}
+
+/// Whether an answer says that somebody may not do what they have asked for, or not so, or not so often.
+fn refuses(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::UNPROCESSABLE_ENTITY
+            | StatusCode::TOO_MANY_REQUESTS
+    )
+}
 
 /// The scope of whoever asks.
 ///
@@ -54,6 +89,7 @@ async fn refuse(shared: &Shared, client: Client, problem: Problem) -> Response {
 pub async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let client = parts.extensions.get::<Client>().copied().unwrap_or_default();
+    let mut who = None;
     let told = if limits::comes_by_itself(&parts) {
         limits::background(&shared, client).await
     } else {
@@ -68,16 +104,22 @@ pub async fn admit(State(shared): State<Shared>, request: Request, next: Next) -
             // Nobody can tell at the moment whether it counts.
             Err(_) => Ok(None),
         };
+        who = caller.as_ref().ok().map(Refused::of);
         parts.extensions.insert(Caller(caller));
         told
     };
-    let told = match told {
-        Ok(told) => told,
-        Err(problem) => return problem.into_response(),
+    let mut response = match told {
+        Ok(told) => {
+            let mut response = next.run(Request::from_parts(parts, body)).await;
+            if let Some(told) = told {
+                told.write(&mut response);
+            }
+            response
+        }
+        Err(problem) => problem.into_response(),
     };
-    let mut response = next.run(Request::from_parts(parts, body)).await;
-    if let Some(told) = told {
-        told.write(&mut response);
+    if let Some(who) = who.filter(|_| refuses(response.status())) {
+        response.extensions_mut().insert(who);
     }
     response
 }

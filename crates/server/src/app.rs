@@ -42,6 +42,8 @@ pub struct Options {
     pub limits: Limits,
     /// Sites beside our own that may call with a browser's credentials; none by default.
     pub origins: Origins,
+    /// Whether browsers are told that hosts below this one answer over HTTPS alone, too; not by default.
+    pub hsts_subdomains: bool,
 }
 
 impl Default for Options {
@@ -52,6 +54,7 @@ impl Default for Options {
             trusted_proxies: TrustedProxies::default(),
             limits: Limits::default(),
             origins: Origins::default(),
+            hsts_subdomains: false,
         }
     }
 }
@@ -82,6 +85,13 @@ impl Options {
     #[must_use]
     pub fn origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
+        self
+    }
+
+    /// The same, telling browsers of HTTPS for hosts below this one too, or not.
+    #[must_use]
+    pub fn hsts_subdomains(mut self, below: bool) -> Self {
+        self.hsts_subdomains = below;
         self
     }
 

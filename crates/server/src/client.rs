@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use axum::{
     extract::{ConnectInfo, Request, connect_info::Connected},
     http::{Extensions, HeaderMap, HeaderName, HeaderValue, header},
@@ -15,6 +15,8 @@ use axum::{
 use dealwright::scope::Origin;
 use ipnet::IpNet;
 use tokio::net::TcpListener;
+
+use crate::config::network;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -96,11 +98,6 @@ impl TrustedProxies {
     /// # Errors
     /// For what is neither.
     pub fn read(texts: &[String]) -> Result<Self> {
-        let network = |text: &String| {
-            let address = || text.parse::<IpAddr>().map(IpNet::from);
-            let network = text.parse::<IpNet>().or_else(|_| address());
-            network.with_context(|| format!("{text:?} is no network: 10.0.0.7 or 10.0.0.0/8 is expected"))
-        };
         Ok(Self(texts.iter().map(network).collect::<Result<_>>()?))
     }
 

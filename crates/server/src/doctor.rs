@@ -1,16 +1,11 @@
 //! What must be true of a server before people trust it with their work: its settings and its files. What must be true of
 //! its database, the engine looks at itself.
 
-use std::{
-    fs,
-    net::{IpAddr, SocketAddr},
-    os::unix::fs::MetadataExt,
-    path::Path,
-};
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use dealwright::store::sql::Finding;
 
-use crate::config::Config;
+use crate::config::{Config, is_local, is_open};
 
 const KEYS: &str = "key file";
 const CONFIGURATION: &str = "configuration";
@@ -65,7 +60,7 @@ fn weaknesses(config: &Config) -> Vec<String> {
     let mut weak = Vec::new();
     let mut say = |is: bool, sentence: &str| weak.extend(is.then(|| sentence.to_owned()));
     say(
-        is_open(config.listen) && config.tls.is_none() && config.trusted_proxies.is_empty(),
+        config.listens_in_the_clear(),
         "listen is open to the network without TLS, so passwords and tokens travel in the clear: set tls_cert and tls_key, \
          or put a proxy that speaks TLS before it and name that in trusted_proxies",
     );
@@ -105,32 +100,25 @@ fn weaknesses(config: &Config) -> Vec<String> {
         config.allow_plaintext_mail,
         "allow_plaintext_mail lets people connect mail servers to which their passwords go in the clear: leave it out",
     );
+    let others_reach_it = !config.is_for_this_machine_alone();
+    say(
+        others_reach_it && !config.mail_hosts.public_only,
+        "public_hosts_only is off though others reach the server, so whoever connects a mail account finds out what answers \
+         in its network: leave it out, and name networks of mail servers in private_mail_networks",
+    );
+    say(
+        others_reach_it && config.mail_hosts.ports.is_none(),
+        "mail_ports is any though others reach the server, so whoever connects a mail account finds out which ports answer: \
+         name those of the mail servers",
+    );
     let unlimited = config.limits.unlimited();
     let told = format!("{} is off, so nothing slows whoever tries passwords or floods: set it", unlimited.join(", "));
     say(!unlimited.is_empty(), &told);
     weak
 }
 
-/// Whether more than this machine reaches an address.
-fn is_open(address: SocketAddr) -> bool {
-    !address.ip().is_loopback()
-}
-
 fn is_plain(url: &str, scheme: &str) -> bool {
     url.starts_with(scheme) && !is_local(url)
-}
-
-/// Whether a URL leads to this machine.
-fn is_local(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let name = match host.strip_prefix('[') {
-        Some(inner) => inner.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    // An empty one is a socket of this machine.
-    name.is_empty() || name == "localhost" || name.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
 }
 
 #[cfg(test)]
@@ -164,6 +152,7 @@ mod tests {
             (&["--redis-url", "redis://:secret@cache.acme.example"], "redis_url", "rediss://"),
             (&["--database", "postgres://crm@db.acme.example/crm"], "database", "sslmode=require"),
             (&["--rate-limit-address", "off"], "rate_limit_address", "set it"),
+            (&["--trusted-proxies", "127.0.0.1", "--mail-ports", "any"], "mail_ports", "name those"),
             (
                 &["--smtp-url", "smtp://u:secret@mx.acme.example", "--mail-from", "crm@acme.example"],
                 "smtp_url",

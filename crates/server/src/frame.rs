@@ -14,7 +14,7 @@ use metrics::{counter, histogram};
 use tracing::{error, info};
 use uuid::Uuid;
 
-use crate::{client::Client, guard, problem::Problem, state::Shared};
+use crate::{admit::Refused, client::Client, guard, problem::Problem, state::Shared};
 
 /// The header that carries the request's id, in both directions.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -32,7 +32,8 @@ pub async fn frame(State(shared): State<Shared>, mut request: Request, next: Nex
 
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|_| Problem::internal("a handler panicked").into_response());
-    finish(&id, &method, client, &mut response);
+    let code = finish(&id, &method, &mut response);
+    guard::write(response.headers_mut(), client, shared.options().hsts_subdomains);
 
     let seconds = started.elapsed().as_secs_f64();
     let status = response.status().as_u16();
@@ -40,7 +41,21 @@ pub async fn frame(State(shared): State<Shared>, mut request: Request, next: Nex
     histogram!("http_request_duration_seconds", &labels).record(seconds);
     let labels = [("method", known(&method)), ("route", route.clone()), ("status", status.to_string())];
     counter!("http_requests_total", &labels).increment(1);
-    info!(request_id = %id, client = %client, method = known(&method), route, status, seconds, "answered");
+    let who = response.extensions_mut().remove::<Refused>();
+    info!(
+        request_id = %id,
+        client = %client,
+        method = known(&method),
+        route,
+        status,
+        seconds,
+        code,
+        // Of who was refused.
+        user = who.and_then(|it| it.user).map(display),
+        key = who.and_then(|it| it.key).map(display),
+        organization = who.map(|it| display(it.organization)),
+        "answered"
+    );
     response
 }
 
@@ -50,7 +65,8 @@ fn known(method: &Method) -> String {
     if all.contains(method) { method.to_string() } else { "other".to_owned() }
 }
 
-fn finish(id: &str, method: &Method, client: Client, response: &mut Response) {
+/// Writes what every answer has; answers the code of a problem.
+fn finish(id: &str, method: &Method, response: &mut Response) -> Option<String> {
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| {
         // What the router says itself.
         (response.status() == StatusCode::METHOD_NOT_ALLOWED).then(|| {
@@ -59,17 +75,17 @@ fn finish(id: &str, method: &Method, client: Client, response: &mut Response) {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         })
     });
+    let code = problem.as_ref().map(|problem| problem.code().to_owned());
     if let Some(problem) = problem {
         if let Some(internal) = problem.for_the_log() {
             error!(request_id = %id, error = internal, "failed");
         }
         problem.write(id, response);
     }
-    let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(id) {
-        headers.insert(REQUEST_ID, value);
+        response.headers_mut().insert(REQUEST_ID, value);
     }
-    guard::write(headers, client);
+    code
 }
 
 /// The client's id if it is a sane one, else a new one.

@@ -10,11 +10,13 @@ const CONTENT: &str = "default-src 'self'; img-src 'self' data: blob:; media-src
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// A year, for this host alone: what else runs below it is not ours to decide.
+/// A year, for this host alone: what else runs below it is the operator's to decide.
 const HSTS: &str = "max-age=31536000";
+/// For what runs below it too.
+const HSTS_BELOW: &str = "max-age=31536000; includeSubDomains";
 
 /// Writes them, unless the route has said something of its own.
-pub fn write(headers: &mut HeaderMap, client: Client) {
+pub fn write(headers: &mut HeaderMap, client: Client, hsts_subdomains: bool) {
     let all = [
         (header::CONTENT_SECURITY_POLICY, CONTENT),
         (header::CACHE_CONTROL, "no-store"),
@@ -32,6 +34,7 @@ pub fn write(headers: &mut HeaderMap, client: Client) {
     }
     // Over plain HTTP it means nothing, and must not be sent (RFC 6797, 7.2).
     if client.secure {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
+        let value = if hsts_subdomains { HSTS_BELOW } else { HSTS };
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(value));
     }
 }

@@ -33,6 +33,7 @@ async fn main() -> Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match task {
         Task::Serve => {
+            config.check_listen()?;
             let recorded = config.metrics_listen.is_some().then(metrics::install).transpose()?;
             serve::serve(setup::engine(&config).await?, &config, recorded).await
         }

@@ -34,6 +34,8 @@ const TEAM: &[Route] = &[
     get("/api/team/members/{id}", "members.get"),
     put("/api/team/members/{id}/role", "members.set_role"),
     delete("/api/team/members/{id}", "members.remove").query_or_body(&["reassign_to"]),
+    get("/api/team/members/{id}/sessions", "members.sessions"),
+    delete("/api/team/members/{id}/sessions", "members.sign_out"),
     create("/api/team/members/invite", "invitations.create", "/api/team/invitations/{id}"),
     create("/api/users/team/invite", "invitations.create", "/api/team/invitations/{id}").also("invitations.invite"),
     get("/api/team/invitations", "invitations.list"),

@@ -40,7 +40,8 @@ pub async fn serve(crm: Crm, config: &Config, recorded: Option<PrometheusHandle>
         .shutdown(stop.clone())
         .trusted_proxies(config.trusted_proxies.clone())
         .limits(config.limits.clone())
-        .origins(config.origins.clone());
+        .origins(config.origins.clone())
+        .hsts_subdomains(config.hsts_subdomains);
     let router = app(crm, options);
 
     let address = listener.local_addr()?;

@@ -82,7 +82,9 @@ pub fn store_options(config: &Config) -> StoreOptions {
 fn email_options(config: &Config) -> Result<EmailOptions> {
     let mut options = EmailOptions {
         allow_plaintext: config.allow_plaintext_mail,
-        public_hosts_only: config.public_hosts_only,
+        public_hosts_only: config.mail_hosts.public_only,
+        private_networks: config.mail_hosts.private_networks.clone(),
+        ports: config.mail_hosts.ports.clone(),
         ..EmailOptions::default()
     };
     for file in &config.extra_ca {

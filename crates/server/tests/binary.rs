@@ -10,7 +10,7 @@ use std::{
 };
 
 use dealwright::{cipher::Cipher, env::Env};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -30,8 +30,12 @@ struct Running {
 
 impl Running {
     fn start(folder: &Path, arguments: &[&str]) -> Self {
+        Self::start_at(folder, "127.0.0.1:0", arguments)
+    }
+
+    fn start_at(folder: &Path, listen: &str, arguments: &[&str]) -> Self {
         let mut command = program(folder);
-        command.args(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]).args(arguments);
+        command.args(["--listen", listen, "--metrics-listen", "127.0.0.1:0"]).args(arguments);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut running = Self { child, log, address: String::new(), printed: String::new() };
@@ -252,6 +256,21 @@ fn a_wrong_setting_is_named_and_nothing_is_started() {
     assert!(!folder.path().join("dealwright-data").exists());
 }
 
+/// ASVS 12.2.1.
+#[test]
+fn in_the_clear_the_network_is_answered_only_if_it_is_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = program(folder.path()).args(["--listen", "0.0.0.0:0"]).output().unwrap();
+    assert!(!refused.status.success());
+    for remedy in ["tls_cert", "trusted_proxies", "allow_plaintext_http"] {
+        assert!(text(&refused).contains(remedy), "{}", text(&refused));
+    }
+    assert!(!folder.path().join("dealwright-data").exists());
+    let running = Running::start_at(folder.path(), "0.0.0.0:0", &["--allow-plaintext-http"]);
+    assert!(running.address.starts_with("0.0.0.0:"));
+    running.end();
+}
+
 #[test]
 fn on_postgresql_it_serves_after_its_owner_has_migrated() {
     let server = dealwright_peers::shared_postgres().unwrap();
@@ -294,6 +313,46 @@ fn files_go_to_an_object_store_and_come_back_in_part() {
     assert!(part.starts_with("HTTP/1.1 206") && part.ends_with("\r\n\r\n345"), "{part}");
     assert!(!folder.path().join("dealwright-data/media").exists(), "the data folder holds files too");
     running.end();
+}
+
+/// ASVS 16.3.2 and 16.3.3.
+#[test]
+fn a_refused_call_says_who_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Running::start(folder.path(), &["--rate-limit-key", "1:1"]);
+    let una = server.sign_up();
+    let token = una["access_token"].as_str().unwrap().to_owned();
+    let call = |line: &str, token: &str, body: &str| {
+        let head = format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n");
+        server.ask(&format!("{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+    };
+    let made = call("POST /api/auth/api-keys", &token, r#"{"name": "K", "scopes": ["contacts:read"]}"#);
+    let made: Value = serde_json::from_str(made.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let secret = made["secret"].as_str().unwrap();
+    for (line, token, body, status) in [
+        ("POST /api/crm/clients", token.as_str(), "{}", 422),
+        ("POST /api/crm/clients", secret, r#"{"name": "Ada"}"#, 403),
+        ("GET /api/crm/clients", secret, "", 429),
+        ("GET /api/crm/clients", "nonsense", "", 401),
+        ("GET /api/crm/clients", token.as_str(), "", 200),
+    ] {
+        assert!(call(line, token, body).starts_with(&format!("HTTP/1.1 {status}")), "{line} {status}");
+    }
+    let log = server.end();
+    let answered: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let line = |status: u64| {
+        let fields = answered.iter().map(|it| &it["fields"]);
+        fields.clone().find(|it| it["message"] == "answered" && it["status"] == status).unwrap()
+    };
+    let (user, organization) = (&una["user"]["id"], &una["organization"]["id"]);
+    let who = |status: u64| ["code", "user", "key", "organization"].map(|name| line(status)[name].clone());
+    let null = Value::Null;
+    assert_eq!(who(422), [json!("validation_failed"), user.clone(), null.clone(), organization.clone()]);
+    assert_eq!(who(403), [json!("forbidden"), null.clone(), made["id"].clone(), organization.clone()]);
+    assert_eq!(who(429), [json!("rate_limited"), null.clone(), made["id"].clone(), organization.clone()]);
+    assert_eq!(who(401), [json!("invalid_token"), null.clone(), null.clone(), null.clone()]);
+    assert_eq!(who(200), [const { Value::Null }; 4]);
+    assert!(!log.contains(&token) && !log.contains(secret) && !log.contains("nonsense"), "a credential is in the log");
 }
 
 /// OWASP ASVS 5.0, 16.4.1: a line of the log is ours, whatever is sent.

@@ -19,6 +19,8 @@ pub(super) enum Failure {
     Dns(String),
     /// All its addresses are private ones and the operator allows public ones only.
     Private,
+    /// The operator allows these ports alone.
+    Port(Vec<u16>),
     /// No connection came about.
     Unreachable(String),
     /// The server did not answer in time; says to what.
@@ -67,7 +69,7 @@ impl Failure {
             | Self::Lost(_) => "host",
             Self::Tls(_) | Self::NoStartTls | Self::NoSignIn => "security",
             Self::Credentials(_) => "password",
-            Self::Garbled(_) => "port",
+            Self::Garbled(_) | Self::Port(_) => "port",
         }
     }
 
@@ -75,6 +77,7 @@ impl Failure {
         match self {
             Self::Dns(_) => "not_found",
             Self::Private => "private_address",
+            Self::Port(_) => "port_not_allowed",
             Self::Unreachable(_) | Self::Lost(_) => "unreachable",
             Self::TimedOut(_) => "timed_out",
             Self::Certificate(_) => "untrusted_certificate",
@@ -107,7 +110,7 @@ impl Failure {
     /// Whether trying again may help without anybody changing anything.
     pub(super) fn is_temporary(&self) -> bool {
         match self {
-            Self::Credentials(_) | Self::Private => false,
+            Self::Credentials(_) | Self::Private | Self::Port(_) => false,
             Self::Refused { temporary, .. } => *temporary,
             _ => true,
         }
@@ -120,6 +123,10 @@ impl fmt::Display for Failure {
             Self::Dns(error) => write!(f, "the host name could not be resolved ({error}); check its spelling"),
             Self::Private => {
                 f.write_str("the host has only private addresses, and this server connects to public ones only")
+            }
+            Self::Port(allowed) => {
+                let allowed = allowed.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+                write!(f, "the operator allows no mail servers at this port; allowed: {allowed}")
             }
             Self::Unreachable(error) => write!(f, "no connection to the server ({error}); check host and port"),
             Self::TimedOut(what) => {

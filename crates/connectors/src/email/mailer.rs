@@ -63,8 +63,8 @@ impl SmtpMailer {
             from,
             name: name.filter(|name| !name.is_empty()),
             patience: Patience { command: options.command_timeout, delivery: options.delivery_timeout },
-            // The operator's own server may well be a private one.
-            dialer: Dialer::new(&options.extra_ca, false, options.connect_timeout)?,
+            // The operator's own server may well be a private one, at any port.
+            dialer: Dialer::new(&EmailOptions { public_hosts_only: false, ports: None, ..options.clone() })?,
         })
     }
 }

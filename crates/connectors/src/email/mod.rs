@@ -31,6 +31,7 @@ use dealwright::{
     },
 };
 use futures::FutureExt as _;
+use ipnet::IpNet;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use serde_json::{Map, Value};
 
@@ -51,6 +52,10 @@ pub struct EmailOptions {
     pub allow_plaintext: bool,
     /// Whether servers with private addresses are refused.
     pub public_hosts_only: bool,
+    /// In which networks they may have them all the same.
+    pub private_networks: Vec<IpNet>,
+    /// Which ports servers may have; `None`: any.
+    pub ports: Option<Vec<u16>>,
     /// Largest mail that is taken in, in bytes; larger ones are skipped without being fetched.
     pub max_message_bytes: u32,
     /// How many mails a new account takes over from before it was connected.
@@ -91,6 +96,8 @@ impl Default for EmailOptions {
             extra_ca: Vec::new(),
             allow_plaintext: false,
             public_hosts_only: false,
+            private_networks: Vec::new(),
+            ports: None,
             max_message_bytes: 25 << 20,
             history: 200,
             connect_timeout: Duration::from_secs(20),
@@ -124,7 +131,7 @@ impl EmailConnector {
     /// # Errors
     /// `validation_failed` if an extra authority is no usable certificate.
     pub fn new(options: EmailOptions, env: Env) -> Result<Self> {
-        let dialer = Dialer::new(&options.extra_ca, options.public_hosts_only, options.connect_timeout)?;
+        let dialer = Dialer::new(&options)?;
         Ok(Self { options, env, dialer })
     }
 

@@ -11,10 +11,8 @@ use std::{
 };
 
 use dealwright::error::{Error, Result};
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName},
-};
+use ipnet::IpNet;
+use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, lookup_host},
@@ -22,7 +20,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::failure::Failure;
+use super::{EmailOptions, failure::Failure};
 
 /// A connection to a server, protected or not.
 #[derive(Debug)]
@@ -35,16 +33,17 @@ pub(super) enum Stream {
 #[derive(Clone)]
 pub(super) struct Dialer {
     tls: TlsConnector,
-    public_only: bool,
+    /// The networks of one's own in which servers may be, where only public ones are allowed otherwise.
+    public_and: Option<Vec<IpNet>>,
+    ports: Option<Vec<u16>>,
     patience: Duration,
 }
 
 impl Dialer {
-    /// Trusts the public authorities and `extra`; refuses private addresses if `public_only`; waits up to `patience` for
-    /// each step.
-    pub(super) fn new(extra: &[CertificateDer<'static>], public_only: bool, patience: Duration) -> Result<Self> {
+    /// Goes where the operator's options let it go, and trusts the public authorities beside theirs.
+    pub(super) fn new(options: &EmailOptions) -> Result<Self> {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        for certificate in extra {
+        for certificate in &options.extra_ca {
             roots
                 .add(certificate.clone())
                 .map_err(|e| Error::invalid("/extra_ca", "invalid", format!("not a usable CA certificate: {e}")))?;
@@ -54,11 +53,24 @@ impl Dialer {
             .map_err(|e| Error::internal(format!("TLS cannot be set up: {e}")))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)), public_only, patience })
+        Ok(Self {
+            tls: TlsConnector::from(Arc::new(config)),
+            public_and: options.public_hosts_only.then(|| options.private_networks.clone()),
+            ports: options.ports.clone(),
+            patience: options.connect_timeout,
+        })
+    }
+
+    fn may_reach(&self, address: IpAddr) -> bool {
+        let own = |networks: &Vec<IpNet>| networks.iter().any(|it| it.contains(&address.to_canonical()));
+        is_public(address) || self.public_and.as_ref().is_none_or(own)
     }
 
     /// Connects, without TLS.
     pub(super) async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, Failure> {
+        if let Some(ports) = self.ports.as_ref().filter(|ports| !ports.contains(&port)) {
+            return Err(Failure::Port(ports.clone()));
+        }
         let resolved = timeout(self.patience, lookup_host((host, port)))
             .await
             .map_err(|_| Failure::TimedOut("name resolution"))?;
@@ -68,7 +80,7 @@ impl Dialer {
         }
         let mut failure = Failure::Private;
         for address in addresses {
-            if self.public_only && !is_public(address.ip()) {
+            if !self.may_reach(address.ip()) {
                 continue;
             }
             match timeout(self.patience, TcpStream::connect(address)).await {
@@ -233,15 +245,41 @@ mod tests {
     /// ASVS 1.3.6.
     #[tokio::test]
     async fn a_private_host_is_refused_where_only_public_ones_are_allowed() {
-        let dialer = Dialer::new(&[], true, Duration::from_secs(5)).unwrap();
+        let options = EmailOptions { public_hosts_only: true, ..EmailOptions::default() };
+        let dialer = Dialer::new(&options).unwrap();
         for host in ["localhost", "127.0.0.1", "::1"] {
             assert!(matches!(dialer.connect(host, 9).await, Err(Failure::Private)), "{host}");
         }
+        // But where the operator says that mail servers lie, in whatever form it is written.
+        let options = EmailOptions { private_networks: vec!["127.0.0.0/8".parse().unwrap()], ..options };
+        let dialer = Dialer::new(&options).unwrap();
+        for host in ["127.0.0.1", "::ffff:127.0.0.1"] {
+            assert!(matches!(dialer.connect(host, 9).await, Err(Failure::Unreachable(_))), "{host}");
+        }
+        assert!(matches!(dialer.connect("::1", 9).await, Err(Failure::Private)));
+    }
+
+    /// ASVS 1.3.6: a port is refused before anything is resolved or asked, whatever answers there.
+    #[tokio::test]
+    async fn a_port_that_is_no_mail_servers_is_refused() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let open = listener.local_addr().unwrap().port();
+        let options = EmailOptions { ports: Some(vec![993, 587]), ..EmailOptions::default() };
+        let dialer = Dialer::new(&options).unwrap();
+        for (host, port) in [("127.0.0.1", open), ("no-such-host.invalid", 6379)] {
+            let failure = dialer.connect(host, port).await.err().unwrap();
+            let field = failure.field("imap");
+            assert_eq!((field.pointer.as_str(), field.code.as_ref()), ("/imap/port", "port_not_allowed"));
+            assert!(field.detail.contains("587, 993") || field.detail.contains("993, 587"), "{}", field.detail);
+            assert!(!failure.is_temporary());
+        }
+        let options = EmailOptions { ports: Some(vec![open]), ..options };
+        assert!(Dialer::new(&options).unwrap().connect("127.0.0.1", open).await.is_ok());
     }
 
     #[tokio::test]
     async fn unknown_names_and_closed_ports_are_told_apart() {
-        let dialer = Dialer::new(&[], false, Duration::from_secs(20)).unwrap();
+        let dialer = Dialer::new(&EmailOptions::default()).unwrap();
         assert!(matches!(
             dialer.connect("no-such-host.invalid", 143).await,
             Err(Failure::Dns(_) | Failure::TimedOut(_))

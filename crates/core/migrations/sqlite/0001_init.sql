@@ -121,13 +121,17 @@ CREATE TABLE sessions (
     expires_at INTEGER NOT NULL,
     revoked_at INTEGER,
     address TEXT,
+    network TEXT,
     user_agent TEXT,
+    factors TEXT NOT NULL,
+    proven_at INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (id)
 ) STRICT;
 CREATE INDEX sessions_refresh_hash ON sessions (refresh_hash);
 CREATE INDEX sessions_previous_hash ON sessions (previous_hash) WHERE previous_hash IS NOT NULL;
 CREATE INDEX sessions_user ON sessions (user_id, created_at, id) WHERE revoked_at IS NULL;
+CREATE INDEX sessions_network ON sessions (user_id, network) WHERE network IS NOT NULL;
 
 -- Who a user is elsewhere (Google, GitHub, …). What one provider calls somebody belongs to one user.
 CREATE TABLE identities (

@@ -1,6 +1,6 @@
 //! The tenant, its members, and the people who sign in.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -194,6 +194,23 @@ impl Invitation {
     }
 }
 
+words! {
+    /// By what somebody has shown who they are.
+    Factor {
+        /// Their password.
+        Password = "password",
+        /// The word of somebody who vouches for them: Google, GitHub, ….
+        Provider = "provider",
+        /// A code of their authenticator application.
+        Totp = "totp",
+        /// A recovery code, in the place of one.
+        RecoveryCode = "recovery_code",
+    }
+}
+
+/// So long after somebody has shown who they are, their session says so without further proof.
+const FRESH: Duration = Duration::minutes(10);
+
 /// A sign-in session: a family of refresh tokens, of which only the newest counts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SignInSession {
@@ -215,8 +232,35 @@ pub struct SignInSession {
     pub revoked_at: Option<DateTime<Utc>>,
     /// The network address that it was begun from, as far as the door knows.
     pub address: Option<String>,
+    /// The network that this address counts as, where it is counted who fails to sign in.
+    pub network: Option<String>,
     /// What the client called itself then.
     pub user_agent: Option<String>,
+    /// By what its user has shown who they are: when it began, and since.
+    pub factors: Vec<Factor>,
+    /// When they last did.
+    pub proven_at: DateTime<Utc>,
     /// When it began.
     pub created_at: DateTime<Utc>,
+}
+
+impl SignInSession {
+    /// Whether whoever has it is who signed in, as it is so short a while ago.
+    pub fn is_fresh(&self, now: DateTime<Utc>) -> bool {
+        (now - self.proven_at).abs() <= FRESH
+    }
+
+    /// Whether a second factor was shown.
+    pub fn has_second_factor(&self) -> bool {
+        self.factors.iter().any(|it| matches!(it, Factor::Totp | Factor::RecoveryCode))
+    }
+
+    /// Its factors and this one.
+    pub fn factors_with(&self, factor: Factor) -> Vec<Factor> {
+        let mut all = self.factors.clone();
+        if !all.contains(&factor) {
+            all.push(factor);
+        }
+        all
+    }
 }

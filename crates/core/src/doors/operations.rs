@@ -47,7 +47,8 @@ use crate::{
         deals::{self, DealBatch, DeleteDeal, ListDealHistory, ListDeals, MoveDeal, NewDeal, UpdateDeal, UpsertDeal},
         fields::{self, DeleteField, ListFields, NewField, UpdateField},
         identity::{
-            self, ApiKeyView, IdentityView, InvitationView, ListInvitations, NewApiKey, NewInvitation, SessionView,
+            self, ApiKeyView, IdentityView, InvitationView, ListInvitations, ListMemberSessions, NewApiKey,
+            NewInvitation, SessionView,
         },
         jobs::{self, ListJobs},
         listing::Search,
@@ -171,7 +172,8 @@ room! {
 
     /// Lists the caller's own identities at those who vouch for people (Google, GitHub, Telegram), oldest first.
     Query list(()) -> Page<IdentityView> [read Profile] identity::list_identities;
-    /// Unlinks one of the caller's own identities: it lets them in no more. `last_way_in` if nothing else would.
+    /// Unlinks one of the caller's own identities: it lets them in no more. `last_way_in` if nothing else would;
+    /// `step_up_required` more than ten minutes after they have shown who they are.
     Command unlink(IdentityId) -> () [write Profile] identity::unlink_identity;
 }
 
@@ -195,11 +197,18 @@ room! {
     Query list(PageRequest) -> Page<MemberView> [read Team] team::list_members;
     /// Answers one member.
     Query get(UserId) -> MemberView [read Team] team::get_member;
-    /// Gives a member another role. Only owners make and unmake owners; `last_owner` for the last one.
+    /// Gives a member another role. Only owners make and unmake owners; `last_owner` for the last one. Making one takes an
+    /// owner who has shown within ten minutes who they are: `step_up_required`.
     Command set_role(SetRole) -> MemberView [write Team] team::set_role;
     /// Removes a member: they are signed out at once, and what they looked after goes to `reassign_to` or to nobody.
     /// `last_owner` for the last owner.
     Command remove(RemoveMember) -> () [write Team] team::remove_member;
+    /// Lists where a member is signed in to the organisation, newest first. `forbidden` for those who may do more than the
+    /// caller.
+    Query sessions(ListMemberSessions) -> Page<SessionView> [write Team] identity::list_member_sessions;
+    /// Signs a member out of the organisation everywhere: the tokens of all their sessions in it count no more. `forbidden`
+    /// for those who may do more than the caller.
+    Command sign_out(UserId) -> () [write Team] identity::revoke_member_sessions;
 }
 
 room! {

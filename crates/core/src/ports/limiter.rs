@@ -28,7 +28,9 @@ pub enum Subject {
     Organization,
     /// Failed proofs of who somebody is, by the account that they were for.
     FailedAccount,
-    /// The same by the address that they came from.
+    /// The same for an account from an address that it has been signed in from before.
+    FailedKnown,
+    /// The same by the address that they came from, whatever the account.
     FailedAddress,
 }
 
@@ -42,8 +44,17 @@ impl Subject {
             Self::ApiKey => "key",
             Self::Organization => "organization",
             Self::FailedAccount => "failed-account",
+            Self::FailedKnown => "failed-known",
             Self::FailedAddress => "failed-address",
         }
+    }
+}
+
+/// What an address counts as. One of IPv6 counts as its network of /64: whoever has one address has all of them.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(Ipv6Addr::to_bits(address) & (u128::MAX << 64))),
+        address => address,
     }
 }
 
@@ -62,11 +73,11 @@ impl Key {
         Self { subject, id: id.as_u128() }
     }
 
-    /// An address. One of IPv6 counts as its network of /64: whoever has one address has all of them.
+    /// An address, as what it counts as: its [`network`].
     pub fn address(subject: Subject, address: IpAddr) -> Self {
-        let id = match address.to_canonical() {
+        let id = match network(address) {
             IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-            IpAddr::V6(address) => Ipv6Addr::to_bits(address) & (u128::MAX << 64),
+            IpAddr::V6(address) => address.to_bits(),
         };
         Self { subject, id }
     }

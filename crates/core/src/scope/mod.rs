@@ -118,7 +118,7 @@ pub struct Scope {
     pub session_id: Option<SessionId>,
     /// The client's idempotency key.
     pub idempotency_key: Option<String>,
-    /// Whether the organisation asks for a second factor that the caller does not have.
+    /// Whether the organisation asks for a second factor that the caller does not have, or has not shown in this session.
     pub lacks_two_factor: bool,
     /// Where the call comes from, if it came from outside and the door knows.
     pub origin: Option<Arc<Origin>>,
@@ -249,7 +249,8 @@ impl Scope {
         if !self.lacks_two_factor {
             return Ok(());
         }
-        let message = "this organisation asks for a second factor: set one up at /api/auth/2fa/setup";
+        let message = "this organisation asks for a second factor: set one up at /api/auth/2fa/setup, or, if you have one, \
+                       show a code of it at /api/auth/step-up";
         Err(Error::forbidden(message).code_of("two_factor_required"))
     }
 

@@ -23,6 +23,7 @@ pub mod organization;
 pub mod pipeline;
 pub mod privacy;
 pub mod profile;
+pub(crate) mod proof;
 pub mod team;
 pub mod unit;
 pub mod vault;

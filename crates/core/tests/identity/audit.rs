@@ -11,9 +11,10 @@ use dealwright::{
     services::{
         audit::{AuditActor, AuditFaultKind, AuditVerification, AuditView, ListAudit},
         contacts::{DeleteContact, UpdateContact},
-        identity::{ChangePassword, NewApiKey, NewInvitation, Origin, SignIn, SignUp},
+        identity::{ChangePassword, EnableTwoFactor, NewApiKey, NewInvitation, Origin, SignIn, SignUp},
         team::{NewRole, NewTeam, SetRole, TeamPatch, UpdateTeam},
     },
+    testkit::totp_code,
 };
 use serde_json::{Value, json};
 
@@ -24,6 +25,7 @@ cases!(
     what_people_edit_all_day_is_not_told,
     keys_are_named,
     sign_ins_are_told_with_where_from,
+    sign_ins_are_told_with_their_factors,
     a_failed_sign_in_is_told_where_its_user_is,
     secrets_are_not_told,
     only_admins_may_look,
@@ -128,6 +130,7 @@ async fn sign_ins_are_told_with_where_from(world: World) {
     let told = of_action(&una, "auth.sign_in").await.remove(0);
     assert_eq!((told.actor_id, told.object_kind), (Some(id(signed_up.user.id)), AuditObject::Session));
     assert_eq!((told.address.as_deref(), told.user_agent.as_deref()), (Some("203.0.113.7"), Some("Browser /1")));
+    assert_eq!(told.after.unwrap()["factors"], json!(["password"]));
 
     let scope = world.crm.identity().authenticate(&signed_in.access_token).await.unwrap();
     let change = ChangePassword { current_password: PASSWORD.into(), password: "another horse battery".into() };
@@ -141,6 +144,30 @@ async fn sign_ins_are_told_with_where_from(world: World) {
     assert_eq!((told.actor_kind, told.object_id), (AuditActor::User, id(scope.session_id.unwrap())));
     assert!(told.before.is_some_and(|it| it["revoked_at"].is_null()));
     assert!(told.after.is_some_and(|it| it["revoked_at"].is_string()));
+}
+
+/// ASVS 16.3.1.
+async fn sign_ins_are_told_with_their_factors(world: World) {
+    let una = world.sign_up("una").await;
+    let scope = world.crm.identity().authenticate(&una.access_token).await.unwrap();
+    let identity = world.crm.identity();
+    let setup = identity.set_up_two_factor(&scope).await.unwrap();
+    let code = |later: i64| totp_code(&setup.secret, world.env.now() + chrono::Duration::seconds(later)).unwrap();
+    let codes = identity.enable_two_factor(&scope, EnableTwoFactor { code: code(0) }).await.unwrap().recovery_codes;
+    for totp_code in [code(30), codes[0].clone()] {
+        let given = SignIn { email: address("una"), password: PASSWORD.into(), totp_code: Some(totp_code) };
+        identity.sign_in(given).await.unwrap();
+    }
+    let una = world.crm.with_scope(scope);
+    let factors = async |action: &str| -> Vec<Value> {
+        let told = of_action(&una, action).await.into_iter().filter(|it| it.object_kind == AuditObject::Session);
+        told.map(|it| it.after.unwrap()["factors"].clone()).collect()
+    };
+    let told = factors("auth.sign_in").await;
+    assert!(told.len() == 2 && told.contains(&json!(["password", "totp"])), "{told:?}");
+    assert!(told.contains(&json!(["password", "recovery_code"])), "{told:?}");
+    assert_eq!(factors("auth.sign_up").await, [json!(["password"])]);
+    assert_eq!(factors("auth.enable_two_factor").await, [json!(["password", "totp"])]);
 }
 
 async fn a_failed_sign_in_is_told_where_its_user_is(world: World) {

@@ -9,7 +9,7 @@ use dealwright::{
     scope::{Actor, Role, Scope},
     services::{
         audit::ListAudit,
-        identity::{NewUser, SignedIn, TransferOrganization},
+        identity::{NewInvitation, NewUser, SignedIn, StepUp, TransferOrganization},
         team::{MemberView, RemoveMember, SetRole},
     },
 };
@@ -26,6 +26,7 @@ use crate::{
 cases!(
     an_owner_hands_the_organisation_on_and_both_are_told,
     it_takes_proof_given_afresh,
+    an_owner_is_made_by_whoever_has_just_shown_who_they_are,
     only_an_owner_does,
     it_goes_to_a_member_alone,
     where_a_second_factor_is_required_who_lacks_it_may_not,
@@ -115,6 +116,27 @@ async fn it_takes_proof_given_afresh(world: World) {
     let wrong = world.crm.identity().transfer_organization(&owned.scope, given).await;
     assert_eq!(pointers(wrong), [("/code".to_owned(), "invalid_totp".to_owned())]);
     assert_eq!(owners(&owned.handle).await, [owned.una.user.id]);
+}
+
+/// ASVS 7.5.3.
+async fn an_owner_is_made_by_whoever_has_just_shown_who_they_are(world: World) {
+    let owned = world.owned().await;
+    let bo = world.joining(&owned, "bo", Role::Admin).await;
+    world.later(601);
+    let made = SetRole { id: bo, role: Role::Owner.into() };
+    refused(owned.handle.members().set_role(made.clone()).await, 403, "step_up_required");
+    let invitation = |role: Role| NewInvitation { email: address("cy"), role: role.into(), team_id: None };
+    refused(owned.handle.invitations().create(invitation(Role::Owner)).await, 403, "step_up_required");
+    // Anything less is an ordinary change.
+    owned.handle.members().set_role(SetRole { id: bo, role: Role::Manager.into() }).await.unwrap();
+    owned.handle.invitations().create(invitation(Role::Admin)).await.unwrap();
+
+    let proof = StepUp { code: None, password: Some(PASSWORD.to_owned()) };
+    let renewed = world.crm.identity().renew_session(&owned.scope, proof).await.unwrap();
+    let scope = world.crm.identity().authenticate(&renewed.access_token).await.unwrap();
+    let fresh = world.crm.with_scope(scope);
+    fresh.invitations().create(invitation(Role::Owner)).await.unwrap();
+    assert_eq!(fresh.members().set_role(made).await.unwrap().role, Role::Owner);
 }
 
 async fn only_an_owner_does(world: World) {

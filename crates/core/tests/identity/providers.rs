@@ -9,7 +9,7 @@ use dealwright::{
     scope::{Role, Scope},
     services::identity::{
         CameBack, EnableTwoFactor, IdentityView, LinkIdentity, NewApiKey, NewInvitation, ProviderSignIn, SentAway,
-        SignIn, SignedIn, VerifyEmail,
+        SignIn, SignedIn, StepUp, VerifyEmail,
     },
     testkit::{totp_code, voucher::code_for},
 };
@@ -33,6 +33,7 @@ cases!(
     what_is_bound_to_no_attempt_counts_once,
     of_two_who_show_the_same_code_one_is_let_in,
     linking_takes_a_fresh_sign_in_or_proof,
+    unlinking_takes_a_session_that_is_fresh,
     an_account_of_an_unshown_address_links_that_address_alone,
     an_identity_belongs_to_one_person,
     the_last_way_in_stays,
@@ -309,6 +310,22 @@ async fn linking_takes_a_fresh_sign_in_or_proof(world: World) {
     // A process that embeds the engine has no session that could be fresh.
     let embedded = world.crm.as_user(una.organization.id, una.user.id).await.unwrap();
     refused(world.link(embedded.scope(), "g-3", None).await, 403, "step_up_required");
+}
+
+/// ASVS 7.5.1.
+async fn unlinking_takes_a_session_that_is_fresh(world: World) {
+    let una = world.confirmed("una").await;
+    let scope = world.scope(&una).await;
+    let linked = world.link(&scope, "g-1", None).await.unwrap();
+    world.later(601);
+    let stale = world.crm.with_scope(scope.clone());
+    refused(stale.identities().unlink(linked.id).await, 403, "step_up_required");
+    assert!(world.linked("g-1").await.is_some());
+    let proof = StepUp { code: None, password: Some(PASSWORD.to_owned()) };
+    let renewed = world.crm.identity().renew_session(&scope, proof).await.unwrap();
+    let fresh = world.crm.with_scope(world.scope(&renewed).await);
+    fresh.identities().unlink(linked.id).await.unwrap();
+    assert_eq!(world.linked("g-1").await, None);
 }
 
 /// Else whoever signs up with somebody else's address first would keep a way in when its owner comes.

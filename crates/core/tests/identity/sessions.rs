@@ -2,11 +2,15 @@
 
 use dealwright::{
     Handle,
-    id::SessionId,
+    id::{Id, OrganizationId, SessionId, UserId},
     page::PageRequest,
     scope::Role,
-    services::identity::{NewUser, Origin, Refresh, SessionView, SignIn, SignedIn, Switch},
+    services::{
+        audit::ListAudit,
+        identity::{ListMemberSessions, NewUser, Origin, Refresh, SessionView, SignIn, SignedIn, Switch},
+    },
 };
+use serde_json::json;
 
 use crate::{
     PASSWORD, World, address,
@@ -19,6 +23,8 @@ cases!(
     a_session_that_is_ended_is_refused_at_the_next_call,
     somebody_elses_session_is_none,
     ending_the_others_leaves_this_one,
+    an_admin_ends_the_sessions_of_a_member_here_alone,
+    nobody_looks_at_sessions_of_those_above_them,
     what_a_client_calls_itself_is_kept_as_one_short_line,
 );
 
@@ -138,6 +144,83 @@ async fn ending_the_others_leaves_this_one(world: World) {
     }
     assert!(sessions(&una_here).await.iter().map(|it| it.current).eq([true]));
     world.crm.identity().authenticate(&here.access_token).await.unwrap();
+}
+
+async fn joining(world: &World, organization: OrganizationId, name: &str, role: Role) -> SignedIn {
+    let new = NewUser { email: address(name), name: name.to_owned(), password: Some(PASSWORD.to_owned()) };
+    world.crm.organizations().add_member(organization, new, role).await.unwrap();
+    sign_in(world, name, &origin("203.0.113.7", "Firefox/145")).await
+}
+
+fn of(id: UserId) -> ListMemberSessions {
+    ListMemberSessions { id, limit: None, cursor: None }
+}
+
+/// ASVS 7.4.5.
+async fn an_admin_ends_the_sessions_of_a_member_here_alone(world: World) {
+    let una = world.sign_up("una").await;
+    let bo = joining(&world, una.organization.id, "bo", Role::Member).await;
+    let ann = joining(&world, una.organization.id, "ann", Role::Admin).await;
+    let again = sign_in(&world, "bo", &Origin::default()).await;
+    let (other, _) = world.other_organization().await;
+    let joined = NewUser { email: address("bo"), name: "Bo".to_owned(), password: None };
+    world.crm.organizations().add_member(other, joined, Role::Member).await.unwrap();
+    let scope = handle(&world, &bo).await.scope().clone();
+    let elsewhere = world.crm.identity().switch(&scope, Switch { organization_id: other }).await.unwrap();
+
+    let admin = handle(&world, &ann).await;
+    let first = admin.members().sessions(ListMemberSessions { limit: Some(1), ..of(bo.user.id) }).await.unwrap();
+    let second = ListMemberSessions { limit: Some(1), cursor: first.next_cursor.clone(), ..of(bo.user.id) };
+    let second = admin.members().sessions(second).await.unwrap();
+    let shown: Vec<_> = first.data.iter().chain(&second.data).map(|it| (it.current, it.address.as_deref())).collect();
+    assert_eq!((shown, second.next_cursor), (vec![(false, None), (false, Some("203.0.113.7"))], None));
+
+    let mut bus = world.crm.events();
+    admin.members().sign_out(bo.user.id).await.unwrap();
+    for ended in [&bo, &again] {
+        refused(world.crm.identity().authenticate(&ended.access_token).await, 401, "session_ended");
+        let refreshed = world.crm.identity().refresh(Refresh { refresh_token: ended.refresh_token.clone() }).await;
+        refused(refreshed, 401, "invalid_refresh_token");
+    }
+    for goes_on in [&una, &ann, &elsewhere] {
+        world.crm.identity().authenticate(&goes_on.access_token).await.unwrap();
+    }
+    assert_eq!(admin.members().sessions(of(bo.user.id)).await.unwrap().data, []);
+    // The log tells who it was; listeners are told as of somebody who leaves.
+    let told = admin.audit().list(ListAudit { action: Some("members.sign_out".into()), ..Default::default() }).await;
+    let told = told.unwrap().data;
+    assert_eq!((told.len(), told[0].actor_id), (2, Some(ann.user.id.uuid())));
+    // What ends nothing tells nothing.
+    admin.members().sign_out(bo.user.id).await.unwrap();
+    world.crm.runtime().drain().await.unwrap();
+    let heard: Vec<_> = std::iter::from_fn(|| bus.try_recv().ok()).collect();
+    let heard: Vec<_> = heard.iter().filter(|it| it.data.get("what") == Some(&json!("member.signed_out"))).collect();
+    assert_eq!((heard.len(), &heard[0].data["user_id"]), (1, &json!(bo.user.id)));
+    // Whoever was only signed out comes back.
+    let back = sign_in(&world, "bo", &Origin::default()).await;
+    world.crm.identity().authenticate(&back.access_token).await.unwrap();
+}
+
+/// ASVS 7.4.5 and 8.2.2.
+async fn nobody_looks_at_sessions_of_those_above_them(world: World) {
+    let una = world.sign_up("una").await;
+    let ann = joining(&world, una.organization.id, "ann", Role::Admin).await;
+    let bo = joining(&world, una.organization.id, "bo", Role::Manager).await;
+    let eve = world.sign_up("eve").await;
+    let (admin, manager) = (handle(&world, &ann).await, handle(&world, &bo).await);
+    refused(admin.members().sessions(of(una.user.id)).await, 403, "forbidden");
+    refused(admin.members().sign_out(una.user.id).await, 403, "forbidden");
+    refused(manager.members().sessions(of(bo.user.id)).await, 403, "forbidden");
+    refused(manager.members().sign_out(ann.user.id).await, 403, "forbidden");
+    refused(admin.members().sessions(of(eve.user.id)).await, 404, "not_found");
+    refused(admin.members().sign_out(eve.user.id).await, 404, "not_found");
+    for stands in [&una, &ann, &bo, &eve] {
+        world.crm.identity().authenticate(&stands.access_token).await.unwrap();
+    }
+    let owner = handle(&world, &una).await;
+    assert_eq!(owner.members().sessions(of(ann.user.id)).await.unwrap().data.len(), 1);
+    owner.members().sign_out(ann.user.id).await.unwrap();
+    refused(world.crm.identity().authenticate(&ann.access_token).await, 401, "session_ended");
 }
 
 /// OWASP ASVS 16.4.1: nothing that a client sends begins a line of its own.

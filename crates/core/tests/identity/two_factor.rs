@@ -2,10 +2,10 @@
 
 use dealwright::{
     Error, Handle,
-    domain::organization::SecondFactor,
+    domain::organization::{Factor, SecondFactor},
     ports::store::{Batch, SecretReads, Store, Update, Write},
     scope::{Role, Scope},
-    services::identity::{EnableTwoFactor, NewUser, SignIn, SignedIn, StepUp},
+    services::identity::{EnableTwoFactor, NewUser, Refresh, SignIn, SignedIn, StepUp, Switch},
     testkit::totp_code,
 };
 use serde_json::{Value, json};
@@ -25,8 +25,12 @@ cases!(
     a_recovery_code_counts_once,
     what_was_only_set_up_is_not_asked_for,
     a_seed_lies_sealed_and_opens_for_its_person_alone,
+    setting_it_up_takes_a_session_that_is_fresh,
     giving_it_up_takes_proof_given_afresh,
+    a_password_alone_proves_nothing_where_the_session_lacks_the_second_factor,
+    proof_given_afresh_ends_the_session_before,
     an_organisation_may_require_it,
+    where_it_is_required_a_session_without_it_is_outside,
 );
 
 /// Somebody with a second factor.
@@ -40,6 +44,10 @@ struct Armed {
 impl World {
     async fn armed(&self, name: &str) -> Armed {
         let signed_in = self.sign_up(name).await;
+        self.arm(signed_in).await
+    }
+
+    async fn arm(&self, signed_in: SignedIn) -> Armed {
         let identity = self.crm.identity();
         let scope = identity.authenticate(&signed_in.access_token).await.unwrap();
         let setup = identity.set_up_two_factor(&scope).await.unwrap();
@@ -47,6 +55,12 @@ impl World {
         let recovery = identity.enable_two_factor(&scope, EnableTwoFactor { code }).await.unwrap().recovery_codes;
         self.later(30);
         Armed { signed_in, scope, secret: setup.secret, recovery }
+    }
+
+    /// The session that takes the place of one whose user proves afresh who they are.
+    async fn renewed(&self, scope: &Scope, proof: StepUp) -> Scope {
+        let signed_in = self.crm.identity().renew_session(scope, proof).await.unwrap();
+        self.crm.identity().authenticate(&signed_in.access_token).await.unwrap()
     }
 
     fn code(&self, armed: &Armed) -> String {
@@ -71,6 +85,10 @@ impl World {
         let proof = StepUp { code: code.map(str::to_owned), password: password.map(str::to_owned) };
         self.crm.identity().disable_two_factor(scope, proof).await
     }
+}
+
+fn by_password() -> StepUp {
+    StepUp { code: None, password: Some(PASSWORD.to_owned()) }
 }
 
 fn at(pointer: &str, code: &str) -> Vec<(String, String)> {
@@ -188,6 +206,29 @@ async fn a_seed_lies_sealed_and_opens_for_its_person_alone(world: World) {
 }
 
 /// ASVS 7.5.1.
+async fn setting_it_up_takes_a_session_that_is_fresh(world: World) {
+    let una = world.sign_up("una").await;
+    let identity = world.crm.identity();
+    let stale = identity.authenticate(&una.access_token).await.unwrap();
+    world.later(601);
+    refused(identity.set_up_two_factor(&stale).await, 403, "step_up_required");
+    // Nor does a session that was begun from this one make it fresh.
+    let elsewhere = identity.switch(&stale, Switch { organization_id: una.organization.id }).await.unwrap();
+    let elsewhere = identity.authenticate(&elsewhere.access_token).await.unwrap();
+    refused(identity.set_up_two_factor(&elsewhere).await, 403, "step_up_required");
+
+    let fresh = world.renewed(&stale, by_password()).await;
+    let setup = identity.set_up_two_factor(&fresh).await.unwrap();
+    world.later(601);
+    let code = || EnableTwoFactor { code: totp_code(&setup.secret, world.env.now()).unwrap() };
+    refused(identity.enable_two_factor(&fresh, code()).await, 403, "step_up_required");
+    world.enter("una", None).await.unwrap();
+    let fresh = world.renewed(&fresh, by_password()).await;
+    identity.enable_two_factor(&fresh, code()).await.unwrap();
+    refused(world.enter("una", None).await, 401, "two_factor_required");
+}
+
+/// ASVS 7.5.1.
 async fn giving_it_up_takes_proof_given_afresh(world: World) {
     let una = world.armed("una").await;
     refused(world.disable(&una.scope, None, None).await, 403, "step_up_required");
@@ -207,6 +248,42 @@ async fn giving_it_up_takes_proof_given_afresh(world: World) {
     world.disable(&max.scope, None, Some(PASSWORD)).await.unwrap();
     let ada = world.armed("ada").await;
     world.disable(&ada.scope, Some(&ada.recovery[3]), None).await.unwrap();
+}
+
+/// ASVS 7.5.1: both factors.
+async fn a_password_alone_proves_nothing_where_the_session_lacks_the_second_factor(world: World) {
+    let una = world.sign_up("una").await;
+    let before = world.crm.identity().authenticate(&una.access_token).await.unwrap();
+    let signed_in = world.enter("una", None).await.unwrap();
+    let una = world.arm(signed_in).await;
+    for password in [PASSWORD, "wrong horse battery"] {
+        refused(world.disable(&before, None, Some(password)).await, 403, "step_up_required");
+    }
+    let code = world.code(&una);
+    world.later(30);
+    let now = world.renewed(&before, StepUp { code: Some(code), password: None }).await;
+    world.disable(&now, None, Some(PASSWORD)).await.unwrap();
+}
+
+/// ASVS 7.2.4.
+async fn proof_given_afresh_ends_the_session_before(world: World) {
+    let una = world.armed("una").await;
+    let identity = world.crm.identity();
+    refused(identity.renew_session(&una.scope, StepUp::default()).await, 403, "step_up_required");
+    let wrong = StepUp { code: None, password: Some("wrong horse battery".to_owned()) };
+    assert_eq!(pointers(identity.renew_session(&una.scope, wrong).await), at("/password", "wrong"));
+    identity.authenticate(&una.signed_in.access_token).await.unwrap();
+
+    world.later(601);
+    let now = world.renewed(&una.scope, by_password()).await;
+    refused(identity.authenticate(&una.signed_in.access_token).await, 401, "session_ended");
+    let refreshed = Refresh { refresh_token: una.signed_in.refresh_token.clone() };
+    refused(identity.refresh(refreshed).await, 401, "invalid_refresh_token");
+    refused(identity.renew_session(&una.scope, by_password()).await, 401, "session_ended");
+    // What was shown before was shown by the same person.
+    let sessions = world.crm.with_scope(now).sessions().list(Default::default()).await.unwrap().data;
+    assert_eq!((sessions.len(), sessions[0].proven_at), (1, world.env.now()));
+    assert_eq!(sessions[0].factors, [Factor::Password, Factor::Totp]);
 }
 
 async fn an_organisation_may_require_it(world: World) {
@@ -263,4 +340,31 @@ async fn an_organisation_may_require_it(world: World) {
     // Whoever gives it up is outside again.
     world.disable(handle(&bo).await.scope(), None, Some(PASSWORD)).await.unwrap();
     refused(handle(&bo).await.call("contacts.list", json!({})).await, 403, "two_factor_required");
+}
+
+/// ASVS 10.3.4.
+async fn where_it_is_required_a_session_without_it_is_outside(world: World) {
+    let before = world.sign_up("una").await;
+    let identity = world.crm.identity();
+    let before = identity.authenticate(&before.access_token).await.unwrap();
+    let una = world.enter("una", None).await.unwrap();
+    let una = world.arm(una).await;
+    let fresh = async |token: &str| world.crm.with_scope(world.crm.identity().authenticate(token).await.unwrap());
+    let owner = fresh(&una.signed_in.access_token).await;
+    owner.call("organizations.update", json!({ "patch": { "require_two_factor": true } })).await.unwrap();
+
+    // Begun before there was one; so is what is begun from it.
+    let of_before = async |scope: &Scope| {
+        let id = Switch { organization_id: scope.organization_id };
+        let begun = world.crm.identity().switch(scope, id).await.unwrap();
+        fresh(&begun.access_token).await.call("contacts.list", json!({})).await
+    };
+    refused(of_before(&before).await, 403, "two_factor_required");
+    owner.call("contacts.list", json!({})).await.unwrap();
+    of_before(&una.scope).await.unwrap();
+    let shown = world.renewed(&before, StepUp { code: Some(world.code(&una)), password: None }).await;
+    world.crm.with_scope(shown).call("contacts.list", json!({})).await.unwrap();
+    world.later(30);
+    let signed_in = world.enter("una", Some(&una.recovery[0])).await.unwrap();
+    fresh(&signed_in.access_token).await.call("contacts.list", json!({})).await.unwrap();
 }

@@ -1,5 +1,6 @@
 //! Configuration: read in one place, from flags, variables and a file, all told by one table.
 
+mod reach;
 mod read;
 mod settings;
 mod sign_in;
@@ -15,7 +16,9 @@ use crate::{
     tls,
 };
 
+pub(crate) use self::reach::{is_local, is_open, network};
 pub use self::{
+    reach::MailHosts,
     read::{Task, Texts, command, read},
     settings::{SETTINGS, Setting, markdown},
     sign_in::{ClientSecret, GitHub, Google, Telegram},
@@ -28,6 +31,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where certificate and key lie, if TLS ends here.
     pub tls: Option<tls::Files>,
+    /// Whether the network may be answered without TLS.
+    pub allow_plaintext_http: bool,
+    /// Whether hosts below this one answer over HTTPS alone, too.
+    pub hsts_subdomains: bool,
     /// Whose word about a client's address counts.
     pub trusted_proxies: TrustedProxies,
     /// How often who may ask.
@@ -52,8 +59,8 @@ pub struct Config {
     pub tokens_key_file: PathBuf,
     /// Authorities to trust beside the public ones.
     pub extra_ca: Vec<PathBuf>,
-    /// Whether mail servers with private addresses are refused.
-    pub public_hosts_only: bool,
+    /// Which mail servers people may connect.
+    pub mail_hosts: MailHosts,
     /// Whether mail servers without TLS are accepted.
     pub allow_plaintext_mail: bool,
     /// Where our own mails go out.
@@ -118,10 +125,16 @@ impl Config {
         let database = texts
             .one("database")
             .map_or_else(|| format!("sqlite://{}", data_dir.join("crm.db").display()), str::to_owned);
+        let listen = texts.parse("listen", "ADDRESS:PORT")?;
+        let trusted_proxies = TrustedProxies::read(texts.all("trusted_proxies")).context("trusted_proxies")?;
+        let public_url = public_url(texts)?;
+        let alone = reach::for_this_machine_alone(listen, !trusted_proxies.is_empty(), public_url.as_deref());
         Ok(Self {
-            listen: texts.parse("listen", "ADDRESS:PORT")?,
+            listen,
             tls: tls(texts)?,
-            trusted_proxies: TrustedProxies::read(texts.all("trusted_proxies")).context("trusted_proxies")?,
+            hsts_subdomains: texts.on("hsts_subdomains")?,
+            allow_plaintext_http: texts.on("allow_plaintext_http")?,
+            trusted_proxies,
             limits: limits(texts)?,
             origins: Origins::read(texts.all("cors_origins")).context("cors_origins")?,
             redis_url: texts.one("redis_url").map(str::to_owned),
@@ -132,10 +145,10 @@ impl Config {
             secrets_key_file: path("secrets_key_file", "secrets.key"),
             tokens_key_file: path("tokens_key_file", "tokens.key"),
             extra_ca: texts.all("extra_ca").iter().map(PathBuf::from).collect(),
-            public_hosts_only: texts.on("public_hosts_only")?,
+            mail_hosts: MailHosts::read(texts, alone)?,
             allow_plaintext_mail: texts.on("allow_plaintext_mail")?,
             smtp: smtp(texts)?,
-            public_url: public_url(texts)?,
+            public_url,
             google: sign_in::google(texts)?,
             github: sign_in::github(texts)?,
             telegram: sign_in::telegram(texts)?,

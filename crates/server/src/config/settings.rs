@@ -57,6 +57,16 @@ pub const SETTINGS: &[Setting] = &[
          and at SIGHUP",
     ),
     setting("tls_key", "FILE", "Its private key (PEM), which not everybody on the machine may read"),
+    switch(
+        "hsts_subdomains",
+        "Over HTTPS, tell browsers for a year that every host below this one answers over HTTPS alone, too \
+         (includeSubDomains): set it where that is so",
+    ),
+    switch(
+        "allow_plaintext_http",
+        "Answer an address that the network reaches though neither tls_cert is set nor a proxy is named in trusted_proxies; \
+         the server refuses to start otherwise, as everybody on the way would read passwords and tokens",
+    ),
     setting(
         "trusted_proxies",
         "NETWORK",
@@ -114,7 +124,24 @@ pub const SETTINGS: &[Setting] = &[
          the data folder, made if missing",
     ),
     setting("extra_ca", "FILE", "Certificates (PEM) of authorities to trust beside the public ones").many(),
-    switch("public_hosts_only", "Refuse mail servers with private addresses"),
+    switch(
+        "public_hosts_only",
+        "Refuse mail servers with private addresses that people connect, but those of private_mail_networks. On if left out, \
+         unless only this machine reaches the server: listen at loopback, no trusted_proxies, no public_url elsewhere",
+    ),
+    setting(
+        "private_mail_networks",
+        "NETWORK",
+        "Networks of one's own (10.0.0.7, 10.0.0.0/8, fd00::/8) in which mail servers may lie all the same",
+    )
+    .many(),
+    setting(
+        "mail_ports",
+        "PORT",
+        "Ports of mail servers that people may connect, or any; if left out 25, 143, 465, 587, 993 and 2525, and any where \
+         only this machine reaches the server",
+    )
+    .many(),
     switch("allow_plaintext_mail", "Let people connect mail servers without TLS"),
     setting(
         "smtp_url",

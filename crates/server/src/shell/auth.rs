@@ -2,7 +2,7 @@
 
 use axum::{
     extract::Request,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use dealwright::{
@@ -10,8 +10,9 @@ use dealwright::{
     scope::Scope,
     services::{
         identity::{
-            AcceptInvitation, ChangePassword, EnableTwoFactor, ForgotPassword, RecoveryCodes, Refresh, ResetPassword,
-            SignIn, SignUp, SignedIn, StepUp, Switch, TokenState, TransferOrganization, TwoFactorSetup, VerifyEmail,
+            AcceptInvitation, ChangePassword, EnableTwoFactor, ForgotPassword, Identity, RecoveryCodes, Refresh,
+            ResetPassword, SignIn, SignUp, SignedIn, StepUp, Switch, TokenState, TransferOrganization, TwoFactorSetup,
+            VerifyEmail,
         },
         organization::Belonging,
         team::MemberView,
@@ -20,6 +21,7 @@ use dealwright::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use tracing::warn;
 
 use super::{ShellRoute, schema};
 use crate::{
@@ -30,6 +32,8 @@ use crate::{
     route::Verb,
     state::Shared,
 };
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// A token to be looked at.
 #[derive(Deserialize, JsonSchema)]
@@ -82,7 +86,9 @@ pub(super) const SIGN_UP: ShellRoute = ShellRoute {
         Box::pin(async move {
             let origin = origin(request.extensions(), request.headers());
             let identity = shared.crm().identity().from_origin(&origin);
+            let former = former(request.headers());
             let answer = identity.sign_up(read::<SignUp>(request).await?).await?;
+            end(identity, former).await;
             Ok(signed_in(StatusCode::CREATED, &answer))
         })
     },
@@ -98,7 +104,9 @@ pub(super) const SIGN_IN: ShellRoute = ShellRoute {
         Box::pin(async move {
             let origin = origin(request.extensions(), request.headers());
             let identity = shared.crm().identity().from_origin(&origin);
+            let former = former(request.headers());
             let answer = identity.sign_in(read::<SignIn>(request).await?).await?;
+            end(identity, former).await;
             Ok(signed_in(StatusCode::OK, &answer))
         })
     },
@@ -168,6 +176,9 @@ pub(super) const SIGN_OUT: ShellRoute = ShellRoute {
             }
             let mut response = StatusCode::NO_CONTENT.into_response();
             cookies::forget(&mut response);
+            // What of it a browser keeps beside: files, and what pages have stored. Not "cookies", which are those of every
+            // host of the site; ours are gone already.
+            response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\", \"storage\""));
             Ok(response)
         })
     },
@@ -218,7 +229,7 @@ pub(super) const FORGOT: ShellRoute = ShellRoute {
 };
 
 pub(super) const RESET: ShellRoute = ShellRoute {
-    doc: "Replaces a password by a token that came by mail: it counts for an hour, once. All sessions of its user end.",
+    doc: "Replaces a password by a token that came by mail: it counts for ten minutes, once. All sessions of its user end.",
     status: 204,
     input: schema!(ResetPassword),
     handler: |shared, request| {
@@ -252,7 +263,8 @@ pub(super) const CHANGE: ShellRoute = ShellRoute {
 
 pub(super) const SET_UP_2FA: ShellRoute = ShellRoute {
     doc: "Gives the caller a seed for their authenticator application, as a text, a link and a QR code. Nothing is asked for at \
-          sign-in before `/enable` was sent a code of it.",
+          sign-in before `/enable` was sent a code of it. `step_up_required` more than ten minutes after they have shown who \
+          they are.",
     signed_in: true,
     output: schema!(TwoFactorSetup),
     handler: |shared, request| {
@@ -268,7 +280,7 @@ pub(super) const SET_UP_2FA: ShellRoute = ShellRoute {
 
 pub(super) const ENABLE_2FA: ShellRoute = ShellRoute {
     doc: "From here on a code is asked for when the caller signs in. Answers ten recovery codes, once; each counts once, in \
-          the place of a code.",
+          the place of a code. `step_up_required` more than ten minutes after they have shown who they are.",
     signed_in: true,
     input: schema!(EnableTwoFactor),
     output: schema!(RecoveryCodes),
@@ -298,6 +310,25 @@ pub(super) const DISABLE_2FA: ShellRoute = ShellRoute {
         })
     },
     ..auth("/api/auth/2fa/disable", "auth.disable_two_factor")
+};
+
+pub(super) const STEP_UP: ShellRoute = ShellRoute {
+    doc: "Takes a code, a recovery code or the password, and answers a new pair of tokens; the caller's session ends and \
+          another one takes its place. For ten minutes from then on, as from signing in, `step_up_required` is not answered \
+          where a session that is fresh is enough.",
+    signed_in: true,
+    input: schema!(StepUp),
+    output: schema!(SignedIn),
+    handler: |shared, request| {
+        Box::pin(async move {
+            let scope = shared.scope(request.extensions())?;
+            let origin = origin(request.extensions(), request.headers());
+            let identity = shared.crm().identity().from_origin(&origin);
+            let answer = identity.renew_session(&scope, read::<StepUp>(request).await?).await?;
+            Ok(signed_in(StatusCode::OK, &answer))
+        })
+    },
+    ..auth("/api/auth/step-up", "auth.step_up")
 };
 
 pub(super) const SWITCH: ShellRoute = ShellRoute {
@@ -376,6 +407,20 @@ pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Pro
     let (parts, body) = request.into_parts();
     let object = read_object(&parts.headers, body, JSON, None).await?;
     Ok(read_input(Value::Object(object.unwrap_or_default()))?)
+}
+
+/// What a browser that signs in has of the session before.
+pub(super) fn former(headers: &HeaderMap) -> Option<String> {
+    cookies::refresh(headers).map(str::to_owned)
+}
+
+/// Ends the session whose cookies others have taken the place of: nobody could sign out of it any more, and whoever had a copy
+/// would keep it (OWASP ASVS 5.0, 7.2.4). That this one has begun stands, whatever comes of the other.
+pub(super) async fn end(identity: Identity<'_>, former: Option<String>) {
+    let Some(refresh_token) = former else { return };
+    if let Err(error) = identity.sign_out_by(Refresh { refresh_token }).await {
+        warn!(%error, "the session that a browser had before it signed in was not ended");
+    }
 }
 
 /// A sign-in's answer; browsers keep the tokens as cookies, whoever else reads them in the body.

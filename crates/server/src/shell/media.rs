@@ -29,6 +29,8 @@ const WRAPPING: usize = 64 << 10;
 /// Types that browsers show without running anything; all others are saved.
 const SHOWN: &[&str] = &["image/png", "image/jpeg", "image/gif", "image/webp", "audio/mpeg", "video/mp4"];
 
+const POLICY: &str = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; sandbox";
+
 pub(super) const UPLOAD: ShellRoute = ShellRoute {
     method: Verb::Post,
     path: "/api/media",
@@ -146,9 +148,9 @@ async fn download(shared: Shared, request: Request) -> Result<Response, Problem>
     put(header::ACCEPT_RANGES, "bytes".to_owned());
     put(header::CONTENT_TYPE, file.info().media_type.clone());
     put(header::CONTENT_DISPOSITION, disposition(&file.info().media_type, &file.info().name));
-    // Even where a browser shows it: nothing in it runs, nothing is fetched.
-    put(header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox".to_owned());
-    // A file never changes; who may see it does.
+    // Even where a browser shows it: nothing in it runs, nothing is fetched, no page frames it.
+    put(header::CONTENT_SECURITY_POLICY, POLICY.to_owned());
+    // A file never changes; who may see it does, so it is asked for anew each time. Signing out has a browser forget it.
     put(header::CACHE_CONTROL, "private, no-cache".to_owned());
     put(header::ETAG, tag.clone());
     if parts.headers.get(header::IF_NONE_MATCH).is_some_and(|it| it.as_bytes() == tag.as_bytes()) {

@@ -71,6 +71,7 @@ pub const SHELL_ROUTES: &[ShellRoute] = &[
     auth::SET_UP_2FA,
     auth::ENABLE_2FA,
     auth::DISABLE_2FA,
+    auth::STEP_UP,
     auth::SWITCH,
     auth::ACCEPT,
     auth::TRANSFER,

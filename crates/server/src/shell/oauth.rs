@@ -12,7 +12,7 @@ use dealwright::services::identity::{IdentityView, LinkIdentity, ProviderSignIn,
 
 use super::{
     ShellRoute,
-    auth::{auth, json, read, signed_in},
+    auth::{auth, end, former, json, read, signed_in},
     landing, schema,
 };
 use crate::{client::origin, cookies, problem::Problem, query, return_to, route::Verb, state::Shared};
@@ -74,8 +74,10 @@ pub(super) const SIGN_IN: ShellRoute = ShellRoute {
             let origin = origin(request.extensions(), request.headers());
             let browser = browser(request.headers());
             let identity = shared.crm().identity().from_origin(&origin);
+            let former = former(request.headers());
             let given = read::<ProviderSignIn>(request).await?;
             let answer = identity.sign_in_by_provider(given, browser.as_deref()).await?;
+            end(identity, former).await;
             Ok(signed_in(StatusCode::OK, &answer))
         })
     },

@@ -64,6 +64,9 @@ pub async fn every_route(live: &Live) {
     let proven = json!({ "user_id": heir.user_id, "password": "correct horse" });
     post(live, "/api/organization/transfer", own, &proven, 200).await;
 
+    let renewed = post(live, "/api/auth/step-up", own, &json!({ "password": "correct horse" }), 200).await;
+    let own = renewed["access_token"].as_str();
+
     let invitation = json!({ "email": "guest@initech.example", "role": "member" });
     let invitation = post(live, "/api/team/members/invite", Some(&token), &invitation, 201).await;
     post(live, "/api/team/invitations/accept", own, &json!({ "token": invitation["token"] }), 200).await;

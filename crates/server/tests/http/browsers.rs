@@ -152,6 +152,42 @@ async fn another_site_signs_nobody_in() {
     assert_eq!(call.json(&input).send().await.status, 200);
 }
 
+/// ASVS 7.2.4.
+#[tokio::test]
+async fn who_signs_in_ends_the_session_that_the_browser_had() {
+    let server = server().await;
+    let first = sign_up(&server, "una").await;
+    let elsewhere = sign_up(&server, "eve").await;
+    let input = json!({"email": "una@acme.example", "password": "correct horse"});
+    let sign_in = async |kept: Option<&Reply>, input: &Value| {
+        let call = server.call("POST", "/api/auth/signin").header("sec-fetch-site", "same-origin");
+        kept.into_iter().fold(call, |call, kept| call.cookies(kept)).json(input).send().await
+    };
+    let stands = async |by: &Reply| {
+        server.call("GET", "/api/users/profile").by(&Member::of(&by.json())).send().await.status == 200
+    };
+    // Only once the other one has begun.
+    let wrong = json!({"email": "una@acme.example", "password": "wrong horse"});
+    assert_eq!(sign_in(Some(&first), &wrong).await.status, 401);
+    assert!(stands(&first).await);
+    let second = sign_in(Some(&first), &input).await;
+    assert!(second.status == 200 && stands(&second).await && !stands(&first).await);
+    // By a cookie that was spent since, too; who has none ends nothing, nor does one that is made up.
+    let next = server.call("POST", "/api/auth/refresh").cookies(&second).header("sec-fetch-site", "same-origin");
+    let next = next.send().await;
+    let third = sign_in(Some(&second), &input).await;
+    assert!(stands(&third).await && !stands(&next).await);
+    let fourth = sign_in(None, &input).await;
+    let call = server.call("POST", "/api/auth/signin").header("sec-fetch-site", "same-origin");
+    let made_up = call.header("cookie", &format!("{REFRESH}=made-up")).json(&input).send().await;
+    assert_eq!(made_up.status, 200);
+    assert!(stands(&third).await && stands(&fourth).await && stands(&elsewhere).await);
+    // Whoever it was.
+    let input = json!({"email": "eve@acme.example", "password": "correct horse"});
+    assert_eq!(sign_in(Some(&third), &input).await.status, 200);
+    assert!(!stands(&third).await && stands(&elsewhere).await);
+}
+
 /// ASVS 14.3.1.
 #[tokio::test]
 async fn a_browser_refreshes_by_its_cookie_alone_and_forgets_when_it_ends() {
@@ -181,6 +217,7 @@ async fn a_browser_refreshes_by_its_cookie_alone_and_forgets_when_it_ends() {
     assert_eq!(gone.status, 204, "{}", gone.text());
     let set: Vec<_> = gone.headers.get_all("set-cookie").iter().map(|it| it.to_str().unwrap()).collect();
     assert!(set.len() == 2 && set.iter().all(|it| it.contains("=; ") && it.contains("Max-Age=0")), "{set:?}");
+    assert_eq!(gone.header("clear-site-data"), "\"cache\", \"storage\"");
     assert_eq!(server.call("GET", "/api/users/profile").cookies(&eve).send().await.problem().1, "session_ended");
 }
 
@@ -219,7 +256,7 @@ async fn sites_that_are_listed_read_answers_and_others_do_not() {
     assert_eq!(call.header("access-control-request-method", "POST").send().await.status, 405);
 }
 
-/// OWASP ASVS 5.0, 3.4.1, 3.4.3 to 3.4.6 and 3.4.8.
+/// OWASP ASVS 5.0, 3.4.1, 3.4.3 to 3.4.6, 3.4.8 and 14.3.2.
 #[tokio::test]
 async fn every_answer_guards_itself() {
     let server = server().await;
@@ -231,7 +268,7 @@ async fn every_answer_guards_itself() {
     for (path, status, policy) in [
         ("/api/users/profile", 200, "default-src 'self'"),
         ("/docs", 200, "default-src 'none'; style-src 'unsafe-inline'"),
-        (&file, 200, "default-src 'none'; sandbox"),
+        (&file, 200, "default-src 'none'; base-uri 'none'"),
         ("/nowhere", 404, "default-src 'self'"),
         ("/socket.io/?EIO=4&transport=polling", 200, "default-src 'self'"),
     ] {
@@ -239,7 +276,17 @@ async fn every_answer_guards_itself() {
         assert_eq!(reply.status, status, "{path}");
         let content = reply.header("content-security-policy");
         assert!(content.starts_with(policy), "{path}: {content}");
-        assert!(path == file || content.contains("frame-ancestors 'none'"), "{path}: {content}");
+        for part in ["frame-ancestors 'none'", "base-uri 'none'"] {
+            assert!(content.contains(part), "{path}: {content}");
+        }
+        assert_eq!(content.contains("sandbox"), path == file, "{path}: {content}");
+        // What is the same for everybody may be kept.
+        let kept = match path {
+            "/docs" => "max-age=300",
+            _ if path == file => "private, no-cache",
+            _ => "no-store",
+        };
+        assert_eq!(reply.header("cache-control"), kept, "{path}");
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
             ("x-frame-options", "DENY"),
@@ -254,6 +301,10 @@ async fn every_answer_guards_itself() {
     let secure = |peer: &str| server.call("GET", "/nowhere").from(peer).header("x-forwarded-proto", "https");
     assert_eq!(secure("10.0.0.1").send().await.header("strict-transport-security"), "max-age=31536000");
     assert!(!secure("192.0.2.1").send().await.headers.contains_key("strict-transport-security"));
+    let proxies = TrustedProxies::read(&["10.0.0.1".to_owned()]).unwrap();
+    let below = Server::with(Options::default().trusted_proxies(proxies).hsts_subdomains(true)).await;
+    let reply = below.call("GET", "/nowhere").from("10.0.0.1").header("x-forwarded-proto", "https").send().await;
+    assert_eq!(reply.header("strict-transport-security"), "max-age=31536000; includeSubDomains");
 }
 
 /// What the client hears of a Socket.IO connection that it opens by polling.

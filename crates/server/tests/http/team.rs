@@ -217,6 +217,24 @@ async fn an_organisation_makes_roles_of_its_own() {
     }
 }
 
+/// ASVS 7.4.5.
+#[tokio::test]
+async fn an_admin_signs_a_member_out() {
+    let server = Server::start().await;
+    let una = server.sign_up("una").await;
+    let bo = join(&server, &una, "bo").await;
+    let path = format!("/api/team/members/{}/sessions", bo.user);
+    let sessions = get(&server, &una, &path).await;
+    assert_eq!((sessions["data"].as_array().unwrap().len(), &sessions["data"][0]["current"]), (1, &json!(false)));
+    for method in ["GET", "DELETE"] {
+        assert_eq!(server.call(method, &path).by(&bo).send().await.problem(), (403, "forbidden".to_owned()));
+    }
+    assert_eq!(server.call("DELETE", &path).by(&una).send().await.status, 204);
+    let after = server.call("GET", "/api/users/profile").by(&bo).send().await;
+    assert_eq!(after.problem(), (401, "session_ended".to_owned()));
+    assert_eq!(get(&server, &una, &path).await, json!({"data": [], "next_cursor": null}));
+}
+
 #[tokio::test]
 async fn an_organisation_is_handed_on() {
     let server = Server::start().await;

@@ -47,6 +47,32 @@ async fn the_sixth_failure_in_a_row_is_refused_whether_there_is_such_an_account_
     assert_eq!(sign_in(&server, "192.0.2.9", "una@acme.example", RIGHT).await.status, 200);
 }
 
+/// ASVS 6.1.1: who keeps failing for an account, from wherever, does not keep its owner out.
+#[tokio::test]
+async fn what_fails_elsewhere_keeps_nobody_out_where_they_have_signed_in_before() {
+    let server = server().await;
+    server.sign_up("una").await;
+    let una = async |address: &str, password: &str| sign_in(&server, address, "una@acme.example", password).await;
+    for home in ["192.0.2.1", "2001:db8:1:2::7"] {
+        assert_eq!(una(home, RIGHT).await.status, 200);
+    }
+    for place in 0..5 {
+        assert_eq!(una(&format!("198.51.100.{place}"), WRONG).await.status, 401);
+    }
+    refused(&una("198.51.100.9", RIGHT).await);
+    // Neither at home, nor in another place of the same network.
+    assert_eq!(una("192.0.2.1", RIGHT).await.status, 200);
+    assert_eq!(una("2001:db8:1:2::8", RIGHT).await.status, 200);
+    refused(&una("2001:db8:1:3::7", RIGHT).await);
+    // Which lets nobody begin anew elsewhere, and is no licence to guess at home.
+    refused(&una("198.51.100.9", RIGHT).await);
+    for _ in 0..5 {
+        assert_eq!(una("192.0.2.1", WRONG).await.status, 401);
+    }
+    refused(&una("192.0.2.1", RIGHT).await);
+    assert_eq!(una("2001:db8:1:2::7", RIGHT).await.status, 200);
+}
+
 /// Whoever calls themselves by another person's id spends none of that person's tries.
 #[tokio::test]
 async fn what_somebody_calls_themselves_is_no_id() {

@@ -45,6 +45,28 @@ async fn a_second_factor_is_set_up_asked_for_and_given_up() {
     assert_eq!((enabled().await, sign_in(&server, None).await.status.as_u16()), (json!(false), 200));
 }
 
+/// ASVS 7.2.4.
+#[tokio::test]
+async fn a_session_is_made_fresh_by_proof_and_the_one_before_ends() {
+    let server = Server::start().await;
+    let una = server.sign_up("una").await;
+    let step_up = async |body: Value| post(&server, &una, "/api/auth/step-up", &body).await;
+    assert_eq!(step_up(json!({})).await.problem(), (403, "step_up_required".to_owned()));
+    let wrong = step_up(json!({"password": "wrong horse"})).await;
+    assert_eq!(wrong.wrong(), [("/password".to_owned(), "wrong".to_owned())]);
+    let answer = step_up(json!({"password": "correct horse"})).await;
+    assert_eq!((answer.status.as_u16(), answer.cookies().len()), (200, 2));
+    let now = Member::of(&answer.json());
+    let before = server.call("GET", "/api/users/profile").by(&una).send().await;
+    assert_eq!(before.problem(), (401, "session_ended".to_owned()));
+    let sessions = server.call("GET", "/api/auth/sessions").by(&now).send().await.json();
+    assert_eq!(sessions["data"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&sessions["data"][0]["current"], &sessions["data"][0]["factors"]),
+        (&json!(true), &json!(["password"]))
+    );
+}
+
 /// ASVS 6.3.3.
 #[tokio::test]
 async fn an_organisation_that_requires_it_lets_nobody_in_without() {

@@ -300,7 +300,9 @@ pub struct Seat {
     pub membership: Membership,
     /// What the role gives.
     pub grant: Grant,
-    /// Whether the organisation asks for a second factor that the member does not have.
+    /// Whether the organisation asks for a second factor.
+    pub needs_two_factor: bool,
+    /// Whether it does, and the member has none.
     pub lacks_two_factor: bool,
 }
 
@@ -331,10 +333,23 @@ pub trait IdentityReads {
     async fn memberships(&self, user: UserId) -> Result<Vec<Membership>>;
     /// The members of an organisation, oldest first.
     async fn members(&self, organization: OrganizationId) -> Result<Vec<Member>>;
-    /// A page of a user's sessions that stand at `now`, newest first.
-    async fn sessions(&self, user: UserId, now: DateTime<Utc>, page: &PageRequest) -> Result<Page<SignInSession>>;
-    /// All of a user's sessions that stand at `now`.
-    async fn open_sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<SignInSession>>;
+    /// A page of a user's sessions that stand at `now`, newest first: in whichever organisation, or in this one.
+    async fn sessions(
+        &self,
+        user: UserId,
+        within: Option<OrganizationId>,
+        now: DateTime<Utc>,
+        page: &PageRequest,
+    ) -> Result<Page<SignInSession>>;
+    /// All of a user's sessions that stand at `now`: in whichever organisation, or in this one.
+    async fn open_sessions(
+        &self,
+        user: UserId,
+        within: Option<OrganizationId>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<SignInSession>>;
+    /// Whether the user with this normalised e-mail address has ever had a session that began in this network.
+    async fn has_signed_in_from(&self, email: &str, network: &str) -> Result<bool>;
     /// One session.
     async fn session(&self, id: SessionId) -> Result<Option<SignInSession>>;
     /// The API key whose secret has this hash, in whichever organisation, with the seat there of whom it acts for.

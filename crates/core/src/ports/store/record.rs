@@ -159,7 +159,7 @@ records! {
     Credential = "credentials" (global) key [user_id] { user_id, password_hash, updated_at }
     SecondFactor = "second_factors" (global) key [user_id] { user_id, key_id, sealed, enabled, last_step, recovery, created_at }
     Membership = "memberships" (global) key [organization_id, user_id] { organization_id, user_id, role, created_at }
-    SignInSession = "sessions" (global) key [id] { id, user_id, organization_id, refresh_hash, previous_hash, refreshed_at, expires_at, revoked_at, address, user_agent, created_at }
+    SignInSession = "sessions" (global) key [id] { id, user_id, organization_id, refresh_hash, previous_hash, refreshed_at, expires_at, revoked_at, address, network, user_agent, factors, proven_at, created_at }
     LinkedIdentity = "identities" (global) key [id] { id, user_id, provider, subject, email, last_used_at, created_at }
     LoginState = "login_states" (global) key [id] { id, token_hash, browser_hash, key_id, sealed, used_at, expires_at, created_at }
     ApiKey = "api_keys" (global) key [id] { id, organization_id, name, prefix, secret_hash, scopes, acts_for, created_by, expires_at, last_used_at, created_at }

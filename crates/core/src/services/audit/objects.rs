@@ -67,7 +67,7 @@ objects! {
     Credential as Password by user_id { updated_at }
     SecondFactor as SecondFactor by user_id { enabled }
     LinkedIdentity as Identity by id { user_id, provider, email }
-    SignInSession as Session by id { user_id, address, user_agent, revoked_at }
+    SignInSession as Session by id { user_id, address, user_agent, factors, revoked_at }
     ApiKey as ApiKey by id { name, prefix, scopes, acts_for, created_by, expires_at }
     OwnRole as Role by id { name, permissions, record_visibility, fields }
     Invitation as Invitation by id { email, role, team_id, invited_by, status, expires_at }

@@ -142,7 +142,8 @@ async fn scope(engine: &Engine, claims: Claims) -> Result<Scope> {
         return Err(ended());
     }
     let seat = seat.ok_or_else(ended)?;
-    let lacks_two_factor = seat.lacks_two_factor;
+    // One that was begun before there was a second factor shows no more than one without any (OWASP ASVS 5.0, 10.3.4).
+    let lacks_two_factor = seat.lacks_two_factor || seat.needs_two_factor && !session.has_second_factor();
     Ok(Scope { session_id: Some(claims.sid), lacks_two_factor, ..seated(engine, seat).await? })
 }
 

@@ -10,7 +10,7 @@ use crate::{
     id::{IdentityId, UserId},
     page::Page,
     ports::store::{Column, Guard, Must, Record, Write},
-    services::{identity::mail_tokens::write_to, unit::Unit},
+    services::{identity::mail_tokens::write_to, proof::require_fresh, unit::Unit},
 };
 
 /// One of the caller's own identities.
@@ -59,11 +59,12 @@ pub(crate) async fn list(unit: &mut Unit, (): ()) -> Result<Page<IdentityView>> 
     Ok(Page { data, next_cursor: None })
 }
 
-/// Gives up one of the caller's identities: it lets nobody in from now on.
+/// Gives up one of the caller's identities, who has shown who they are just now: it lets nobody in from now on.
 pub(crate) async fn unlink(unit: &mut Unit, id: IdentityId) -> Result<()> {
     let user = unit.scope().require_user()?;
     let all = unit.store().identities(user).await?;
     let Some(given_up) = all.iter().find(|it| it.id == id) else { return Err(Error::not_found("identity", id)) };
+    require_fresh(unit).await?;
     let others = all.iter().filter(|it| it.id != id);
     keep_a_way_in(unit, user, others).await?;
     unit.note(Write::delete(given_up))?;

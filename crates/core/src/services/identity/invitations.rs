@@ -28,6 +28,7 @@ use crate::{
         identity::{Identity, organizations::membership},
         mail::{self, NewMail},
         organization::Belonging,
+        proof::require_fresh,
         team::{give_role, named_role},
         unit::Unit,
     },
@@ -128,6 +129,9 @@ fn hash(token: &str) -> Vec<u8> {
 pub(crate) async fn create(unit: &mut Unit, input: NewInvitation) -> Result<InvitationView> {
     let role = named_role(unit, "/role", &input.role).await?;
     unit.scope().require_rank(role.key, role.permissions)?;
+    if role.key == Role::Owner {
+        require_fresh(unit).await?;
+    }
     let organization = unit.organization().await?;
     let mut flaws = Flaws::default();
     let email = flaws.take("/email", text::account_email(&input.email)).unwrap_or_default();

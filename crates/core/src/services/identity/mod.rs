@@ -38,7 +38,7 @@ pub use self::{
     new_password::{ChangePassword, ForgotPassword, ResetPassword},
     organizations::{NewOrganization, NewUser, OrganizationWithOwner},
     providers::{CameBack, LinkIdentity, ProviderSignIn, SentAway},
-    sessions::{KEPT as SESSION_KEPT, Refresh, SessionView},
+    sessions::{KEPT as SESSION_KEPT, ListMemberSessions, Refresh, SessionView},
     sign_in::{SignIn, SignUp, SignedIn, Switch},
     token_keys::{PublicKey, PublicKeys, TokenKeys},
     transfer::TransferOrganization,
@@ -50,7 +50,10 @@ pub(crate) use self::{
     api_keys::{create as create_api_key, get as get_api_key, list as list_api_keys, revoke as revoke_api_key},
     identities::{list as list_identities, unlink as unlink_identity},
     invitations::{create as invite, get as get_invitation, list as list_invitations, revoke as revoke_invitation},
-    sessions::{list as list_sessions, revoke_one as revoke_session, revoke_others as revoke_other_sessions},
+    sessions::{
+        list as list_sessions, list_of_member as list_member_sessions, revoke_of_member as revoke_member_sessions,
+        revoke_one as revoke_session, revoke_others as revoke_other_sessions,
+    },
 };
 use crate::{engine::Engine, scope::Scope};
 use std::sync::Arc;

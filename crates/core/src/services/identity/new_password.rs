@@ -32,8 +32,8 @@ use crate::{
     },
 };
 
-/// How long the mailed token counts.
-const COUNTS: Duration = Duration::hours(1);
+/// How long the mailed token counts, which lets its reader in (OWASP ASVS 5.0, 6.5.5).
+const COUNTS: Duration = Duration::minutes(10);
 
 /// Somebody who has forgotten their password.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -127,7 +127,7 @@ async fn send_reset(engine: &Arc<Engine>, email: &str) -> Result<()> {
             let how = how(unit.engine(), "reset-password", &token);
             let text = format!(
                 "somebody, probably you, has forgotten the password for this address. To choose a new one, {how}\n\
-                 It counts for an hour, once. If it was not you, do nothing: the password stays as it is.\n"
+                 It counts for ten minutes, once. If it was not you, do nothing: the password stays as it is.\n"
             );
             write_to(unit, &user, "reset-password", "Choose a new password", &text).await
         })

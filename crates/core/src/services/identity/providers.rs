@@ -5,7 +5,6 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use chrono::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::info;
@@ -13,6 +12,7 @@ use tracing::info;
 use crate::{
     domain::{
         linked_identity::{LinkedIdentity, LoginState},
+        organization::Factor,
         text::{self, Flaws},
     },
     engine::Engine,
@@ -28,7 +28,7 @@ use crate::{
         identity::{
             Identity, IdentityView, SignedIn, StepUp, identities, login_states,
             mail_tokens::{home, verified},
-            sign_in::{Entry, begin_session},
+            sign_in::{Entry, Shown, begin_session},
             throttle::Account,
             two_factor,
         },
@@ -36,8 +36,6 @@ use crate::{
     },
 };
 
-/// So long after it began a session says who is there without further proof.
-const FRESH: Duration = Duration::minutes(10);
 /// Tokens of these kinds wait.
 const STATE: &str = "state";
 const CODE: &str = "code";
@@ -340,10 +338,11 @@ impl Identity<'_> {
                 let present = unit.store().identity(&proven.provider, &proven.subject).await?;
                 // Unlinked, or linked to somebody else, in this very moment.
                 let present = present.filter(|it| it.user_id == id).ok_or_else(unknown_code)?;
-                two_factor::pass(unit, id, code.as_deref()).await?;
+                let second = two_factor::pass(unit, id, code.as_deref()).await?;
                 unit.note(Write::Update(Update::of(&present).set("last_used_at", &Some(unit.now()))))?;
                 login_states::spend(unit, &state)?;
-                begin_session(unit, id, origin)
+                let shown = Shown::now(unit, [Factor::Provider].into_iter().chain(second).collect());
+                begin_session(unit, id, shown, origin)
             })
         })
         .await?;
@@ -381,11 +380,12 @@ impl Identity<'_> {
         .await
     }
 
-    /// Whether the caller's session began so short a while ago that whoever has it is who signed in.
+    /// Whether it is so short a while ago that the caller has shown who they are that whoever has the session is who signed
+    /// in.
     async fn has_just_signed_in(&self, caller: &Scope) -> Result<bool> {
         let Some(id) = caller.session_id else { return Ok(false) };
-        let began = self.0.store.session(id).await?.map(|session| session.created_at);
-        Ok(began.is_some_and(|at| (self.0.env.now() - at).abs() <= FRESH))
+        let session = self.0.store.session(id).await?;
+        Ok(session.is_some_and(|session| session.is_fresh(self.0.env.now())))
     }
 }
 

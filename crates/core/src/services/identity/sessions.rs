@@ -8,7 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::organization::SignInSession,
+    domain::{
+        event::EventKind,
+        organization::{Factor, Member, SignInSession},
+    },
     error::{Error, Result},
     id::{OrganizationId, SessionId, UserId},
     page::{Page, PageRequest},
@@ -43,7 +46,21 @@ impl fmt::Debug for Refresh {
     }
 }
 
-/// One of the caller's own sessions that stand.
+/// Whose sessions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListMemberSessions {
+    /// The member.
+    pub id: UserId,
+    /// Items a page, 1…200.
+    #[serde(default)]
+    pub limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    #[serde(default)]
+    pub cursor: Option<String>,
+}
+
+/// A session that stands.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SessionView {
     /// Its id.
@@ -56,6 +73,10 @@ pub struct SessionView {
     pub address: Option<String>,
     /// What the client called itself then, if it did.
     pub user_agent: Option<String>,
+    /// By what its user has shown who they are.
+    pub factors: Vec<Factor>,
+    /// When they last did: what is dangerous asks for proof that is no older than ten minutes.
+    pub proven_at: DateTime<Utc>,
     /// When it began.
     pub created_at: DateTime<Utc>,
     /// When its tokens were last refreshed.
@@ -68,17 +89,23 @@ pub struct SessionView {
 pub(crate) async fn list(unit: &mut Unit, page: PageRequest) -> Result<Page<SessionView>> {
     let user = unit.scope().require_user()?;
     let current = unit.scope().session_id;
-    let found = unit.store().sessions(user, unit.now(), &page).await?;
-    Ok(found.map(|session| SessionView {
+    let found = unit.store().sessions(user, None, unit.now(), &page).await?;
+    Ok(found.map(|session| view(session, current)))
+}
+
+fn view(session: SignInSession, current: Option<SessionId>) -> SessionView {
+    SessionView {
         id: session.id,
         organization_id: session.organization_id,
         current: Some(session.id) == current,
         address: session.address,
         user_agent: session.user_agent,
+        factors: session.factors,
+        proven_at: session.proven_at,
         created_at: session.created_at,
         refreshed_at: session.refreshed_at,
         expires_at: session.expires_at,
-    }))
+    }
 }
 
 /// Ends one of the caller's sessions.
@@ -96,12 +123,64 @@ pub(crate) async fn revoke_others(unit: &mut Unit, (): ()) -> Result<()> {
     revoke_all(unit, user, kept).await
 }
 
+/// A member of the organisation in whose name the caller may do everything already: who is above them is none of theirs.
+async fn below(unit: &Unit, id: UserId) -> Result<Member> {
+    let member = unit.store().member(unit.organization_id(), id).await?;
+    let member = member.ok_or_else(|| Error::not_found("member", id))?;
+    unit.scope().require_rank(member.role, member.permissions)?;
+    Ok(member)
+}
+
+/// A member's sessions in the caller's organisation.
+pub(crate) async fn list_of_member(unit: &mut Unit, input: ListMemberSessions) -> Result<Page<SessionView>> {
+    let (member, current) = (below(unit, input.id).await?, unit.scope().session_id);
+    let page = PageRequest { limit: input.limit, cursor: input.cursor };
+    let found = unit.store().sessions(member.user_id, Some(unit.organization_id()), unit.now(), &page).await?;
+    Ok(found.map(|session| view(session, current)))
+}
+
+/// Ends all of a member's sessions in the caller's organisation; those in others are none of its business.
+pub(crate) async fn revoke_of_member(unit: &mut Unit, id: UserId) -> Result<()> {
+    let (member, organization, now) = (below(unit, id).await?, unit.organization_id(), unit.now());
+    let open = unit.store().open_sessions(member.user_id, Some(organization), now).await?;
+    if open.is_empty() {
+        return Ok(());
+    }
+    let mut fact = unit.fact(EventKind::OrganizationUpdated, organization)?;
+    fact = fact.data("what", "member.signed_out").data("user_id", member.user_id);
+    for session in &open {
+        fact = fact.write(Write::Update(ending(session, now)));
+    }
+    Ok(())
+}
+
 /// Holds on to a session until the unit is written: one that is ended meanwhile gives no other.
-pub(super) async fn hold(unit: &mut Unit, id: Option<SessionId>) -> Result<()> {
+pub(super) async fn hold(unit: &mut Unit, id: Option<SessionId>) -> Result<Option<SignInSession>> {
+    let Some(id) = id else { return Ok(None) };
+    let session = standing(unit, id).await?;
+    unit.note(Write::Update(Update::of(&session).expect("revoked_at", &session.revoked_at)))?;
+    Ok(Some(session))
+}
+
+/// A session that was not ended.
+async fn standing(unit: &Unit, id: SessionId) -> Result<SignInSession> {
+    unit.store().session(id).await?.filter(|session| session.revoked_at.is_none()).ok_or_else(ended)
+}
+
+/// Ends a session that another one takes the place of; answers it as it was.
+pub(super) async fn replace(unit: &mut Unit, id: Option<SessionId>) -> Result<Option<SignInSession>> {
+    let Some(id) = id else { return Ok(None) };
+    let session = standing(unit, id).await?;
+    revoke(unit, &session)?;
+    Ok(Some(session))
+}
+
+/// Writes that the user of a session has shown this factor too.
+pub(super) async fn shown(unit: &mut Unit, id: Option<SessionId>, factor: Factor) -> Result<()> {
     let Some(id) = id else { return Ok(()) };
-    let session = unit.store().session(id).await?.filter(|session| session.revoked_at.is_none());
-    let session = session.ok_or_else(ended)?;
-    unit.note(Write::Update(Update::of(&session).expect("revoked_at", &session.revoked_at)))
+    let session = standing(unit, id).await?;
+    let update = Update::of(&session).set("factors", &session.factors_with(factor));
+    unit.note(Write::Update(update.expect("factors", &session.factors).expect("revoked_at", &session.revoked_at)))
 }
 
 /// The session is over.
@@ -111,7 +190,7 @@ pub(super) fn ended() -> Error {
 
 /// Ends all of a user's sessions but one.
 pub(super) async fn revoke_all(unit: &mut Unit, user: UserId, kept: Option<SessionId>) -> Result<()> {
-    for session in unit.store().open_sessions(user, unit.now()).await? {
+    for session in unit.store().open_sessions(user, None, unit.now()).await? {
         if Some(session.id) != kept {
             revoke(unit, &session)?;
         }
@@ -180,6 +259,18 @@ impl Identity<'_> {
         SignedIn::new(engine, user, organization, &session, &next)
     }
 
+    /// Ends the session of this refresh token, which may have been spent; one that is unknown, or ended already, is fine.
+    ///
+    /// # Errors
+    /// Only if the store fails.
+    pub async fn sign_out_by(&self, given: Refresh) -> Result<()> {
+        let Some(token) = RefreshToken::read(&given.refresh_token) else { return Ok(()) };
+        match self.0.store.session_by_refresh_hash(&token.hash()).await? {
+            Some(session) => self.sign_out(session.id).await,
+            None => Ok(()),
+        }
+    }
+
     /// Ends a session: its tokens count no more. A session that has ended already, or never was, is fine.
     ///
     /// # Errors
@@ -232,6 +323,10 @@ async fn rotate(unit: &mut Unit, id: SessionId, token: &RefreshToken) -> Result<
 }
 
 fn revoke(unit: &mut Unit, session: &SignInSession) -> Result<()> {
-    let update = Update::of(session).set("revoked_at", &Some(unit.now())).expect("revoked_at", &session.revoked_at);
+    let update = ending(session, unit.now());
     unit.note(Write::Update(update))
+}
+
+fn ending(session: &SignInSession, now: DateTime<Utc>) -> Update {
+    Update::of(session).set("revoked_at", &Some(now)).expect("revoked_at", &session.revoked_at)
 }

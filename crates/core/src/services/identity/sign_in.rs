@@ -2,18 +2,22 @@
 
 use std::{fmt, sync::Arc};
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{
-        organization::{Credential, Organization, SignInSession, User},
+        organization::{Credential, Factor, Organization, SignInSession, User},
         text::{self, Flaws},
     },
     engine::Engine,
     error::{Error, Result},
     id::{Id, OrganizationId, UserId},
-    ports::store::{Update, Write},
+    ports::{
+        limiter::network,
+        store::{Update, Write},
+    },
     scope::{Role, Scope},
     services::{
         commit::commit,
@@ -136,10 +140,32 @@ impl SignedIn {
     }
 }
 
+/// By what, and when, somebody has shown who they are.
+pub(super) struct Shown {
+    factors: Vec<Factor>,
+    at: DateTime<Utc>,
+}
+
+impl Shown {
+    /// Just now.
+    pub(super) fn now(unit: &Unit, factors: Vec<Factor>) -> Self {
+        Self { factors, at: unit.now() }
+    }
+
+    /// As in a session that they have already. Without one it is the process that embeds the engine that answers for them.
+    fn before(unit: &Unit, session: Option<SignInSession>) -> Self {
+        match session {
+            Some(session) => Self { factors: session.factors, at: session.proven_at },
+            None => Self::now(unit, Vec::new()),
+        }
+    }
+}
+
 /// Writes a new session in the unit's organisation.
 pub(super) fn begin_session(
     unit: &mut Unit,
     user: UserId,
+    shown: Shown,
     origin: Option<Origin>,
 ) -> Result<(SignInSession, RefreshToken)> {
     let Origin { address, user_agent } = origin.unwrap_or_default();
@@ -155,7 +181,10 @@ pub(super) fn begin_session(
         expires_at: unit.now() + KEPT,
         revoked_at: None,
         address: address.map(|address| address.to_string()),
+        network: address.map(|address| network(address).to_string()),
         user_agent: user_agent.and_then(|text| text::salvage_line(&text, MAX_USER_AGENT)),
+        factors: shown.factors,
+        proven_at: shown.at,
         created_at: unit.now(),
     };
     unit.note(Write::insert(&session))?;
@@ -191,11 +220,18 @@ impl Entry {
 }
 
 /// Writes how somebody new signs in, if not by a password; else their address is still to be shown to be theirs.
-async fn settle(unit: &mut Unit, user: &User, proof: Option<Proof>) -> Result<()> {
-    match proof {
-        Some(proof) => proof.link(unit, user.id).await.map(drop),
-        None => verification::ask(unit, user).await,
-    }
+async fn settle(unit: &mut Unit, user: &User, proof: Option<Proof>) -> Result<Shown> {
+    let factor = match proof {
+        Some(proof) => {
+            proof.link(unit, user.id).await?;
+            Factor::Provider
+        }
+        None => {
+            verification::ask(unit, user).await?;
+            Factor::Password
+        }
+    };
+    Ok(Shown::now(unit, vec![factor]))
 }
 
 impl Identity<'_> {
@@ -238,8 +274,8 @@ impl Identity<'_> {
             let proof = proof.clone();
             Box::pin(async move {
                 let organization = found(unit, name, &owner).await?;
-                settle(unit, &owner.user, proof).await?;
-                let (session, token) = begin_session(unit, owner.user.id, origin)?;
+                let shown = settle(unit, &owner.user, proof).await?;
+                let (session, token) = begin_session(unit, owner.user.id, shown, origin)?;
                 Ok((organization, session, token))
             })
         })
@@ -276,9 +312,9 @@ impl Identity<'_> {
                 redeem(unit, &invitation, &person.user, true).await?;
                 credential(unit, &person)?;
                 // The inviter has seen the invitation's token too: it proves no address.
-                settle(unit, &person.user, proof).await?;
+                let shown = settle(unit, &person.user, proof).await?;
                 let organization = unit.organization().await?;
-                let (session, refresh) = begin_session(unit, person.user.id, origin)?;
+                let (session, refresh) = begin_session(unit, person.user.id, shown, origin)?;
                 Ok((organization, session, refresh))
             })
         })
@@ -305,8 +341,9 @@ impl Identity<'_> {
         let (session, token) = commit(engine, &scope, move |unit| {
             let origin = origin.clone();
             Box::pin(async move {
-                hold(unit, from).await?;
-                begin_session(unit, user_id, origin)
+                let former = hold(unit, from).await?;
+                let shown = Shown::before(unit, former);
+                begin_session(unit, user_id, shown, origin)
             })
         })
         .await?;
@@ -353,9 +390,10 @@ impl Identity<'_> {
             let (credential, renewed, origin) = (credential.clone(), renewed.clone(), origin.clone());
             let code = given.totp_code.clone();
             Box::pin(async move {
-                two_factor::pass(unit, credential.user_id, code.as_deref()).await?;
+                let second = two_factor::pass(unit, credential.user_id, code.as_deref()).await?;
                 still_counts(unit, &credential, renewed).await?;
-                begin_session(unit, credential.user_id, origin)
+                let shown = Shown::now(unit, [Factor::Password].into_iter().chain(second).collect());
+                begin_session(unit, credential.user_id, shown, origin)
             })
         })
         .await?;

@@ -3,14 +3,17 @@
 //! failure is given back. Nobody is ever held waiting: who is too early is told so at once.
 //!
 //! Accounts that do not exist are counted the same way, so that nobody learns by it which do.
+//!
+//! Where somebody has signed in to an account from an address before, what fails there is counted apart: else whoever keeps
+//! failing for an account, from wherever, would keep its owner out (OWASP ASVS 5.0, 6.1.1).
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use crate::{
     engine::Engine,
     error::{Error, ErrorKind, Result},
     id::{Id, UserId},
-    ports::limiter::{Charge, Key, Quota, Subject},
+    ports::limiter::{Charge, Key, Quota, Subject, network},
     scope::{Actor, Scope},
     services::{
         audit,
@@ -20,7 +23,7 @@ use crate::{
 };
 
 const WINDOW: Duration = Duration::from_secs(15 * 60);
-/// Failures in a row that an account may have within the window (OWASP ASVS 5.0, 6.3.1).
+/// Failures in a row that an account may have, and again from each address that it was signed in from, within the window (OWASP ASVS 5.0, 6.3.1).
 const BY_ACCOUNT: Quota = Quota::new(5, WINDOW);
 /// Failures that an address may have within the window, whatever succeeds between: others may sit behind it too.
 const BY_ADDRESS: Quota = Quota::new(30, WINDOW);
@@ -45,13 +48,25 @@ pub(super) enum Account {
     User(UserId),
 }
 
-impl Account {
-    fn key(&self) -> Key {
-        match self {
-            Self::Called(name) => Key::text(Subject::FailedAccount, &name.trim().to_lowercase()),
-            Self::User(id) => Key::id(Subject::FailedAccount, id.uuid()),
-        }
+/// What counts the failures for an account from an address, which may be one that it has been signed in from before.
+async fn counter(engine: &Engine, account: &Account, address: Option<IpAddr>) -> Result<Key> {
+    let name = match account {
+        Account::Called(name) => name.trim().to_lowercase(),
+        Account::User(id) => return Ok(Key::id(Subject::FailedAccount, id.uuid())),
+    };
+    if let Some(network) = address.map(|address| network(address).to_string())
+        && engine.store.has_signed_in_from(&check::sought(&name), &network).await?
+    {
+        return Ok(Key::text(Subject::FailedKnown, &format!("{network} {name}")));
     }
+    Ok(Key::text(Subject::FailedAccount, &name))
+}
+
+/// Too early.
+fn refused(after: Duration) -> Error {
+    let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+    let message = format!("too many failed attempts: try again in {seconds} s");
+    Error::new(ErrorKind::RateLimited, message).with_retry_after(Duration::from_secs(seconds))
 }
 
 impl Identity<'_> {
@@ -62,18 +77,7 @@ impl Identity<'_> {
     /// `rate_limited`, with the time to wait, without trying; else what the attempt says.
     pub(super) async fn attempt<T>(&self, account: Account, tried: impl Future<Output = Result<T>>) -> Result<T> {
         let limiter = &self.0.limiter;
-        let by_account = Charge::one(account.key(), BY_ACCOUNT);
-        let by_address =
-            self.address().map(|address| Charge::one(Key::address(Subject::FailedAddress, address), BY_ADDRESS));
-        let verdict = match by_address {
-            Some(by_address) => limiter.take(&[by_account, by_address]).await,
-            None => limiter.take(&[by_account]).await,
-        };
-        if let Some((_, after)) = verdict.refused {
-            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            let message = format!("too many failed attempts: try again in {seconds} s");
-            return Err(Error::new(ErrorKind::RateLimited, message).with_retry_after(Duration::from_secs(seconds)));
-        }
+        let (by_account, by_address) = self.count(&account).await?;
         let answer = tried.await;
         let failed = answer.as_ref().is_err_and(is_failure);
         match &answer {
@@ -85,6 +89,32 @@ impl Identity<'_> {
             limiter.give_back(by_address).await;
         }
         answer
+    }
+
+    /// Counts an attempt before it is tried: for the account, and for the address. Of what is refused neither is spent.
+    async fn count(&self, account: &Account) -> Result<(Charge, Option<Charge>)> {
+        let by_address =
+            self.address().map(|address| Charge::one(Key::address(Subject::FailedAddress, address), BY_ADDRESS));
+        // First, and without asking the store: a flood from one address costs nothing more.
+        if let Some(by_address) = by_address {
+            self.take(by_address).await?;
+        }
+        let by_account = async {
+            let by_account = Charge::one(counter(self.0, account, self.address()).await?, BY_ACCOUNT);
+            self.take(by_account).await.map(|()| by_account)
+        };
+        let by_account = by_account.await;
+        if let (Err(_), Some(by_address)) = (&by_account, by_address) {
+            self.0.limiter.give_back(by_address).await;
+        }
+        Ok((by_account?, by_address))
+    }
+
+    async fn take(&self, charge: Charge) -> Result<()> {
+        match self.0.limiter.take(&[charge]).await.refused {
+            None => Ok(()),
+            Some((_, after)) => Err(refused(after)),
+        }
     }
 
     /// Writes a failure into the audit log of whom it concerns, if that is anybody: beside the answer, which takes as long

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::{
     domain::{
         data_key::CommonKey,
-        organization::{SecondFactor, User},
+        organization::{Factor, SecondFactor, User},
     },
     error::{Error, Result},
     id::UserId,
@@ -22,13 +22,16 @@ use crate::{
     services::{
         commit::commit,
         identity::{
-            Identity,
+            Identity, SignedIn,
             check::comparable,
             mail_tokens::write_to,
             passwords::Verdict,
+            sessions::{replace, shown},
+            sign_in::{Shown, begin_session},
             throttle::Account,
             totp::{self, base32, is_code, step_of},
         },
+        proof::require_fresh,
         unit::Unit,
         vault,
     },
@@ -95,24 +98,25 @@ fn recovery_hash(code: &str) -> String {
     STANDARD.encode(Sha256::digest(plain.as_bytes()))
 }
 
-/// Spends a code; false: it does not count. Somebody who was faster with the same makes the commit a write conflict.
-pub(super) fn spend_code(unit: &mut Unit, (factor, key): &(SecondFactor, CommonKey), code: &str) -> Result<bool> {
+/// Spends a code, and answers of which kind it is; none if it does not count. Somebody who was faster with the same makes the
+/// commit a write conflict.
+fn spend_code(unit: &mut Unit, (factor, key): &(SecondFactor, CommonKey), code: &str) -> Result<Option<Factor>> {
     let code = code.trim();
     if is_code(code) {
         let seed = unit.engine().vault.open(key, &SecondFactor::place_of(factor.user_id), &factor.sealed)?;
-        let Some(step) = step_of(&seed, code, unit.now(), factor.last_step)? else { return Ok(false) };
+        let Some(step) = step_of(&seed, code, unit.now(), factor.last_step)? else { return Ok(None) };
         let update = Update::of(factor).set("last_step", &step).expect("last_step", &factor.last_step);
         unit.note(Write::Update(update.expect("enabled", &factor.enabled)))?;
-        return Ok(true);
+        return Ok(Some(Factor::Totp));
     }
     let hash = recovery_hash(code);
     let left: Vec<String> = factor.recovery.iter().filter(|it| **it != hash).cloned().collect();
     if !factor.enabled || left.len() == factor.recovery.len() {
-        return Ok(false);
+        return Ok(None);
     }
     let update = Update::of(factor).set("recovery", &left).expect("recovery", &factor.recovery);
     unit.note(Write::Update(update))?;
-    Ok(true)
+    Ok(Some(Factor::RecoveryCode))
 }
 
 /// A person's second factor, if one is asked for at sign-in, with what opens it.
@@ -120,19 +124,19 @@ pub(super) async fn enabled(unit: &Unit, user: UserId) -> Result<Option<(SecondF
     Ok(unit.store().second_factor(user).await?.filter(|(it, _)| it.enabled))
 }
 
-/// Asks for the second factor of somebody who signs in, if they have one.
+/// Asks for the second factor of somebody who signs in, if they have one; answers which they have shown.
 ///
 /// # Errors
 /// `two_factor_required` without a code, `invalid_totp` with one that does not count.
-pub(super) async fn pass(unit: &mut Unit, user: UserId, code: Option<&str>) -> Result<()> {
-    let Some(factor) = enabled(unit, user).await? else { return Ok(()) };
+pub(super) async fn pass(unit: &mut Unit, user: UserId, code: Option<&str>) -> Result<Option<Factor>> {
+    let Some(factor) = enabled(unit, user).await? else { return Ok(None) };
     let Some(code) = code else {
         let message = "send totp_code too: the code that your authenticator application shows, or a recovery code";
         return Err(Error::unauthenticated("two_factor_required", message));
     };
     match spend_code(unit, &factor, code)? {
-        true => Ok(()),
-        false => {
+        Some(shown) => Ok(Some(shown)),
+        None => {
             let message = "this code does not count: wait for the next one that the application shows";
             Err(Error::unauthenticated("invalid_totp", message))
         }
@@ -178,10 +182,12 @@ fn invalid_code() -> Error {
 
 impl Identity<'_> {
     /// Gives the caller a new seed for their authenticator application. Nothing is asked for at sign-in before
-    /// [`Identity::enable_two_factor`] was shown a code of it.
+    /// [`Identity::enable_two_factor`] was shown a code of it. Either takes a session whose user has shown who they are just
+    /// now: else whoever has taken it over would lock them out.
     ///
     /// # Errors
-    /// `two_factor_enabled` (conflict) if a code is asked for already.
+    /// `two_factor_enabled` (conflict) if a code is asked for already; `step_up_required` (forbidden):
+    /// [`Identity::renew_session`].
     pub async fn set_up_two_factor(&self, caller: &Scope) -> Result<TwoFactorSetup> {
         let engine = self.0;
         let id = caller.require_user()?;
@@ -196,6 +202,7 @@ impl Identity<'_> {
                     let message = "a second factor is asked for already: disable it first to set up another one";
                     return Err(Error::conflict("two_factor_enabled", message));
                 }
+                require_fresh(unit).await?;
                 let (key_id, sealed) = vault::seal(unit, &SecondFactor::place_of(id), seed.as_slice()).await?;
                 let factor = SecondFactor {
                     user_id: id,
@@ -217,7 +224,7 @@ impl Identity<'_> {
     /// From here on a code is asked for when the caller signs in. Answers recovery codes, once.
     ///
     /// # Errors
-    /// `two_factor_not_set_up` and `two_factor_enabled` as conflicts; `validation_failed` at `/code` (`invalid_totp`);
+    /// `two_factor_not_set_up` and `two_factor_enabled` as conflicts; `step_up_required`; `validation_failed` at `/code` (`invalid_totp`);
     /// `rate_limited` after too many of them.
     pub async fn enable_two_factor(&self, caller: &Scope, given: EnableTwoFactor) -> Result<RecoveryCodes> {
         let id = caller.require_user()?;
@@ -245,9 +252,11 @@ impl Identity<'_> {
                 if factor.enabled {
                     return Err(Error::conflict("two_factor_enabled", "a second factor is asked for already"));
                 }
-                if !is_code(given.code.trim()) || !spend_code(unit, &found, &given.code)? {
+                require_fresh(unit).await?;
+                if !is_code(given.code.trim()) || spend_code(unit, &found, &given.code)?.is_none() {
                     return Err(invalid_code());
                 }
+                shown(unit, unit.scope().session_id, Factor::Totp).await?;
                 let update = Update::of(factor).set("enabled", &true).set("recovery", &hashes);
                 unit.note(Write::Update(update.expect("sealed", &factor.sealed)))?;
                 let text = "from now on a code of your authenticator application is asked for when you sign in.\n\n\
@@ -283,17 +292,46 @@ impl Identity<'_> {
     }
 
     /// Asks the caller, before something dangerous, to prove afresh who they are: by a code if they have a second factor, or
-    /// by their password.
+    /// by their password, which is not enough in a session that was begun without the second factor that they have.
     ///
     /// # Errors
-    /// `step_up_required` (forbidden) without either; `validation_failed` at `/code` (`invalid_totp`) or `/password`
+    /// `step_up_required` (forbidden) without what it takes; `validation_failed` at `/code` (`invalid_totp`) or `/password`
     /// (`wrong`); `rate_limited` after too many of them.
     pub async fn step_up(&self, caller: &Scope, proof: StepUp) -> Result<()> {
-        let id = caller.require_user()?;
-        self.attempt(Account::User(id), self.step_up_untried(caller, id, proof)).await
+        self.prove(caller, proof).await.map(drop)
     }
 
-    async fn step_up_untried(&self, caller: &Scope, id: UserId, proof: StepUp) -> Result<()> {
+    /// The same; begins a session in the place of the caller's, which ends, so that what is dangerous asks for no further
+    /// proof for ten minutes. Whoever has taken over the one before has nothing of it (OWASP ASVS 5.0, 7.2.4).
+    ///
+    /// # Errors
+    /// As [`Identity::step_up`].
+    pub async fn renew_session(&self, caller: &Scope, proof: StepUp) -> Result<SignedIn> {
+        let (engine, origin) = (self.0, self.1.cloned());
+        let factor = self.prove(caller, proof).await?;
+        let (id, place, former) = (caller.require_user()?, caller.organization_id, caller.session_id);
+        let (user, organization) = futures::try_join!(engine.store.user(id), engine.store.organization(place))?;
+        let user = user.ok_or_else(|| Error::not_found("user", id))?;
+        let organization = organization.ok_or_else(|| Error::not_found("organization", place))?;
+        let (session, token) = commit(engine, &self.doing(caller, "auth.step_up"), move |unit| {
+            let origin = origin.clone();
+            Box::pin(async move {
+                let former = replace(unit, former).await?;
+                let factors = former.map_or(vec![factor], |it| it.factors_with(factor));
+                let shown = Shown::now(unit, factors);
+                begin_session(unit, id, shown, origin)
+            })
+        })
+        .await?;
+        SignedIn::new(engine, user, organization, &session, &token)
+    }
+
+    async fn prove(&self, caller: &Scope, proof: StepUp) -> Result<Factor> {
+        let id = caller.require_user()?;
+        self.attempt(Account::User(id), self.prove_untried(caller, id, proof)).await
+    }
+
+    async fn prove_untried(&self, caller: &Scope, id: UserId, proof: StepUp) -> Result<Factor> {
         let engine = self.0;
         if let Some(code) = proof.code {
             let scope = self.doing(caller, "auth.step_up");
@@ -301,7 +339,7 @@ impl Identity<'_> {
                 let code = code.clone();
                 Box::pin(async move {
                     let factor = enabled(unit, id).await?.ok_or_else(invalid_code)?;
-                    if spend_code(unit, &factor, &code)? { Ok(()) } else { Err(invalid_code()) }
+                    spend_code(unit, &factor, &code)?.ok_or_else(invalid_code)
                 })
             })
             .await;
@@ -310,15 +348,27 @@ impl Identity<'_> {
             let message = "prove afresh who you are: send a code of your authenticator application, or your password";
             return Err(Error::forbidden(message).code_of("step_up_required"));
         };
+        if self.lacks_its_second_factor(caller, id).await? {
+            let message = "prove afresh who you are: send a code of your authenticator application, which this session was \
+                           begun without";
+            return Err(Error::forbidden(message).code_of("step_up_required"));
+        }
         let wrong = || Error::invalid("/password", "wrong", "this is not your password");
         if !comparable(&password) {
             return Err(wrong());
         }
         let hash = engine.store.credential(id).await?.map(|credential| credential.password_hash);
         match engine.identity.passwords.compare(&engine.env, &password, hash).await? {
-            Verdict::Right { .. } => Ok(()),
+            Verdict::Right { .. } => Ok(Factor::Password),
             Verdict::Wrong => Err(wrong()),
         }
+    }
+
+    /// Whether the caller's session was begun without the second factor that they have.
+    async fn lacks_its_second_factor(&self, caller: &Scope, id: UserId) -> Result<bool> {
+        let Some(session) = caller.session_id else { return Ok(false) };
+        let (session, factor) = futures::try_join!(self.0.store.session(session), self.0.store.second_factor(id))?;
+        Ok(factor.is_some_and(|(it, _)| it.enabled) && session.is_some_and(|it| !it.has_second_factor()))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// How long the mailed token counts.
+/// How long the mailed token counts. It lets nobody in, so it may wait for whoever reads their mail on Monday.
 const COUNTS: Duration = Duration::days(3);
 
 /// A token that came by mail.

@@ -19,6 +19,7 @@ use crate::{
     scope::{Role, RoleKey},
     services::{
         notifications::{self, NewNotification},
+        proof::require_fresh,
         team::{
             hand_over::{self, HandOver},
             roles,
@@ -137,6 +138,9 @@ pub(crate) async fn set_role(unit: &mut Unit, input: SetRole) -> Result<MemberVi
     unit.scope().require_rank(member.role, member.permissions)?;
     unit.scope().require_rank(role.key, role.permissions)?;
     if member.role != role.key {
+        if role.key == Role::Owner {
+            require_fresh(unit).await?;
+        }
         if member.role == Role::Owner {
             keep_owner(unit, member.user_id).await?;
         }

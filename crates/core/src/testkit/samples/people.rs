@@ -19,7 +19,8 @@ use crate::{
         note::Note,
         notification::Preferences,
         organization::{
-            Credential, Invitation, InvitationStatus, Membership, Organization, SecondFactor, SignInSession, User,
+            Credential, Factor, Invitation, InvitationStatus, Membership, Organization, SecondFactor, SignInSession,
+            User,
         },
         role::{OwnRole, RecordVisibility},
         task::Task,
@@ -251,7 +252,10 @@ impl Samples {
             expires_at: Self::epoch() + Duration::days(30),
             revoked_at: None,
             address: Some("2001:db8::7".to_owned()),
+            network: Some("2001:db8::".to_owned()),
             user_agent: Some("Sample/1.0".to_owned()),
+            factors: vec![Factor::Password, Factor::Totp],
+            proven_at: Self::epoch(),
             created_at: Self::epoch(),
         }
     }

@@ -257,7 +257,7 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure_eq!(store.api_key(id, key.id).await?, Some(key.clone()));
     let grant =
         Grant { permissions: role.permissions, record_visibility: role.record_visibility, fields: role.fields.clone() };
-    let seat = Seat { membership: membership.clone(), grant, lacks_two_factor: false };
+    let seat = Seat { membership: membership.clone(), grant, needs_two_factor: false, lacks_two_factor: false };
     ensure_eq!(store.seat(id, ground.user.id).await?, Some(seat.clone()));
     ensure_eq!(store.api_key_by_hash(&key.secret_hash).await?, Some((key, Some(seat.clone()))));
     ensure_eq!(store.signed_in(session.id).await?, Some((session.clone(), Some(seat))));
@@ -267,6 +267,10 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure!(found == Some((factor.clone(), common.clone())), "the second factor or its key differs");
     ensure!(store.mail_token_by_hash(&token.token_hash).await?.as_ref() == Some(&token), "the mailed token differs");
     ensure!(store.mail_token(ground.user.id, token.purpose).await? == Some(token), "the mailed token differs");
+    let from = async |email: &str, network: &str| store.has_signed_in_from(email, network).await;
+    ensure!(from(&ground.user.email, "2001:db8::").await?, "where the session began is not found");
+    ensure!(!from(&ground.user.email, "2001:db8::7").await?, "a session is found where none began");
+    ensure!(!from("nobody@acme.example", "2001:db8::").await?, "somebody else's session is found");
     ensure_eq!(store.session(session.id).await?, Some(session));
     ensure_eq!(store.identity(&linked.provider, &linked.subject).await?, Some(linked.clone()));
     ensure_eq!(store.identity("github", &linked.subject).await?, None);

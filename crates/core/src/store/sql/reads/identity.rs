@@ -94,17 +94,32 @@ impl IdentityReads for SqlStore {
         self.rows(None, statement).await?.into_iter().map(people::member).collect()
     }
 
-    async fn sessions(&self, user: UserId, now: DateTime<Utc>, page: &PageRequest) -> Result<Page<SignInSession>> {
-        let (mut statement, order) = sessions(user, now);
-        let list = ListKey::of(&("sessions", user));
+    async fn sessions(
+        &self,
+        user: UserId,
+        within: Option<OrganizationId>,
+        now: DateTime<Utc>,
+        page: &PageRequest,
+    ) -> Result<Page<SignInSession>> {
+        let (mut statement, order) = sessions(user, within, now);
+        let list = ListKey::of(&("sessions", user, within));
         let limit = order.finish(&mut statement, list, page)?;
         let rows = self.rows(None, statement).await?;
         list::page(rows, limit, list, SignInSession::from_row, |it: &SignInSession| by_time(it.created_at, it.id))
     }
 
-    async fn open_sessions(&self, user: UserId, now: DateTime<Utc>) -> Result<Vec<SignInSession>> {
-        let (statement, _) = sessions(user, now);
+    async fn open_sessions(
+        &self,
+        user: UserId,
+        within: Option<OrganizationId>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<SignInSession>> {
+        let (statement, _) = sessions(user, within, now);
         self.records(None, statement).await
+    }
+
+    async fn has_signed_in_from(&self, email: &str, network: &str) -> Result<bool> {
+        Ok(!self.rows(None, signed_in_from(email, network)).await?.is_empty())
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<SignInSession>> {
@@ -137,7 +152,7 @@ pub(super) const OWN_ROLE: &str = " LEFT JOIN roles r ON r.organization_id = m.o
 /// What [`seated`] reads.
 fn seat_columns() -> String {
     format!(
-        "{}, r.permissions, r.record_visibility, r.fields, (o.require_two_factor \
+        "{}, r.permissions, r.record_visibility, r.fields, o.require_two_factor, (o.require_two_factor \
          AND NOT EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = m.user_id AND f.enabled))",
         columns::<Membership>("m")
     )
@@ -162,7 +177,7 @@ fn seated(mut row: Row) -> Result<Seat> {
         _ => None,
     };
     let grant = Grant::of(membership.role, own);
-    Ok(Seat { membership, grant, lacks_two_factor: cell(row)? })
+    Ok(Seat { membership, grant, needs_two_factor: cell(row)?, lacks_two_factor: cell(row)? })
 }
 
 /// The same, of a row that may tell of none.
@@ -210,11 +225,22 @@ pub(super) fn identities(user: UserId) -> Statement {
     statement
 }
 
-/// A user's sessions that stand, newest first.
-pub(super) fn sessions(user: UserId, now: DateTime<Utc>) -> (Statement, Order) {
+/// A user's sessions that stand, newest first: in whichever organisation, or in this one.
+pub(super) fn sessions(user: UserId, within: Option<OrganizationId>, now: DateTime<Utc>) -> (Statement, Order) {
     let mut statement = select_global::<SignInSession>();
     statement.push("t.user_id = ").bind(&user).push(" AND t.revoked_at IS NULL AND t.expires_at > ").bind(&now);
+    if let Some(organization) = within {
+        statement.push(" AND t.organization_id = ").bind(&organization);
+    }
     (statement, Order::newest("t.created_at"))
+}
+
+/// One of a user's sessions that began in a network.
+pub(super) fn signed_in_from(email: &str, network: &str) -> Statement {
+    let mut statement =
+        Statement::new("SELECT t.id FROM users u JOIN sessions t ON t.user_id = u.id WHERE u.email = ".to_owned());
+    statement.bind(&email.to_owned()).push(" AND t.network = ").bind(&network.to_owned()).push(" LIMIT 1");
+    statement
 }
 
 /// Two halves, so that each uses its own index.

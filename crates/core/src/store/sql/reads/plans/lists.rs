@@ -67,7 +67,8 @@ async fn lists_walk_an_index() {
             "notifications_deal",
         ),
         ("members", people::members(n(1)), "memberships_created"),
-        ("sessions", identity::sessions(n(3), at(2_500)), "sessions_user"),
+        ("sessions", identity::sessions(n(3), None, at(2_500)), "sessions_user"),
+        ("sessions of a member", identity::sessions(n(3), Some(n(1)), at(2_500)), "sessions_user"),
         ("members of team", people::team_members(n(1), n(3)), "team_members_created"),
         ("invitations", people::invitations(n(1), None, at(2_500)), "invitations_created"),
         ("open ones", people::invitations(n(1), Some(InvitationStatus::Pending), at(2_500)), "invitations_status"),
@@ -145,6 +146,7 @@ async fn lists_walk_an_index() {
         ("steps under a key", secrets::login_states_under(n(3), Some(n(7)), 100), "login_states_key"),
         ("unsealed entries", audit::unsealed(n(1), 500), "audit_entries_unsealed"),
         ("sealed entries", audit::sealed(n(1), 500, 500), "audit_entries_seq"),
+        ("session in a network", identity::signed_in_from("7@example.org", "7"), "sessions_network"),
         ("session", identity::by_refresh_hash(&[1]), "sessions_previous_hash"),
         ("session", identity::by_refresh_hash(&[1]), "sessions_refresh_hash"),
     ];

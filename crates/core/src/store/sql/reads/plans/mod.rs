@@ -133,7 +133,7 @@ INSERT INTO audit_entries SELECT pg_temp.n(i), pg_temp.n(o), i, '{}', CASE WHEN 
 INSERT INTO subjects SELECT pg_temp.n(o), pg_temp.n(i), 'contact', 100, 90 FROM generate_series(1, 2) o, generate_series(0, 199) i;
 INSERT INTO work (lane, id, organization_id, due_at, token, generation) SELECT 'dispatch', pg_temp.n(i), pg_temp.n(1), i, 0, 1
     FROM generate_series(1, 20000) i;
-INSERT INTO sessions SELECT pg_temp.n(i), pg_temp.n(1 + i % 20), pg_temp.n(1), uuid_send(pg_temp.n(i)), uuid_send(pg_temp.n(i + 1)), i, i, NULL, NULL, NULL, i
+INSERT INTO sessions SELECT pg_temp.n(i), pg_temp.n(1 + i % 20), pg_temp.n(1), uuid_send(pg_temp.n(i)), uuid_send(pg_temp.n(i + 1)), i, i, NULL, NULL, i::text, NULL, '[]', i, i
     FROM generate_series(1, 20000) i;
 INSERT INTO users SELECT pg_temp.n(i), i || '@example.org', 'U', NULL, NULL, NULL, '{}', false, i, 1 FROM generate_series(1, 5000) i;
 INSERT INTO identities SELECT pg_temp.n(i), pg_temp.n(1 + i % 2000), 'google', i::text, NULL, NULL, i FROM generate_series(1, 5000) i;
