@@ -82,7 +82,8 @@ async fn a_change_is_told_with_who_what_and_before_and_after(world: World) {
     assert_eq!(json!([told.before, told.after]), json!([{"permissions": read}, {"permissions": write}]));
     let told = of_action(&world.me, "roles.delete").await;
     let seen: Vec<_> = told.iter().map(|it| json!([it.object_kind, it.before, it.after])).collect();
-    let gone = json!(["role", {"name": "Closer", "permissions": write}, null]);
+    let gone = json!(["role",
+        {"name": "Closer", "permissions": write, "record_visibility": "organization", "fields": {}}, null]);
     let moved = json!(["member", {"role": role.id}, {"role": "viewer"}]);
     assert!(seen.len() == 2 && seen.contains(&gone) && seen.contains(&moved), "{seen:?}");
     // What the process that embeds the engine does is the system's.
