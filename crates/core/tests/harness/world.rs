@@ -32,6 +32,8 @@ pub struct World {
     pub clock: ManualClock,
     pub organization: OrganizationId,
     pub una: UserId,
+    /// Where the database is.
+    pub url: String,
     /// The owner's handle.
     pub me: Handle,
     /// The pipeline that every organisation begins with.
@@ -69,7 +71,7 @@ impl World {
         let (organization, una) = organization(&crm, "Acme").await;
         let me = crm.as_user(organization, una).await.unwrap();
         let sales = me.pipelines().list(PageRequest::default()).await.unwrap().data.remove(0);
-        Self { crm, store, env, clock, organization, una, me, sales }
+        Self { crm, store, env, clock, organization, una, url: url.to_owned(), me, sales }
     }
 
     /// A further member.

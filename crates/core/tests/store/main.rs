@@ -63,6 +63,7 @@ fn main() {
         raw_sql_sees_the_set_organisation_alone,
         a_role_that_the_wall_does_not_bind_is_refused,
         doctor_finds_what_opens_the_wall,
+        the_engines_role_cannot_rewrite_the_audit_log,
         an_application_role_that_cannot_be_bound_is_refused,
         a_connection_that_breaks_is_replaced,
         a_server_that_falls_silent_is_given_up,

@@ -63,6 +63,10 @@ pub async fn raw_sql_sees_the_set_organisation_alone() {
         let own = format!("SELECT count(*) FROM {table} WHERE organization_id = $1");
         let id = ours.organization_id.uuid();
         assert_eq!(transaction.query_one(&own, &[&id]).await.unwrap().get::<_, i64>(0), 0, "{table}");
+        // Out of the audit log the role removes nothing, whosever it is.
+        if table == "audit_entries" {
+            continue;
+        }
         let delete = format!("DELETE FROM {table} WHERE organization_id = $1");
         assert_eq!(transaction.execute(&delete, &[&id]).await.unwrap(), 0, "{table}");
     }
@@ -100,7 +104,8 @@ pub async fn doctor_finds_what_opens_the_wall() {
         .batch_execute(
             "ALTER TABLE contacts DISABLE ROW LEVEL SECURITY; ALTER TABLE events NO FORCE ROW LEVEL SECURITY; \
              DROP POLICY tenant ON jobs; CREATE POLICY everybody ON chats USING (true); CREATE TABLE extra (id uuid); \
-             DROP POLICY tenant ON rules; CREATE POLICY tenant ON rules USING (true)",
+             DROP POLICY tenant ON rules; CREATE POLICY tenant ON rules USING (true); \
+             GRANT UPDATE (action) ON audit_entries TO crm_app",
         )
         .await
         .unwrap();
@@ -112,10 +117,11 @@ pub async fn doctor_finds_what_opens_the_wall() {
         "of chats has a further policy",
         "the table extra is none of this program's",
         "of rules lacks the policy",
+        "may remove or rewrite what the audit log tells",
     ] {
         assert!(broken.contains(wrong), "{wrong} is missing in\n{broken}");
     }
-    assert_eq!(broken.lines().count(), 6, "{broken}");
+    assert_eq!(broken.lines().count(), 7, "{broken}");
     owner
         .batch_execute(
             "ALTER TABLE notes DROP COLUMN text; ALTER TABLE tasks ADD COLUMN mood text; DROP INDEX contacts_created; \
@@ -137,6 +143,31 @@ pub async fn doctor_finds_what_opens_the_wall() {
     let owner_of_edits = connect(&urls.owner).await;
     owner_of_edits.batch_execute("DELETE FROM schema_migrations").await.unwrap();
     assert!(sentences(&store.doctor(&Env::system()).await.unwrap(), Level::Broken).starts_with("schema: "));
+}
+
+/// ASVS 16.4.2: whoever has the engine's role adds to the audit log, and takes nothing out of it.
+pub async fn the_engines_role_cannot_rewrite_the_audit_log() {
+    let urls = database("log").await;
+    let client = connect(&urls.app).await;
+    let organization = uuid::Uuid::from_u128(1);
+    client.batch_execute(&format!("SET app.organization_id = '{organization}'")).await.unwrap();
+    let add = format!(
+        "INSERT INTO audit_entries (id, organization_id, at, actor, action, object_kind, object_id, payload, payload_digest) \
+         VALUES ('{organization}', '{organization}', 1, '{{}}', 'teams.create', 'team', '{organization}', '{{}}', '')"
+    );
+    client.batch_execute(&add).await.unwrap();
+    for refused in [
+        "DELETE FROM audit_entries",
+        "TRUNCATE audit_entries",
+        "UPDATE audit_entries SET action = 'nothing'",
+        "UPDATE audit_entries SET at = 2, payload = NULL",
+    ] {
+        let error = client.batch_execute(refused).await.unwrap_err();
+        let code = error.code().map(|it| it.code().to_owned());
+        assert_eq!(code.as_deref(), Some("42501"), "{refused}: {error}");
+    }
+    // It is sealed, and cleared where a person is erased.
+    client.batch_execute("UPDATE audit_entries SET payload = NULL, seq = 1, seal = ''").await.unwrap();
 }
 
 /// ASVS 13.2.2.

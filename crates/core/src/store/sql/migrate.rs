@@ -202,9 +202,11 @@ async fn migrate_postgres(client: &mut Client, app_role: &str) -> Result<Vec<&'s
 fn grants(role: &str) -> String {
     let role = quoted(role);
     let tables: Vec<_> = TABLES.iter().map(|it| it.name).chain(OWN_TABLES.iter().copied()).collect();
+    // What was done is added to the audit log, sealed, and may be cleared; nobody removes it, or says that it was otherwise.
     format!(
         "DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %I TO {}', current_schema()); END $$; \
-         GRANT SELECT ON {HISTORY} TO {role}; GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {role};",
+         GRANT SELECT ON {HISTORY} TO {role}; GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {role}; \
+         REVOKE UPDATE, DELETE ON audit_entries FROM {role}; GRANT UPDATE (payload, seq, seal) ON audit_entries TO {role};",
         role.replace('\'', "''").replace('%', "%%"),
         tables.join(", ")
     )

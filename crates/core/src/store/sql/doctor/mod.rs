@@ -61,6 +61,7 @@ impl Finding {
 const SCHEMA: &str = "schema";
 const ROLE: &str = "role";
 const WALL: &str = "row-level security";
+const AUDIT: &str = "audit log";
 const FILE: &str = "file";
 const CLOCK: &str = "clock";
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{CLOCK, Finding, Level, ROLE, SCHEMA, WALL, clock, drift, is_global, text};
+use super::{AUDIT, CLOCK, Finding, Level, ROLE, SCHEMA, WALL, clock, drift, is_global, text};
 use crate::{
     env::Env,
     error::{Error, Result},
@@ -26,6 +26,7 @@ pub(super) async fn examine(postgres: &Postgres, env: &Env) -> Result<Vec<Findin
     };
     findings.extend(role(postgres).await?);
     findings.extend(walls(postgres).await?);
+    findings.extend(log(postgres).await?);
     findings.push(skew(postgres, env).await?);
     Ok(findings)
 }
@@ -57,6 +58,18 @@ async fn skew(postgres: &Postgres, env: &Env) -> Result<Finding> {
         ),
         _ => Finding::fine(CLOCK, "the database's and this machine's agree"),
     })
+}
+
+/// A log that the role may rewrite shows what whoever has the role wants it to show.
+async fn log(postgres: &Postgres) -> Result<Option<Finding>> {
+    let sql = "SELECT has_table_privilege(c.oid, 'DELETE') OR has_table_privilege(c.oid, 'TRUNCATE') OR EXISTS (SELECT 1 \
+               FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+               AND a.attname NOT IN ('payload', 'seq', 'seal') AND has_column_privilege(c.oid, a.attnum, 'UPDATE')) \
+               FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = 'audit_entries'";
+    let open = postgres.read(None, &Statement::new(sql)).await?.into_iter().flatten().next() == Some(Value::Bool(true));
+    let sentence = "the role may remove or rewrite what the audit log tells: run `dealwright-server migrate` again, which takes \
+                    that from it";
+    Ok(open.then(|| Finding::broken(AUDIT, sentence)))
 }
 
 /// A row-level security that the role is not bound by is none.
