@@ -10,9 +10,10 @@ use dealwright::{
     ports::{mailer::Mail, store::IdentityReads},
     scope::Role,
     services::identity::{
-        AcceptInvitation, ChangePassword, ForgotPassword, NewInvitation, NewOrganization, NewUser, Origin,
-        ResetPassword, SignIn, SignUp, SignedIn, VerifyEmail,
+        AcceptInvitation, ChangePassword, EnableTwoFactor, ForgotPassword, NewInvitation, NewOrganization, NewUser,
+        Origin, ResetPassword, SignIn, SignUp, SignedIn, VerifyEmail,
     },
+    testkit::totp_code,
 };
 
 use crate::{
@@ -28,6 +29,7 @@ cases!(
     the_mail_is_sent_again_when_it_is_asked_for,
     an_invitations_token_shows_no_address_to_be_ones_own,
     a_forgotten_password_is_replaced_once_within_ten_minutes,
+    a_new_password_by_mail_leaves_the_second_factor_as_it_is,
     one_of_two_who_show_the_same_token_succeeds,
     nobody_is_written_to_twice_in_a_minute_or_where_nobody_has_signed_up,
     a_new_password_ends_what_the_old_one_began,
@@ -188,6 +190,23 @@ async fn a_forgotten_password_is_replaced_once_within_ten_minutes(world: World) 
     assert!(world.user(una.user.id).await.email_verified);
     let told = world.sent("una", CHANGED, 1).await.remove(0);
     assert!(told.text.contains("2026-11-22") && !told.text.contains("horse"), "{}", told.text);
+}
+
+/// ASVS 6.4.3.
+async fn a_new_password_by_mail_leaves_the_second_factor_as_it_is(world: World) {
+    let una = world.sign_up("una").await;
+    let identity = world.crm.identity();
+    let scope = identity.authenticate(&una.access_token).await.unwrap();
+    let setup = identity.set_up_two_factor(&scope).await.unwrap();
+    let code = totp_code(&setup.secret, world.env.now()).unwrap();
+    let codes = identity.enable_two_factor(&scope, EnableTwoFactor { code }).await.unwrap().recovery_codes;
+    let token = world.reset_token("una", 1).await;
+    world.reset(&token, "another horse").await.unwrap();
+    refused(identity.authenticate(&una.access_token).await, 401, "session_ended");
+    refused(world.sign_in("una", "another horse").await, 401, "two_factor_required");
+    let totp_code = Some(codes[0].clone());
+    let given = SignIn { email: address("una"), password: "another horse".to_owned(), totp_code };
+    identity.sign_in(given).await.unwrap();
 }
 
 /// ASVS 6.5.1.

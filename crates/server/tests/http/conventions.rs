@@ -10,12 +10,17 @@ async fn an_unknown_address_is_a_problem_too() {
     }
 }
 
+/// ASVS 13.4.4.
 #[tokio::test]
 async fn another_method_is_refused_with_those_that_are_allowed() {
     let server = Server::start().await;
     let reply = server.call("DELETE", "/api/users/profile").send().await;
     assert_eq!(reply.problem(), (405, "method_not_allowed".to_owned()));
     assert!(reply.header("allow").contains("GET"), "{:?}", reply.headers);
+    // Whatever it would repeat of the request.
+    let reply = server.call("TRACE", "/api/users/profile").header("x-marker", "repeat-me").send().await;
+    assert_eq!(reply.problem(), (405, "method_not_allowed".to_owned()));
+    assert!(!reply.text().contains("repeat-me") && !reply.headers.contains_key("x-marker"));
 }
 
 #[tokio::test]
