@@ -4,7 +4,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use dealwright::services::contacts::ListContacts;
+use dealwright::{
+    scope::{Scope, Sight},
+    services::contacts::ListContacts,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -50,6 +53,33 @@ pub async fn measure(report: &mut Report, few: &Seeded, many: &Seeded) -> Result
         slowest = slowest.max(ratio);
     }
     report.add("list 50: the worst of these", database, slowest, "×", Some(Aim::AtMost(1.5)));
+    in_sight(report, many).await
+}
+
+/// What members wait for who see some records alone: half of all, and next to none. Beside it what it takes without a limit.
+async fn in_sight(report: &mut Report, many: &Seeded) -> Result<()> {
+    let database = Some(many.place.database);
+    let own = |user| Sight::Limited { user, teams: [].into() };
+    let (half, few) = (own(many.world.owner), own(many.world.env.id()?));
+    let pipeline = many.stages.first().map(|stage| stage.pipeline_id);
+    for (seen, sight) in [("all", Sight::Organization), ("half", half), ("next to none", few)] {
+        let asks = many.world.crm.with_scope(Scope { sight, ..many.world.me.scope().clone() });
+        for (operation, input) in [
+            ("contacts.list", json!({})),
+            ("contacts.list", json!({ "sort": "name" })),
+            ("contacts.list", json!({ "tag": "vip" })),
+            ("pipelines.board", json!({ "pipeline_id": pipeline })),
+        ] {
+            let mut times = Vec::new();
+            for _ in 0..20 {
+                let start = Instant::now();
+                asks.call(operation, input.clone()).await?;
+                times.push(start.elapsed());
+            }
+            let name = format!("{operation} {input}, {seen} in sight");
+            report.add(name, database, tenth(times)?.as_secs_f64() * 1e6, "µs", None);
+        }
+    }
     Ok(())
 }
 
