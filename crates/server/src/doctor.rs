@@ -23,11 +23,12 @@ pub fn examine(config: &Config) -> Vec<Finding> {
             Err(error) => Finding::broken(TLS, format!("{error:#}")),
         });
     }
-    let weak = weaknesses(config);
-    if weak.is_empty() {
+    let (weak, trusting) = (weaknesses(config), trusts_members(config));
+    if weak.is_empty() && trusting.is_none() {
         findings.push(Finding::fine(CONFIGURATION, "nothing in it is weak"));
     }
     findings.extend(weak.into_iter().map(|sentence| Finding::broken(CONFIGURATION, sentence)));
+    findings.extend(trusting.map(|sentence| Finding::warning(CONFIGURATION, sentence)));
     findings
 }
 
@@ -53,6 +54,19 @@ fn key_file(path: &Path) -> Finding {
         }
         Err(error) => Finding::broken(KEYS, format!("{shown} cannot be looked at: {error}")),
     }
+}
+
+/// What members find out by it is no stranger's to know, and may be theirs.
+fn trusts_members(config: &Config) -> Option<String> {
+    let (hosts, others_reach_it) = (&config.mail_hosts, !config.is_for_this_machine_alone());
+    let remedy = match (hosts.public_only, &hosts.ports) {
+        (false, _) => "public_hosts_only is off: set it, and name networks of mail servers in private_mail_networks",
+        (true, None) => "mail_ports is any: name those of the mail servers",
+        (true, Some(_)) => return None,
+    };
+    others_reach_it.then(|| {
+        format!("whoever connects a mail account finds out what answers in the server's network, as {remedy}, unless all may know")
+    })
 }
 
 /// Settings that work, but under which strangers read or do what they must not; each with its remedy.
@@ -100,17 +114,6 @@ fn weaknesses(config: &Config) -> Vec<String> {
         config.allow_plaintext_mail,
         "allow_plaintext_mail lets people connect mail servers to which their passwords go in the clear: leave it out",
     );
-    let others_reach_it = !config.is_for_this_machine_alone();
-    say(
-        others_reach_it && !config.mail_hosts.public_only,
-        "public_hosts_only is off though others reach the server, so whoever connects a mail account finds out what answers \
-         in its network: leave it out, and name networks of mail servers in private_mail_networks",
-    );
-    say(
-        others_reach_it && config.mail_hosts.ports.is_none(),
-        "mail_ports is any though others reach the server, so whoever connects a mail account finds out which ports answer: \
-         name those of the mail servers",
-    );
     let unlimited = config.limits.unlimited();
     let told = format!("{} is off, so nothing slows whoever tries passwords or floods: set it", unlimited.join(", "));
     say(!unlimited.is_empty(), &told);
@@ -152,7 +155,6 @@ mod tests {
             (&["--redis-url", "redis://:secret@cache.acme.example"], "redis_url", "rediss://"),
             (&["--database", "postgres://crm@db.acme.example/crm"], "database", "sslmode=require"),
             (&["--rate-limit-address", "off"], "rate_limit_address", "set it"),
-            (&["--trusted-proxies", "127.0.0.1", "--mail-ports", "any"], "mail_ports", "name those"),
             (
                 &["--smtp-url", "smtp://u:secret@mx.acme.example", "--mail-from", "crm@acme.example"],
                 "smtp_url",
@@ -173,7 +175,19 @@ mod tests {
             &["--database", "postgres://crm@127.0.0.1/crm"],
             &["--database", "postgres://crm@db.acme.example/crm?sslmode=require"],
         ] {
-            assert!(findings(fine).iter().all(|it| it.level == Level::Fine), "{fine:?}");
+            assert!(findings(fine).iter().all(|it| it.level != Level::Broken), "{fine:?}");
+        }
+        for (arguments, named) in [
+            (&["--trusted-proxies", "127.0.0.1"][..], Some("public_hosts_only")),
+            (&["--public-url", "https://crm.acme.example"], Some("private_mail_networks")),
+            (&["--trusted-proxies", "127.0.0.1", "--public-hosts-only", "--mail-ports", "any"], Some("mail_ports")),
+            (&["--trusted-proxies", "127.0.0.1", "--public-hosts-only"], None),
+            (&["--public-url", "http://localhost:8080"], None),
+        ] {
+            let all = findings(arguments);
+            let warned = all.iter().find(|it| it.level == Level::Warning).map(|it| &it.sentence);
+            assert_eq!(warned.is_some(), named.is_some(), "{arguments:?}: {warned:?}");
+            assert!(warned.is_none_or(|it| it.contains(named.unwrap())), "{warned:?}");
         }
     }
 

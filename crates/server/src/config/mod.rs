@@ -128,7 +128,6 @@ impl Config {
         let listen = texts.parse("listen", "ADDRESS:PORT")?;
         let trusted_proxies = TrustedProxies::read(texts.all("trusted_proxies")).context("trusted_proxies")?;
         let public_url = public_url(texts)?;
-        let alone = reach::for_this_machine_alone(listen, !trusted_proxies.is_empty(), public_url.as_deref());
         Ok(Self {
             listen,
             tls: tls(texts)?,
@@ -145,7 +144,7 @@ impl Config {
             secrets_key_file: path("secrets_key_file", "secrets.key"),
             tokens_key_file: path("tokens_key_file", "tokens.key"),
             extra_ca: texts.all("extra_ca").iter().map(PathBuf::from).collect(),
-            mail_hosts: MailHosts::read(texts, alone)?,
+            mail_hosts: MailHosts::read(texts)?,
             allow_plaintext_mail: texts.on("allow_plaintext_mail")?,
             smtp: smtp(texts)?,
             public_url,

@@ -126,8 +126,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("extra_ca", "FILE", "Certificates (PEM) of authorities to trust beside the public ones").many(),
     switch(
         "public_hosts_only",
-        "Refuse mail servers with private addresses that people connect, but those of private_mail_networks. On if left out, \
-         unless only this machine reaches the server: listen at loopback, no trusted_proxies, no public_url elsewhere",
+        "Refuse mail servers with private addresses that people connect, but those of private_mail_networks",
     ),
     setting(
         "private_mail_networks",
@@ -138,8 +137,8 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "mail_ports",
         "PORT",
-        "Ports of mail servers that people may connect, or any; if left out 25, 143, 465, 587, 993 and 2525, and any where \
-         only this machine reaches the server",
+        "Ports of mail servers that people may connect, or any; if left out any, and with public_hosts_only 25, 143, \
+         465, 587, 993 and 2525",
     )
     .many(),
     switch("allow_plaintext_mail", "Let people connect mail servers without TLS"),
