@@ -24,6 +24,7 @@ pub mod note;
 pub mod notification;
 pub mod organization;
 pub mod pipeline;
+pub mod retention;
 pub mod role;
 pub mod rule;
 pub mod run;

@@ -20,6 +20,7 @@ use crate::{
         notification::Preferences,
         organization::InvitationStatus,
         pipeline::StageKind,
+        retention::{RetentionDays, Walk},
         rule::RulePlan,
         run::RunOutcome,
     },
@@ -159,6 +160,7 @@ word_columns!(
     Direction,
     MessageStatus,
     StageKind,
+    Walk,
     RunOutcome,
     InvitationStatus,
     AuditObject,
@@ -213,4 +215,5 @@ json_columns!(
     Actor,
     Cause,
     Permissions,
+    RetentionDays,
 );
