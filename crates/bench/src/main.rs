@@ -9,6 +9,7 @@ mod cpu;
 mod evaluate;
 mod events;
 mod figure;
+mod forgetting;
 mod http;
 mod ingest;
 mod library;
@@ -45,6 +46,8 @@ enum Measure {
     Evaluate,
     /// Messages that come in, on both databases
     Ingest,
+    /// Somebody with many messages is erased, and as many messages grow too old, on both databases
+    Forgetting,
     /// The server's memory under load
     Memory,
 }
@@ -98,6 +101,9 @@ async fn main() -> Result<()> {
     for database in place::Database::BOTH {
         if wanted(Measure::Ingest) {
             ingest::measure(&mut report, Place::new(database).await?).await.context("ingest")?;
+        }
+        if wanted(Measure::Forgetting) {
+            forgetting::measure(&mut report, Place::new(database).await?).await.context("forgetting")?;
         }
         if wanted(Measure::Http) {
             let place = Place::new(database).await?;

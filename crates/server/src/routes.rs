@@ -20,6 +20,8 @@ const PROFILE: &[Route] = &[
     get("/api/users/organizations", "organizations.list"),
     get("/api/organization", "organizations.get"),
     patch("/api/organization", "organizations.update"),
+    get("/api/organization/retention", "retention.get"),
+    put("/api/organization/retention", "retention.replace"),
 ];
 
 const API_KEYS: &[Route] = &[

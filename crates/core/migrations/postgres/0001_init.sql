@@ -373,6 +373,8 @@ CREATE INDEX contacts_nobodys ON contacts (organization_id, assigned_to, team_id
 CREATE INDEX contacts_source ON contacts (organization_id, source, created_at, id) WHERE deleted_at IS NULL AND source IS NOT NULL;
 -- Who has how much to do is counted along it.
 CREATE INDEX contacts_assigned_stage ON contacts (organization_id, assigned_to, stage_id) WHERE deleted_at IS NULL AND assigned_to IS NOT NULL;
+-- The trash, oldest first.
+CREATE INDEX contacts_deleted ON contacts (organization_id, deleted_at, id) WHERE deleted_at IS NOT NULL;
 ALTER TABLE contacts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON contacts
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
@@ -420,6 +422,32 @@ CREATE POLICY tenant ON erasures
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
     WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 
+-- How long each kind of thing is kept, and how far the job is that clears what is older.
+CREATE TABLE retention (
+    organization_id uuid NOT NULL,
+    days text COLLATE "C" NOT NULL,
+    progress text COLLATE "C" NOT NULL,
+    updated_at bigint NOT NULL,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id)
+);
+ALTER TABLE retention ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON retention
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
+-- What its walks remember of single rows: what was not over yet when they passed it, and what they emptied in the trash.
+CREATE TABLE retention_marks (
+    organization_id uuid NOT NULL,
+    walk text COLLATE "C" NOT NULL,
+    id uuid NOT NULL,
+    PRIMARY KEY (organization_id, walk, id)
+);
+ALTER TABLE retention_marks ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON retention_marks
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
 CREATE TABLE companies (
     id uuid NOT NULL,
     organization_id uuid NOT NULL,
@@ -443,6 +471,7 @@ CREATE INDEX companies_updated ON companies (organization_id, updated_at, id) WH
 CREATE INDEX companies_name ON companies (organization_id, name_key, id) WHERE deleted_at IS NULL;
 CREATE INDEX companies_domain ON companies (organization_id, domain, created_at, id) WHERE deleted_at IS NULL AND domain IS NOT NULL;
 CREATE INDEX companies_industry ON companies (organization_id, industry, created_at, id) WHERE deleted_at IS NULL AND industry IS NOT NULL;
+CREATE INDEX companies_deleted ON companies (organization_id, deleted_at, id) WHERE deleted_at IS NOT NULL;
 ALTER TABLE companies ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON companies
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
@@ -562,6 +591,7 @@ CREATE INDEX deals_status ON deals (organization_id, status, created_at, id) WHE
 CREATE INDEX deals_value ON deals (organization_id, pipeline_id, stage_id, value_currency, probability, value_amount, assigned_to, team_id, expected_close_on, contact_id) WHERE deleted_at IS NULL;
 -- What was won in a period, the same way.
 CREATE INDEX deals_closed ON deals (organization_id, closed_at, status, assigned_to, value_currency, value_amount) WHERE deleted_at IS NULL AND closed_at IS NOT NULL;
+CREATE INDEX deals_deleted ON deals (organization_id, deleted_at, id) WHERE deleted_at IS NOT NULL;
 ALTER TABLE deals ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON deals
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
@@ -817,6 +847,7 @@ CREATE TABLE media (
     account_id uuid,
     contact_id uuid,
     created_at bigint NOT NULL,
+    used_at bigint NOT NULL,
     PRIMARY KEY (organization_id, id)
 );
 CREATE INDEX media_contact ON media (organization_id, contact_id, created_at, id) WHERE contact_id IS NOT NULL;

@@ -343,6 +343,8 @@ CREATE INDEX contacts_nobodys ON contacts (organization_id, assigned_to, team_id
 CREATE INDEX contacts_source ON contacts (organization_id, source, created_at, id) WHERE deleted_at IS NULL AND source IS NOT NULL;
 -- Who has how much to do is counted along it.
 CREATE INDEX contacts_assigned_stage ON contacts (organization_id, assigned_to, stage_id) WHERE deleted_at IS NULL AND assigned_to IS NOT NULL;
+-- The trash, oldest first.
+CREATE INDEX contacts_deleted ON contacts (organization_id, deleted_at, id) WHERE deleted_at IS NOT NULL;
 
 CREATE TABLE contact_identities (
     organization_id BLOB NOT NULL,
@@ -374,6 +376,24 @@ CREATE TABLE erasures (
     FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
 ) STRICT, WITHOUT ROWID;
 
+-- How long each kind of thing is kept, and how far the job is that clears what is older.
+CREATE TABLE retention (
+    organization_id BLOB NOT NULL,
+    days TEXT NOT NULL,
+    progress TEXT NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id)
+) STRICT;
+
+-- What its walks remember of single rows: what was not over yet when they passed it, and what they emptied in the trash.
+CREATE TABLE retention_marks (
+    organization_id BLOB NOT NULL,
+    walk TEXT NOT NULL,
+    id BLOB NOT NULL,
+    PRIMARY KEY (organization_id, walk, id)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE companies (
     id BLOB NOT NULL,
     organization_id BLOB NOT NULL,
@@ -397,6 +417,7 @@ CREATE INDEX companies_updated ON companies (organization_id, updated_at, id) WH
 CREATE INDEX companies_name ON companies (organization_id, name_key, id) WHERE deleted_at IS NULL;
 CREATE INDEX companies_domain ON companies (organization_id, domain, created_at, id) WHERE deleted_at IS NULL AND domain IS NOT NULL;
 CREATE INDEX companies_industry ON companies (organization_id, industry, created_at, id) WHERE deleted_at IS NULL AND industry IS NOT NULL;
+CREATE INDEX companies_deleted ON companies (organization_id, deleted_at, id) WHERE deleted_at IS NOT NULL;
 
 CREATE TABLE company_tags (
     organization_id BLOB NOT NULL,
@@ -496,6 +517,7 @@ CREATE INDEX deals_status ON deals (organization_id, status, created_at, id) WHE
 CREATE INDEX deals_value ON deals (organization_id, pipeline_id, stage_id, value_currency, probability, value_amount, assigned_to, team_id, expected_close_on, contact_id) WHERE deleted_at IS NULL;
 -- What was won in a period, the same way.
 CREATE INDEX deals_closed ON deals (organization_id, closed_at, status, assigned_to, value_currency, value_amount) WHERE deleted_at IS NULL AND closed_at IS NOT NULL;
+CREATE INDEX deals_deleted ON deals (organization_id, deleted_at, id) WHERE deleted_at IS NOT NULL;
 
 -- A row has either contact_id, a contact's move, or deal_id, a deal's.
 CREATE TABLE stage_history (
@@ -707,6 +729,7 @@ CREATE TABLE media (
     account_id BLOB,
     contact_id BLOB,
     created_at INTEGER NOT NULL,
+    used_at INTEGER NOT NULL,
     PRIMARY KEY (organization_id, id)
 ) STRICT;
 CREATE INDEX media_contact ON media (organization_id, contact_id, created_at, id) WHERE contact_id IS NOT NULL;

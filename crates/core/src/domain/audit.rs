@@ -62,6 +62,8 @@ words! {
         Contact = "contact",
         /// The erasure of a contact, whose id it is: what the log had of it is cleared.
         Erasure = "erasure",
+        /// How long things are kept, and that some were cleared for it; the id is the organisation's.
+        Retention = "retention",
         /// A company that was deleted or brought back.
         Company = "company",
         /// A deal that was deleted or brought back.

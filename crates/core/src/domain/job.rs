@@ -139,6 +139,8 @@ words! {
         Account = "account",
         /// Entries of the audit log wait for their seal; the id is that of one of them.
         Audit = "audit",
+        /// What is kept no longer is to be cleared; the id is the organisation's.
+        Retention = "retention",
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Media {
     pub contact_id: Option<ContactId>,
     /// When it was stored.
     pub created_at: DateTime<Utc>,
+    /// When the newest message that carries it went, or is to go; when it was stored, if none went since.
+    pub used_at: DateTime<Utc>,
 }
 
 /// A file as a message shows it.

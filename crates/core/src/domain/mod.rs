@@ -25,6 +25,7 @@ pub mod notification;
 pub mod organization;
 pub mod pipeline;
 pub mod restricted;
+pub mod retention;
 pub mod role;
 pub mod rule;
 pub mod run;

@@ -13,6 +13,7 @@ use crate::{
         notification::Notification,
         organization::Organization,
         pipeline::{Stage, StageMove},
+        retention::RetentionDays,
         run::Run,
         task::Task,
         team::Team,
@@ -63,7 +64,7 @@ use crate::{
             self, Board, BoardView, DeletePipeline, DeleteStage, ListStages, NewPipeline, NewStage, PipelineView,
             UpdatePipeline, UpdateStage,
         },
-        privacy::{self, ContactExport, ExportContact},
+        privacy::{self, ContactExport, ExportContact, RetentionView},
         profile::{self, ReplaceProfile},
         team::{
             self, AddTeamMember, AssignContacts, Assigned, DeleteRole, DeleteTeam, ListTeamMembers, MemberView,
@@ -79,6 +80,7 @@ pub(crate) const OPERATIONS: &[&[Operation]] = &[
     SESSIONS,
     IDENTITIES,
     ORGANIZATIONS,
+    RETENTION,
     MEMBERS,
     INVITATIONS,
     API_KEYS,
@@ -108,6 +110,7 @@ pub(crate) const OPERATIONS: &[&[Operation]] = &[
 json_outputs!(
     profile::Profile,
     Organization,
+    RetentionView,
     MemberView,
     RoleView,
     Team,
@@ -187,6 +190,17 @@ room! {
     Command update(UpdateOrganization) -> Organization [write Organization] organization::update;
     /// Lists the organisations that the caller belongs to, oldest membership first, each with their role in it.
     Query list(()) -> Page<Belonging> [read Profile] organization::list;
+}
+
+room! {
+    /// How long things are kept.
+    retention RetentionHandle (RETENTION);
+
+    /// Tells how many days each kind of thing is kept, when what was older was last cleared, and how much.
+    Query get(()) -> RetentionView [read Organization] privacy::retention::get;
+    /// Says how many days each kind of thing is kept; what is left out is kept for ever. What is older is cleared for good,
+    /// from at once on and then every day.
+    Command replace(RetentionDays) -> RetentionView [write Privacy] privacy::retention::replace;
 }
 
 room! {

@@ -18,7 +18,7 @@ use crate::{
     engine::Engine,
     error::Result,
     id::{Id, JobId, OrganizationId},
-    runtime::{dispatcher, scheduler, sealer, worker},
+    runtime::{dispatcher, retain, scheduler, sealer, worker},
 };
 
 /// How long a claim holds without being renewed: the time after which the work of a dead process is free.
@@ -170,6 +170,7 @@ async fn carry_out(engine: Arc<Engine>, (claim, events): Item) {
             Lane::Task => scheduler::task(&engine, &claim).await,
             Lane::Schedule => scheduler::schedule(&engine, &claim).await,
             Lane::Job => worker::job(&engine, &claim).await,
+            Lane::Retention => retain::retain(&engine, &claim).await,
             // Held by the supervisor, in its own way; sealed together.
             Lane::Account | Lane::Audit => Ok(()),
         }

@@ -8,6 +8,7 @@ mod erase;
 mod hand_over;
 mod inbox;
 mod mail;
+mod retain;
 mod rule_run;
 mod scheduler;
 mod sealer;
@@ -27,8 +28,8 @@ pub(crate) use crate::services::commit::commit;
 
 /// The lanes of the loop that thinks.
 const THINKING: &[Lane] = &[Lane::Dispatch, Lane::Timer, Lane::Task, Lane::Schedule];
-/// The lanes of the loop that waits for others, and seals what was done.
-const WORKING: &[Lane] = &[Lane::Job, Lane::Audit];
+/// The lanes of the loop that waits for others, seals what was done and clears what is kept no longer.
+const WORKING: &[Lane] = &[Lane::Job, Lane::Audit, Lane::Retention];
 
 /// The loops that wait: rules, timers, jobs, live connections.
 ///

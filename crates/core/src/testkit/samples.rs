@@ -356,6 +356,7 @@ impl Samples {
             account_id: None,
             contact_id: None,
             created_at: Self::epoch(),
+            used_at: Self::epoch(),
         }
     }
 

@@ -17,6 +17,7 @@ mod process;
 mod read_state;
 mod reconnecting;
 mod replicas;
+mod retention;
 mod send_faults;
 mod sending;
 mod stamps;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         ("performance", performance::CASES),
         ("tenancy", tenancy::CASES),
         ("privacy", privacy::CASES),
+        ("retention", retention::CASES),
     ];
     harness::run(&rooms, |database| Box::pin(World::new(database)))
 }

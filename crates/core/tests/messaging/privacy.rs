@@ -50,18 +50,18 @@ cases!(
 );
 
 /// Every personal value that a test plants, so that it is found whatever it is in.
-const MARK: &str = "zq7mark";
+pub const MARK: &str = "zq7mark";
 
-fn marked(what: &str) -> String {
+pub fn marked(what: &str) -> String {
     format!("{MARK} {what}")
 }
 
 /// Somebody with everything that there may be about somebody.
-struct Planted {
-    contact: Contact,
-    deal: DealId,
+pub struct Planted {
+    pub contact: Contact,
+    pub deal: DealId,
     /// A file that went to them alone, and one that went to somebody else too.
-    file: MediaId,
+    pub file: MediaId,
     shared: MediaId,
     /// What waits for its time.
     waiting: MessageId,
@@ -82,7 +82,7 @@ fn system(what: &str) -> BTreeMap<String, String> {
 
 const ADDRESS: &str = "zq7mark-ada@globex.example";
 
-async fn planted(world: &World) -> Planted {
+pub async fn planted(world: &World) -> Planted {
     for object in ["contact", "deal"] {
         field(world, object).await;
     }
@@ -195,7 +195,7 @@ async fn planted(world: &World) -> Planted {
 }
 
 /// The whole database as it lies on the disk, or as PostgreSQL tells it, in lower case.
-fn dump(world: &World) -> String {
+pub fn dump(world: &World) -> String {
     let url = world.url();
     let Some(file) = url.strip_prefix("sqlite://") else {
         let server = dealwright_peers::shared_postgres().unwrap();
@@ -211,7 +211,7 @@ fn dump(world: &World) -> String {
 const VALUES: &[&str] = &[MARK, "4915112345678"];
 
 /// Where personal values stand in a dump.
-fn found(dump: &str) -> Vec<String> {
+pub fn found(dump: &str) -> Vec<String> {
     let around = |at: usize| dump[dump.floor_char_boundary(at.saturating_sub(120))..].chars().take(200).collect();
     VALUES.iter().flat_map(|value| dump.match_indices(value)).map(|(at, _)| around(at)).take(5).collect()
 }
@@ -339,7 +339,7 @@ async fn what_others_have_stays(world: World) {
     assert!(matches!(bytes, Err(object_store::Error::NotFound { .. })));
 }
 
-fn path(world: &World, file: MediaId) -> object_store::path::Path {
+pub fn path(world: &World, file: MediaId) -> object_store::path::Path {
     object_store::path::Path::from_iter(["organizations", &world.organization.to_string(), "media", &file.to_string()])
 }
 

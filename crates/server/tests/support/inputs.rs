@@ -60,6 +60,7 @@ pub const OF_MANAGERS: &[(&str, &str)] = &[("api_keys.create", "user")];
 pub const INPUTS: &[(&str, &str)] = &[
     ("profile.replace", r#"{"name": "Owner acme"}"#),
     ("organizations.update", r#"{"patch": {"name": "The acme"}}"#),
+    ("retention.replace", r#"{"messages": 400, "runs": 300, "deleted": 30}"#),
     ("members.set_role", r#"{"id": "$user", "role": "admin"}"#),
     ("invitations.create", r#"{"email": "guest-#@acme.example", "role": "member"}"#),
     ("roles.create", r#"{"name": "Role #", "permissions": ["contacts:read"]}"#),

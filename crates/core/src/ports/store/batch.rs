@@ -239,6 +239,8 @@ const NOTED: &[&str] = &[
     "memberships",
     "messages",
     "notifications",
+    "retention",
+    "retention_marks",
     "runs",
     "second_factors",
     "sessions",

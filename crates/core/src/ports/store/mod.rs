@@ -27,7 +27,7 @@ pub use self::{
     crm::*,
     listing::{Bounds, CONDITION_DEPTH, Field, FieldKind, Filter, Is, Place, SortBy, field_named, fields},
     people::{MemberReads, TeamReads},
-    privacy::PrivacyReads,
+    privacy::{Aged, Old, PrivacyReads},
     reads::*,
     record::{Record, Row, RuleVersion, TABLES, Table},
     secrets::SecretReads,

@@ -26,6 +26,7 @@ use crate::{
         notification::Notification,
         organization::{Credential, Invitation, Membership, Organization, SecondFactor, SignInSession, User},
         pipeline::{Pipeline, Stage, StageMove},
+        retention::{Retention, RetentionMark},
         role::OwnRole,
         rule::Rule,
         run::{Run, Timer},
@@ -89,6 +90,7 @@ pub(crate) const AUDITED: &[&str] = &[
     "stages",
     "contacts",
     "erasures",
+    "retention",
     "companies",
     "deals",
     "custom_fields",
@@ -178,6 +180,8 @@ records! {
     ContactIdentity = "contact_identities" key [organization_id, kind, value, contact_id] { organization_id, kind, value, contact_id, claimed }
     ContactTag = "contact_tags" key [organization_id, tag, contact_id] { organization_id, tag, contact_id }
     Erasure = "erasures" key [organization_id, contact_id] { organization_id, contact_id, job_id, created_at, finished_at }
+    Retention = "retention" key [organization_id] { organization_id, days, progress, updated_at, version }
+    RetentionMark = "retention_marks" key [organization_id, walk, id] { organization_id, walk, id }
     Company = "companies" key [organization_id, id] {
         id, organization_id, name, name_key, domain, industry, size, website, tags, custom, external_ids, created_at, updated_at,
         deleted_at, version,
@@ -214,7 +218,7 @@ records! {
         metadata, provider_id, reference, sent_by, created_at,
     }
     MessageCredit = "message_credits" key [organization_id, at, message_id] { organization_id, at, message_id, user_id, kind, waited_us }
-    Media = "media" key [organization_id, id] { id, organization_id, name, media_type, size, account_id, contact_id, created_at }
+    Media = "media" key [organization_id, id] { id, organization_id, name, media_type, size, account_id, contact_id, created_at, used_at }
     Rule = "rules" key [organization_id, id] {
         id, organization_id, slug, name, enabled, engine, position, definition, compiled, plan, failures, paused_reason, updated_by,
         created_at, updated_at, version,

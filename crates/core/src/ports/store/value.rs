@@ -20,6 +20,7 @@ use crate::{
         notification::Preferences,
         organization::{Factor, InvitationStatus},
         pipeline::StageKind,
+        retention::{RetentionDays, Walk},
         role::RecordVisibility,
         rule::RulePlan,
         run::RunOutcome,
@@ -161,6 +162,7 @@ word_columns!(
     Direction,
     MessageStatus,
     StageKind,
+    Walk,
     RunOutcome,
     InvitationStatus,
     AuditObject,
@@ -217,4 +219,5 @@ json_columns!(
     Cause,
     Permissions,
     FieldRules,
+    RetentionDays,
 );

@@ -2,7 +2,7 @@
 //! such as a sign-in that failed.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::objects::{Told, told};
@@ -10,6 +10,7 @@ use crate::{
     domain::{
         audit::{AuditEntry, AuditObject, AuditPayload, payload_digest},
         job::Lane,
+        retention::RetentionKind,
         text,
     },
     env::Env,
@@ -96,4 +97,42 @@ pub(crate) fn tell_reading(unit: &mut Unit, kind: AuditObject, id: Uuid) -> Resu
     let told = Told { kind, id, before: None, after: None };
     let entry = entry(unit.env(), unit.scope(), unit.now(), told, Map::new())?;
     unit.note(Write::insert(&entry))
+}
+
+/// Tells that what was older than an instant was cleared, since it is kept no longer.
+pub(crate) fn tell_clearing(unit: &mut Unit, kind: RetentionKind, before: DateTime<Utc>, cleared: i64) -> Result<()> {
+    let id = unit.organization_id().uuid();
+    let after = Clearing { kind, before, cleared }.told();
+    let told = Told { kind: AuditObject::Retention, id, before: None, after: Some(after) };
+    let entry = entry(unit.env(), unit.scope(), unit.now(), told, Map::new())?;
+    unit.note(Write::insert(&entry))
+}
+
+/// What an entry tells of a clearing.
+pub(super) struct Clearing {
+    kind: RetentionKind,
+    before: DateTime<Utc>,
+    cleared: i64,
+}
+
+impl Clearing {
+    fn told(&self) -> Map<String, Value> {
+        let members =
+            [("kind", json!(self.kind)), ("cleared_before", json!(self.before)), ("cleared", json!(self.cleared))];
+        members.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
+    }
+
+    /// Before when payloads of the log itself were cleared, as far as an entry tells: one of the job's own, as it was
+    /// written.
+    pub(super) fn of_payloads(entry: &AuditEntry) -> Option<DateTime<Utc>> {
+        let is_own = entry.object_kind == AuditObject::Retention && entry.actor == Actor::System;
+        if !is_own || !entry.has_its_payload() {
+            return None;
+        }
+        let payload: AuditPayload = serde_json::from_str(entry.payload.as_deref()?).ok()?;
+        let after = payload.after?;
+        let of_audit = after.get("kind") == Some(&json!(RetentionKind::Audit));
+        let before = after.get("cleared_before").filter(|_| of_audit)?;
+        serde_json::from_value(before.clone()).ok()
+    }
 }

@@ -8,7 +8,7 @@ mod seal;
 mod verify;
 
 pub(crate) use self::{
-    entries::{tell, tell_failure, tell_reading},
+    entries::{tell, tell_clearing, tell_failure, tell_reading},
     list::list,
     seal::seal_next,
     verify::verify,

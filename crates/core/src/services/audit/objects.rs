@@ -18,6 +18,7 @@ use crate::{
         linked_identity::LinkedIdentity,
         organization::{Credential, Invitation, Membership, Organization, SecondFactor, SignInSession, User},
         pipeline::{Pipeline, Stage},
+        retention::Retention,
         role::OwnRole,
         rule::Rule,
         team::{Team, TeamMember},
@@ -81,6 +82,7 @@ objects! {
     Rule as Rule by id { slug, name, enabled, engine, position, definition, paused_reason }
     Contact as Contact (deletion) by id { deleted_at }
     Erasure as Erasure by contact_id { job_id, finished_at }
+    Retention as Retention by organization_id { days }
     Company as Company (deletion) by id { deleted_at }
     Deal as Deal (deletion) by id { deleted_at }
 }

@@ -7,10 +7,12 @@ use std::{
     fmt::Write as _,
 };
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::entries::Clearing;
 use crate::{
     domain::{
         audit::{AuditChain, AuditEntry, AuditObject, GENESIS},
@@ -18,7 +20,7 @@ use crate::{
     },
     error::Result,
     id::AuditEntryId,
-    page::PageRequest,
+    page::{MAX_LIMIT, PageRequest},
     ports::store::AuditFilter,
     services::unit::Unit,
 };
@@ -35,7 +37,7 @@ words! {
         Removed = "removed",
         /// An entry was put in afterwards.
         Inserted = "inserted",
-        /// What was personal of an entry was taken away, and no erasure tells of it.
+        /// What was personal of an entry was taken away, and neither an erasure nor the end of its time tells of it.
         Cleared = "cleared",
     }
 }
@@ -80,17 +82,28 @@ struct Walk {
     cleared: i64,
     /// The newest sound entry, and the seal before it.
     newest: Option<(Vec<u8>, AuditEntryId)>,
-    /// Of each thing whose entries were cleared the first of them.
-    cleared_of: BTreeMap<(AuditObject, Uuid), (i64, AuditEntryId)>,
+    /// Before when entries were cleared since they were kept no longer, as was known when the walk began.
+    cleared_before: Option<DateTime<Utc>>,
+    /// Of each thing whose entries were cleared otherwise these.
+    cleared_of: BTreeMap<(AuditObject, Uuid), Vec<Cleared>>,
     /// Contacts that were erased, as the log tells.
     erased: BTreeSet<Uuid>,
+}
+
+/// An entry that was cleared.
+struct Cleared {
+    at: DateTime<Utc>,
+    seq: i64,
+    id: AuditEntryId,
 }
 
 fn fault(kind: AuditFaultKind, seq: i64, entry: Option<AuditEntryId>) -> AuditFault {
     let detail = match (kind, entry) {
         (AuditFaultKind::Edited, Some(id)) => format!("entry {seq} ({id}) was edited after it was sealed"),
         (AuditFaultKind::Inserted, Some(id)) => format!("entry {seq} ({id}) was put in after the chain was sealed"),
-        (AuditFaultKind::Cleared, Some(id)) => format!("entry {seq} ({id}) was cleared, and no erasure tells of it"),
+        (AuditFaultKind::Cleared, Some(id)) => {
+            format!("entry {seq} ({id}) was cleared, and neither an erasure nor the end of its time tells of it")
+        }
         (AuditFaultKind::Removed, _) | (_, None) => format!("entry {seq} was removed after it was sealed"),
     };
     AuditFault { kind, seq, entry_id: entry, detail }
@@ -118,20 +131,30 @@ impl Walk {
         }
         if entry.payload.is_none() {
             self.cleared += 1;
-            self.cleared_of.entry((entry.object_kind, entry.object_id)).or_insert((seq, entry.id));
+            if self.cleared_before.is_none_or(|before| entry.at >= before) {
+                let of = self.cleared_of.entry((entry.object_kind, entry.object_id)).or_default();
+                of.push(Cleared { at: entry.at, seq, id: entry.id });
+            }
         }
         None
     }
 
-    /// The first entry that was cleared although nobody who is erased was spoken of in it.
+    /// The first entry that was cleared although nobody who is erased was spoken of in it, and its time had not come.
     async fn cleared_by_nobody(&self, unit: &Unit, walked_all: bool) -> Result<Option<AuditFault>> {
         let is_erased = |(kind, id): &(AuditObject, Uuid)| *kind == AuditObject::Contact && self.erased.contains(id);
         let mut first: Option<(i64, AuditEntryId)> = None;
-        for (object, place) in self.cleared_of.iter().filter(|(object, _)| !is_erased(object)) {
-            if first.is_some_and(|first| first < *place) || is_erased_later(unit, *object, walked_all).await? {
+        if self.cleared_of.is_empty() {
+            return Ok(None);
+        }
+        // Asked again: some may have been cleared while the walk came along.
+        let before = cleared_before(unit).await?;
+        for (object, cleared) in self.cleared_of.iter().filter(|(object, _)| !is_erased(object)) {
+            let early = cleared.iter().find(|it| before.is_none_or(|before| it.at >= before));
+            let Some(place) = early.map(|it| (it.seq, it.id)) else { continue };
+            if first.is_some_and(|first| first < place) || is_erased_later(unit, *object, walked_all).await? {
                 continue;
             }
-            first = Some(*place);
+            first = Some(place);
         }
         Ok(first.map(|(seq, id)| fault(AuditFaultKind::Cleared, seq, Some(id))))
     }
@@ -169,6 +192,21 @@ async fn is_erased_later(unit: &Unit, (kind, id): (AuditObject, Uuid), walked_al
     Ok(found.data.iter().any(|entry| entry.seq.is_none() || !walked_all))
 }
 
+/// Before when payloads were cleared since they were kept no longer: the newest entry that tells of it.
+async fn cleared_before(unit: &Unit) -> Result<Option<DateTime<Utc>>> {
+    let filter = AuditFilter { object_kind: Some(AuditObject::Retention), ..AuditFilter::default() };
+    let mut cursor = None;
+    loop {
+        let page = PageRequest { limit: Some(MAX_LIMIT), cursor };
+        let found = unit.store().audit_entries(unit.organization_id(), &filter, &page).await?;
+        let told = found.data.iter().find_map(Clearing::of_payloads);
+        cursor = found.next_cursor;
+        if told.is_some() || cursor.is_none() {
+            return Ok(told);
+        }
+    }
+}
+
 /// Walks the chain.
 pub(crate) async fn verify(unit: &mut Unit, (): ()) -> Result<AuditVerification> {
     let organization = unit.organization_id();
@@ -180,6 +218,7 @@ pub(crate) async fn verify(unit: &mut Unit, (): ()) -> Result<AuditVerification>
         seal: GENESIS.to_vec(),
         cleared: 0,
         newest: None,
+        cleared_before: cleared_before(unit).await?,
         cleared_of: BTreeMap::new(),
         erased: BTreeSet::new(),
     };

@@ -13,8 +13,10 @@ use crate::{
     domain::{
         company::{Company, CompanyTag},
         custom_field::Noun,
+        erasure::ERASED,
         event::EventKind,
         restricted,
+        retention::Walk,
     },
     error::{Error, Result},
     id::{CompanyId, Id},
@@ -173,9 +175,33 @@ pub(crate) async fn restore(unit: &mut Unit, input: Versioned<CompanyId>) -> Res
     if before.deleted_at.is_none() {
         return Ok(before);
     }
+    if unit.store().is_purged(before.organization_id, Walk::Companies, id.uuid()).await? {
+        return Err(Error::not_found("company", id));
+    }
     let mut after = Company { deleted_at: None, ..before.clone() };
     fields::drop_misfits(unit, Noun::Company, &mut after.custom).await?;
     replace(unit, EventKind::CompanyRestored, &before, after).await
+}
+
+/// Empties a deleted company for good.
+pub(crate) async fn purge(unit: &mut Unit, before: &Company) -> Result<()> {
+    let after = Company {
+        name: ERASED.to_owned(),
+        name_key: ERASED.to_owned(),
+        domain: None,
+        industry: None,
+        size: None,
+        website: None,
+        tags: Vec::new(),
+        custom: Map::new(),
+        external_ids: BTreeMap::new(),
+        updated_at: unit.now(),
+        ..before.clone()
+    };
+    let rows = Rows::between(unit, Noun::Company, side(before), side(&after)).await?;
+    let (fact, after) = unit.fact(EventKind::CompanyUpdated, after.id)?.edit(before, &after)?;
+    rows.write(tag_rows(fact, Some(before), &after).data("erased", true));
+    Ok(())
 }
 
 /// A company with its members in the form in which they are kept; fails naming all that is wrong.

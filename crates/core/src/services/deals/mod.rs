@@ -21,6 +21,7 @@ use crate::{
         notification::NotificationKind,
         pipeline::{Stage, StageKind, StageMove, Staged},
         restricted,
+        retention::Walk,
         text::Flaws,
     },
     error::{Error, Result},
@@ -362,21 +363,36 @@ async fn replace(unit: &mut Unit, kind: EventKind, before: &Deal, mut after: Dea
 /// Takes out of a deal what is personal of its contact; what it is worth and where it stands stays. Answers whether
 /// anything was there.
 pub(crate) async fn erase(unit: &mut Unit, before: &Deal) -> Result<bool> {
-    let after = Deal {
+    let after = emptied(before);
+    let was_there = after != *before;
+    if was_there {
+        write_emptied(unit, before, &after).await?;
+    }
+    Ok(was_there)
+}
+
+/// Empties a deleted deal for good. It is written in any case, so that nobody brings it back at the same time.
+pub(crate) async fn purge(unit: &mut Unit, before: &Deal) -> Result<()> {
+    let after = Deal { updated_at: unit.now(), ..emptied(before) };
+    write_emptied(unit, before, &after).await
+}
+
+fn emptied(deal: &Deal) -> Deal {
+    Deal {
         name: ERASED.to_owned(),
         name_key: ERASED.to_owned(),
         lost_reason: None,
         custom: Map::new(),
         external_ids: BTreeMap::new(),
-        ..before.clone()
-    };
-    if after == *before {
-        return Ok(false);
+        ..deal.clone()
     }
-    let rows = Rows::between(unit, Noun::Deal, side(before), side(&after)).await?;
-    let (fact, after) = unit.fact(EventKind::DealUpdated, after.id)?.edit(before, &after)?;
+}
+
+async fn write_emptied(unit: &mut Unit, before: &Deal, after: &Deal) -> Result<()> {
+    let rows = Rows::between(unit, Noun::Deal, side(before), side(after)).await?;
+    let (fact, after) = unit.fact(EventKind::DealUpdated, after.id)?.edit(before, after)?;
     rows.write(pipeline::looked_after(fact, after.assigned_to, after.team_id).data("erased", true));
-    Ok(true)
+    Ok(())
 }
 
 pub(crate) async fn delete(unit: &mut Unit, input: DeleteDeal) -> Result<()> {
@@ -401,6 +417,9 @@ pub(crate) async fn restore(unit: &mut Unit, input: Versioned<DealId>) -> Result
     check_version("deal", if_version, before.version)?;
     if before.deleted_at.is_none() {
         return Ok(before);
+    }
+    if unit.store().is_purged(organization, Walk::Deals, id.uuid()).await? {
+        return Err(Error::not_found("deal", id));
     }
     let mut after = Deal { deleted_at: None, ..before.clone() };
     unit.drop_gone(&mut after.assigned_to, &mut after.team_id).await?;

@@ -148,6 +148,7 @@ async fn put(
     account_id: Option<AccountId>,
     file: Attachment,
 ) -> Result<Media> {
+    let now = engine.env.now();
     let media = Media {
         id: engine.env.id()?,
         organization_id,
@@ -156,7 +157,8 @@ async fn put(
         size: i64::try_from(file.bytes.len()).unwrap_or(i64::MAX),
         account_id,
         contact_id: None,
-        created_at: engine.env.now(),
+        created_at: now,
+        used_at: now,
     };
     let payload = PutPayload::from_bytes(file.bytes);
     engine.objects.put(&path(organization_id, media.id), payload).await.map_err(store_error)?;
@@ -193,8 +195,8 @@ pub(crate) async fn download(unit: &mut Unit, id: MediaId) -> Result<MediaConten
 }
 
 /// Removes a file's bytes for good; none are fine.
-pub(crate) async fn remove(engine: &Engine, media: &Media) -> Result<()> {
-    match engine.objects.delete(&path(media.organization_id, media.id)).await {
+pub(crate) async fn remove(engine: &Engine, organization: OrganizationId, id: MediaId) -> Result<()> {
+    match engine.objects.delete(&path(organization, id)).await {
         Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
         Err(error) => Err(store_error(error)),
     }

@@ -101,7 +101,7 @@ pub(crate) async fn send(unit: &mut Unit, input: SendMessage) -> Result<Message>
     };
     accounts::require_use(unit.scope(), &account)?;
     let connector = capable(unit, &account, &input)?;
-    let files = files(unit, &account, &contact, &input.media).await?;
+    let files = files(unit, &account, &contact, &input.media, draft.send_at).await?;
     let reply_to = reply_to(unit, chat.as_ref(), input.reply_to).await?;
     let to = recipient(unit, &account, &contact, chat.as_ref()).await?;
 
@@ -269,8 +269,14 @@ fn capable(unit: &Unit, account: &Account, input: &SendMessage) -> Result<std::s
 }
 
 /// The files of a message. From now on they are as private as its account, and the contact's as long as they go to nobody
-/// else.
-async fn files(unit: &mut Unit, account: &Account, contact: &Contact, wanted: &[MediaRef]) -> Result<Vec<Media>> {
+/// else; they are kept as long as the message is.
+async fn files(
+    unit: &mut Unit,
+    account: &Account,
+    contact: &Contact,
+    wanted: &[MediaRef],
+    send_at: Option<DateTime<Utc>>,
+) -> Result<Vec<Media>> {
     let mut flaws = Flaws::default();
     let mut files: Vec<Media> = Vec::with_capacity(wanted.len());
     for (place, file) in wanted.iter().enumerate() {
@@ -293,11 +299,9 @@ async fn files(unit: &mut Unit, account: &Account, contact: &Contact, wanted: &[
     for file in &files {
         let is_new = file.account_id.is_none();
         let contact_id = (is_new || file.contact_id == Some(contact.id)).then_some(contact.id);
-        if !is_new && file.contact_id == contact_id {
-            continue;
-        }
         let account_id = file.account_id.or(Some(account.id));
         let update = Update::of(file).set("account_id", &account_id).set("contact_id", &contact_id);
+        let update = update.max("used_at", &send_at.unwrap_or(unit.now()));
         unit.note_touch(update.expect("account_id", &file.account_id).expect("contact_id", &file.contact_id))?;
     }
     Ok(files)
@@ -319,7 +323,9 @@ async fn recipient(unit: &mut Unit, account: &Account, contact: &Contact, chat: 
             let page = PageRequest { limit: Some(LOOK_BACK), cursor: None };
             let messages = unit.store().messages(unit.organization_id(), chat.id, &page).await?.data;
             let theirs = |it: &&Message| it.direction == Direction::Incoming && it.contact_id == Some(contact.id);
-            messages.iter().find(theirs).map(|it| it.sender.id.clone())
+            // What was kept long enough tells no address any more.
+            let last = messages.iter().find(theirs).map(|it| it.sender.id.clone());
+            last.filter(|address| !address.is_empty())
         }
         _ => None,
     };

@@ -22,7 +22,7 @@ use crate::{
         task::Task,
     },
     error::Result,
-    id::{ChatId, ContactId, Id},
+    id::{ChatId, Id},
     ports::store::{Record, Update, Write},
     services::{deals, idempotency, mail, messaging, notifications, unit::Unit},
 };
@@ -31,9 +31,9 @@ use crate::{
 const IMPERSONAL: &[&str] = &["stage_id", "pipeline_id", "assigned_to", "team_id", "status"];
 
 /// Takes what is personal out of rows; answers out of how many.
-pub(super) async fn clear(unit: &mut Unit, contact: ContactId, held: Held, gone: &[Media]) -> Result<i64> {
+pub(super) async fn clear(unit: &mut Unit, held: Held, gone: &[Media]) -> Result<i64> {
     match held {
-        Held::Contact(_) => idempotency::forget_answers(unit, &[contact.uuid()]).await,
+        Held::Contact(contact) => idempotency::forget_answers(unit, &[contact.id.uuid()]).await,
         Held::Deals(all) => {
             let ids: Vec<_> = all.iter().map(|deal| deal.id.uuid()).collect();
             let mut cleared = idempotency::forget_answers(unit, &ids).await?;
@@ -43,7 +43,7 @@ pub(super) async fn clear(unit: &mut Unit, contact: ContactId, held: Held, gone:
             Ok(cleared)
         }
         Held::Chats(all) => Ok(each(unit, &all, chat)),
-        Held::Messages(all) => messages(unit, &all).await,
+        Held::Messages(all) => messages(unit, &all, false).await,
         Held::Files(_) => files(unit, gone).await,
         Held::History(all) => Ok(each(unit, &all, stage_move)),
         Held::Notes(all) => Ok(each(unit, &all, note)),
@@ -55,7 +55,7 @@ pub(super) async fn clear(unit: &mut Unit, contact: ContactId, held: Held, gone:
     }
 }
 
-fn each<T: Record + PartialEq>(unit: &mut Unit, rows: &[T], clean: fn(&T) -> T) -> i64 {
+pub(super) fn each<T: Record + PartialEq>(unit: &mut Unit, rows: &[T], clean: fn(&T) -> T) -> i64 {
     let mut cleared = 0;
     for row in rows {
         let clean = clean(row);
@@ -104,7 +104,8 @@ fn message(message: &Message) -> Message {
     }
 }
 
-async fn messages(unit: &mut Unit, all: &[Message]) -> Result<i64> {
+/// Clears messages, and what the inbox shows of them: with `titles` the subjects too that their chats have as titles.
+pub(super) async fn messages(unit: &mut Unit, all: &[Message], titles: bool) -> Result<i64> {
     let mut cleared = 0;
     for before in all {
         let after = message(before);
@@ -118,9 +119,13 @@ async fn messages(unit: &mut Unit, all: &[Message]) -> Result<i64> {
     for id in chats {
         let before = messaging::chat(unit, id).await?;
         let shown = before.last_message.as_ref().filter(|last| last.text.is_some());
-        let Some(last) = shown.filter(|last| all.iter().any(|it| it.id == last.id)) else { continue };
+        let shown = shown.and_then(|last| Some((last, all.iter().find(|it| it.id == last.id)?)));
+        let Some((last, message)) = shown else { continue };
         let after = LastMessage { text: None, ..last.clone() };
-        let update = Update::of(&before).expect("last_message_at", &before.last_message_at);
+        let mut update = Update::of(&before).expect("last_message_at", &before.last_message_at);
+        if titles && message.metadata.contains_key("subject") {
+            update = update.set("title", &None::<String>);
+        }
         unit.note_touch(update.set("last_message", &Some(after)))?;
         cleared += 1;
     }
@@ -185,7 +190,7 @@ fn tasks(unit: &mut Unit, all: &[Task]) -> Result<i64> {
     Ok(cleared)
 }
 
-fn event(event: &Event) -> Event {
+pub(super) fn event(event: &Event) -> Event {
     let kept = |(name, change): (&String, &Change)| {
         IMPERSONAL.contains(&name.as_str()).then(|| (name.clone(), change.clone()))
     };
@@ -204,7 +209,7 @@ fn is_impersonal(value: &Value) -> bool {
     }
 }
 
-fn run(run: &Run) -> Run {
+pub(super) fn run(run: &Run) -> Run {
     Run { facts: json!({}), actions: json!([]), error: None, ..run.clone() }
 }
 

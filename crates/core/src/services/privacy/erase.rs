@@ -102,7 +102,7 @@ pub(crate) async fn drop_files(engine: &Engine, organization: OrganizationId, pa
     let page = progress.place.page(AT_ONCE);
     let files = engine.store.files_of(organization, progress.contact_id, &page).await?.data;
     for file in &files {
-        media::remove(engine, file).await?;
+        media::remove(engine, organization, file.id).await?;
     }
     Ok(files)
 }
@@ -119,7 +119,7 @@ pub(crate) async fn step(unit: &mut Unit, payload: &Value, files: &[Media]) -> R
     for _ in 0..EMPTY {
         let (held, next) = piece(unit, &contact, &progress.place, AT_ONCE).await?;
         let is_empty = held.is_empty();
-        let cleared = clear(unit, id, held, files).await?;
+        let cleared = clear(unit, held, files).await?;
         progress.found |= cleared > 0;
         let Some(next) = next else { return end_round(unit, progress, cleared).await };
         // Files wait for their bytes to be removed.

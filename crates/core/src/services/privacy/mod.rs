@@ -1,9 +1,11 @@
 //! What is held about one person: told as a whole (`export`), and taken away for good (`erase`). Both walk the same
-//! sections, so that nothing is erased that is not told, and the reverse. May call contacts, deals, media, jobs, audit.
+//! sections, so that nothing is erased that is not told, and the reverse. And how long things are kept (`retention`). May
+//! call contacts, companies, deals, media, jobs, audit.
 
 mod clear;
 mod erase;
 mod export;
+pub(crate) mod retention;
 mod sections;
 
 pub(crate) use self::{
@@ -12,5 +14,6 @@ pub(crate) use self::{
 };
 pub use self::{
     export::{ContactExport, ExportContact},
+    retention::{RetentionProgress, RetentionView},
     sections::Section,
 };

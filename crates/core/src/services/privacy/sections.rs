@@ -8,7 +8,7 @@ use crate::{
         message::Message, note::Note, notification::Notification, pipeline::StageMove, run::Run, task::Task,
         word::words,
     },
-    error::Result,
+    error::{Error, Result},
     id::{ContactId, DealId},
     page::{Page, PageRequest},
     ports::store::{AuditFilter, ChatFilter, RunFilter},
@@ -54,7 +54,7 @@ impl Section {
         )
     }
 
-    fn following(self) -> Option<Self> {
+    pub(super) fn following(self) -> Option<Self> {
         Self::ALL.iter().skip_while(|it| **it != self).nth(1).copied()
     }
 }
@@ -150,10 +150,6 @@ fn parted<T>(page: Page<T>, held: fn(Vec<T>) -> Held) -> (Held, Option<String>) 
 async fn look(unit: &Unit, contact: &Contact, place: &Place, limit: u32) -> Result<(Held, Option<String>)> {
     let (store, organization, id) = (unit.store(), unit.organization_id(), contact.id);
     let page = place.page(limit);
-    let subject: Subject = place.deal.map_or_else(|| id.into(), Subject::from);
-    let (of_contact, of_deal) = (place.deal.is_none().then_some(id), place.deal);
-    // What is about the contact too was among the contact's own.
-    let is_own = |of: Option<ContactId>| of_deal.is_none() || of != Some(id);
     Ok(match place.section {
         Section::Contact => (Held::Contact(Box::new(contact.clone())), None),
         Section::Deals => parted(store.deals_of(organization, id, &page).await?, Held::Deals),
@@ -164,24 +160,46 @@ async fn look(unit: &Unit, contact: &Contact, place: &Place, limit: u32) -> Resu
         }
         Section::Messages => parted(store.messages_with(organization, id, &page).await?, Held::Messages),
         Section::Files => parted(store.files_of(organization, id, &page).await?, Held::Files),
-        Section::History => parted(store.stage_history(organization, subject, &page).await?, Held::History),
-        Section::Notes => parted(store.notes(organization, subject, &page).await?, Held::Notes),
-        Section::Tasks => parted(store.tasks_for(organization, subject, &page).await?, Held::Tasks),
-        Section::Events => parted(store.events_of(organization, subject, &page).await?, Held::Events),
+        section => {
+            let subject = place.deal.map_or_else(|| id.into(), Subject::from);
+            // What is about the contact too was among the contact's own.
+            return about(unit, section, subject, place.deal.map(|_| id), &page).await;
+        }
+    })
+}
+
+/// A page of what there is about a contact, a deal or a company, without what is `beside`'s too.
+pub(super) async fn about(
+    unit: &Unit,
+    section: Section,
+    subject: Subject,
+    beside: Option<ContactId>,
+    page: &PageRequest,
+) -> Result<(Held, Option<String>)> {
+    let (store, organization) = (unit.store(), unit.organization_id());
+    let is_own = |of: Option<ContactId>| beside.is_none() || of != beside;
+    Ok(match section {
+        Section::Contact | Section::Deals | Section::Chats | Section::Messages | Section::Files => {
+            return Err(Error::internal(format!("{section} is nothing that is about a subject")));
+        }
+        Section::History => parted(store.stage_history(organization, subject, page).await?, Held::History),
+        Section::Notes => parted(store.notes(organization, subject, page).await?, Held::Notes),
+        Section::Tasks => parted(store.tasks_for(organization, subject, page).await?, Held::Tasks),
+        Section::Events => parted(store.events_of(organization, subject, page).await?, Held::Events),
         Section::Runs => {
-            let filter = RunFilter { contact_id: of_contact, deal_id: of_deal, ..RunFilter::default() };
-            let mut found = store.runs(organization, &filter, &page).await?;
+            let filter = RunFilter { contact_id: subject.contact(), deal_id: subject.deal(), ..RunFilter::default() };
+            let mut found = store.runs(organization, &filter, page).await?;
             found.data.retain(|run| is_own(run.contact_id));
             parted(found, Held::Runs)
         }
         Section::Notifications => {
-            let mut found = store.notifications_about(organization, subject, &page).await?;
+            let mut found = store.notifications_about(organization, subject, page).await?;
             found.data.retain(|notification| is_own(notification.contact_id));
             parted(found, Held::Notifications)
         }
         Section::Audit => {
             let filter = AuditFilter { object_id: Some(subject.id), ..AuditFilter::default() };
-            parted(store.audit_entries(organization, &filter, &page).await?, Held::Audit)
+            parted(store.audit_entries(organization, &filter, page).await?, Held::Audit)
         }
     })
 }

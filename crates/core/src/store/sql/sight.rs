@@ -178,6 +178,8 @@ mod tests {
         "audit_entries",
         "audit_chains",
         "erasures",
+        "retention",
+        "retention_marks",
     ];
 
     #[test]

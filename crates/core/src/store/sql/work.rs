@@ -36,6 +36,7 @@ fn longest_wait(lane: Lane) -> Option<Duration> {
     match lane {
         Lane::Dispatch | Lane::Audit => Some(Duration::minutes(1)),
         Lane::Account => Some(Duration::minutes(10)),
+        Lane::Retention => Some(Duration::hours(25)),
         Lane::Timer | Lane::Task | Lane::Schedule | Lane::Job => None,
     }
 }

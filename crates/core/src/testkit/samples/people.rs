@@ -22,11 +22,12 @@ use crate::{
             Credential, Factor, Invitation, InvitationStatus, Membership, Organization, SecondFactor, SignInSession,
             User,
         },
+        retention::{Retention, RetentionDays, RetentionMark, Walk},
         role::{OwnRole, RecordVisibility},
         task::Task,
         team::{AssignmentTurn, Team, TeamMember, pool},
     },
-    id::{Id, TeamId, UserId},
+    id::{Id, MessageId, TeamId, UserId},
     scope::{Actor, Role},
 };
 
@@ -296,6 +297,22 @@ impl Samples {
             created_at: Self::epoch(),
             finished_at: None,
         }
+    }
+
+    /// How long things are kept.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            organization_id: self.organization_id,
+            days: RetentionDays { messages: Some(30), ..RetentionDays::default() },
+            progress: serde_json::json!({ "cleared": 7 }),
+            updated_at: Self::epoch(),
+            version: 1,
+        }
+    }
+
+    /// What a walk through old things remembers of one of them.
+    pub fn retention_mark(&mut self) -> RetentionMark {
+        RetentionMark { organization_id: self.organization_id, walk: Walk::Messages, id: self.id::<MessageId>().uuid() }
     }
 
     /// A company.

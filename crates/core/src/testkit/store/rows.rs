@@ -220,6 +220,7 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     let (secret, skipped) = (samples.secret(&ground.account, &key_of_job), samples.skipped(&ground.account));
     let (entry, chain) = (samples.audit_entry(), samples.audit_chain());
     let erasure = samples.erasure(&ground.contact);
+    let (retention, mark) = (samples.retention(), samples.retention_mark());
     let writes = [
         Write::insert(&master),
         Write::insert(&common),
@@ -248,6 +249,8 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
         Write::insert(&entry),
         Write::insert(&chain),
         Write::insert(&erasure),
+        Write::insert(&retention),
+        Write::insert(&mark),
     ];
     ground.write(&*store, writes).await?;
     ensure_eq!(store.organization(id).await?, Some(ground.organization));
@@ -294,6 +297,11 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure_eq!(store.pipelines(id).await?, [ground.pipeline]);
     ensure_eq!(store.stages(id).await?, [ground.stage, lost]);
     ensure_eq!(store.erasure(id, ground.contact.id).await?, Some(erasure));
+    ensure_eq!(store.retention(id).await?, Some(retention));
+    // Later than any id that there can be.
+    let (begin, end) = (uuid::Uuid::nil(), Samples::epoch() + Duration::days(365 * 8_000));
+    ensure!(store.retention_marks(id, mark.walk, begin, end, 9).await? == [mark.clone()], "the mark differs");
+    ensure!(store.retention_marks(id, mark.walk, mark.id, end, 9).await?.is_empty(), "a mark is found behind itself");
     ensure_eq!(store.contact(id, ground.contact.id).await?, Some(ground.contact));
     ensure_eq!(store.stage_move(id, moved.id).await?, Some(moved));
     ensure_eq!(store.account(id, ground.account.id).await?, Some(ground.account.clone()));

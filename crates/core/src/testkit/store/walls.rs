@@ -84,6 +84,8 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
         sample(&identity),
         sample(&tag),
         sample(&samples.erasure(&contact)),
+        sample(&samples.retention()),
+        sample(&samples.retention_mark()),
         sample(&company),
         sample(&CompanyTag { organization_id: id, tag: "walled".into(), company_id: company.id }),
         sample(&value),

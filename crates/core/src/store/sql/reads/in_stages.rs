@@ -38,7 +38,8 @@ impl SqlStore {
 /// The deleted ones in these stages, in no order: the index has those that are not deleted too, and tests each.
 pub(super) fn deleted_in_stages<T: Record>(organization: OrganizationId, stages: &[StageId], limit: u32) -> Statement {
     let mut statement = select::<T>(organization);
-    statement.push(" AND t.stage_id IN (").bind_all(stages).push(") AND t.deleted_at IS NOT NULL");
+    // Told so that neither database goes through the whole trash instead, which has an index of its own.
+    statement.push(" AND t.stage_id IN (").bind_all(stages).push(") AND COALESCE(t.deleted_at, 0) <> 0");
     statement.limit(limit);
     statement
 }

@@ -1,21 +1,32 @@
-//! What is held about one person.
+//! What is held about one person, and what is held for longer than it is to be.
+
+use std::collections::HashMap;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::{
     activities::on_subject,
     list::{Order, by_time},
-    select::{portions, select, select_by},
+    select::{cell, portions, select, select_by, select_by_ids},
 };
 use crate::{
     domain::{
-        deal::Deal, erasure::Erasure, event::Subject, job::Job, media::Media, message::Message,
-        notification::Notification, task::Task,
+        deal::Deal,
+        erasure::Erasure,
+        event::{Event, Subject},
+        job::Job,
+        media::Media,
+        message::Message,
+        notification::Notification,
+        retention::{Retention, RetentionMark, Walk},
+        task::Task,
     },
     error::Result,
     id::{ContactId, OrganizationId},
     page::{ListKey, Page, PageRequest},
-    ports::store::{PrivacyReads, Record, idempotency::IdempotencyRecord},
+    ports::store::{Aged, Old, PrivacyReads, Record, idempotency::IdempotencyRecord},
     store::sql::{SqlStore, statement::Statement},
 };
 
@@ -84,7 +95,7 @@ impl PrivacyReads for SqlStore {
     async fn answers_naming(
         &self,
         organization: OrganizationId,
-        ids: &[uuid::Uuid],
+        ids: &[Uuid],
         limit: u32,
     ) -> Result<Vec<IdempotencyRecord>> {
         if ids.is_empty() {
@@ -108,6 +119,109 @@ impl PrivacyReads for SqlStore {
         }
         Ok(found)
     }
+
+    async fn retention(&self, organization: OrganizationId) -> Result<Option<Retention>> {
+        self.record(Some(organization), select::<Retention>(organization)).await
+    }
+
+    async fn old(&self, organization: OrganizationId, walk: Walk, which: &Old) -> Result<Aged> {
+        Ok(match walk {
+            Walk::Messages => Aged::Messages(self.aged(organization, walk, which).await?),
+            Walk::Files => Aged::Files(self.aged(organization, walk, which).await?),
+            Walk::Runs => Aged::Runs(self.aged(organization, walk, which).await?),
+            Walk::Events => {
+                let events: Vec<Event> = self.aged(organization, walk, which).await?;
+                let seen = self.consumed(organization, &events).await?;
+                let seen = |event: &Event| seen.get(&event.subject.id).copied().unwrap_or_default();
+                Aged::Events(events.into_iter().map(|event| (event.clone(), seen(&event))).collect())
+            }
+            Walk::Notifications => Aged::Notifications(self.aged(organization, walk, which).await?),
+            Walk::Jobs => Aged::Jobs(self.aged(organization, walk, which).await?),
+            Walk::Contacts => Aged::Contacts(self.aged(organization, walk, which).await?),
+            Walk::Deals => Aged::Deals(self.aged(organization, walk, which).await?),
+            Walk::Companies => Aged::Companies(self.aged(organization, walk, which).await?),
+            Walk::Audit => Aged::Audit(self.aged(organization, walk, which).await?),
+        })
+    }
+
+    async fn retention_marks(
+        &self,
+        organization: OrganizationId,
+        walk: Walk,
+        after: Uuid,
+        before: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<RetentionMark>> {
+        self.records(Some(organization), marks(organization, walk, after, before, limit)).await
+    }
+
+    async fn is_purged(&self, organization: OrganizationId, walk: Walk, id: Uuid) -> Result<bool> {
+        let mut statement = select_by::<RetentionMark>(organization, "walk", &walk);
+        statement.push(" AND t.id = ").bind(&id);
+        Ok(self.record::<RetentionMark>(Some(organization), statement).await?.is_some())
+    }
+}
+
+impl SqlStore {
+    async fn aged<T: Record>(&self, organization: OrganizationId, walk: Walk, which: &Old) -> Result<Vec<T>> {
+        self.records(Some(organization), old::<T>(organization, walk, which)).await
+    }
+
+    /// How many events of each of these events' subjects the rules have seen.
+    async fn consumed(&self, organization: OrganizationId, events: &[Event]) -> Result<HashMap<Uuid, i64>> {
+        let subjects: Vec<_> = events.iter().map(|event| event.subject.id).collect();
+        let mut seen = HashMap::new();
+        for subjects in portions(&subjects) {
+            let mut statement =
+                Statement::new("SELECT t.subject_id, t.consumed_seq FROM subjects t WHERE t.organization_id = ");
+            statement.bind(&organization).push(" AND t.subject_id IN (").bind_all(&subjects).push(")");
+            for row in self.rows(Some(organization), statement).await? {
+                let mut row = row.into_iter();
+                seen.insert(cell(&mut row)?, cell(&mut row)?);
+            }
+        }
+        Ok(seen)
+    }
+}
+
+/// The first id that may be made at an instant.
+fn first_id(at: DateTime<Utc>) -> Uuid {
+    let millis = u128::try_from(at.timestamp_millis()).unwrap_or_default();
+    // RFC 9562, 5.7: 48 bits of milliseconds before everything else.
+    Uuid::from_u128(millis << 80)
+}
+
+/// Rows of a walk through old things.
+pub(super) fn old<T: Record>(organization: OrganizationId, walk: Walk, which: &Old) -> Statement {
+    match which {
+        Old::Ids(ids) => select_by_ids::<T>(organization, ids),
+        Old::Behind { at, id, before, limit } => {
+            let mut statement = select::<T>(organization);
+            if walk.is_trash() {
+                statement.push(" AND t.deleted_at < ").bind(before);
+                statement.push(" AND (t.deleted_at, t.id) > (").bind(at).push(", ").bind(id).push(")");
+                statement.push(" ORDER BY t.deleted_at, t.id").limit(*limit);
+            } else {
+                statement.push(" AND t.id > ").bind(id).push(" AND t.id < ").bind(&first_id(*before));
+                statement.push(" ORDER BY t.id").limit(*limit);
+            }
+            statement
+        }
+    }
+}
+
+/// What a walk by age has marked, in the order of ids.
+pub(super) fn marks(
+    organization: OrganizationId,
+    walk: Walk,
+    after: Uuid,
+    before: DateTime<Utc>,
+    limit: u32,
+) -> Statement {
+    let mut statement = select_by::<RetentionMark>(organization, "walk", &walk);
+    statement.push(" AND t.id > ").bind(&after).push(" AND t.id < ").bind(&first_id(before));
+    statement.push(" ORDER BY t.id").limit(limit);
+    statement
 }
 
 /// What is a contact's or deal's, newest first.

@@ -269,3 +269,47 @@ async fn a_plan_that_sees_no_values_is_as_good() {
     }
     assert!(flaws.is_empty(), "{} flaws:\n{}", flaws.len(), flaws.join("\n"));
 }
+
+/// What is too old is found by its id, without an index for it alone, and what is in the trash by when it came there.
+#[tokio::test]
+async fn what_is_kept_no_longer_is_found_by_its_age() {
+    fn behind<T: Record>(walk: Walk) -> Statement {
+        privacy::old::<T>(
+            n(1),
+            walk,
+            &Old::Behind { at: at(9), id: Uuid::from_u128(9), before: at(15_000), limit: 100 },
+        )
+    }
+    let walks = [
+        (behind::<Message>(Walk::Messages), "messages"),
+        (behind::<Media>(Walk::Files), "media"),
+        (behind::<Run>(Walk::Runs), "runs"),
+        (behind::<Event>(Walk::Events), "events"),
+        (behind::<Notification>(Walk::Notifications), "notifications"),
+        (behind::<Job>(Walk::Jobs), "jobs"),
+        (behind::<AuditEntry>(Walk::Audit), "audit_entries"),
+    ];
+    let mut statements: Vec<_> = walks.into_iter().map(|(statement, table)| (statement, table, "id")).collect();
+    for (statement, table) in [
+        (behind::<Contact>(Walk::Contacts), "contacts"),
+        (behind::<Deal>(Walk::Deals), "deals"),
+        (behind::<Company>(Walk::Companies), "companies"),
+    ] {
+        statements.push((statement, table, "deleted_at"));
+    }
+    statements.push((privacy::marks(n(1), Walk::Jobs, Uuid::nil(), at(15_000), 100), "retention_marks", "id"));
+    for store in &stores().await {
+        for (statement, table, key) in &statements {
+            let plan = explain(store, statement).await;
+            println!("plan: {:?}: old {table}", store.db());
+            let index = match (store.db(), *key) {
+                (_, "deleted_at") => format!("{table}_deleted"),
+                (Db::Sqlite, _) if *table == "retention_marks" => "PRIMARY KEY".to_owned(),
+                (Db::Sqlite, _) => format!("sqlite_autoindex_{table}_1"),
+                (Db::Postgres, _) => format!("{table}_pkey"),
+            };
+            let good = faults(store.db(), &plan).is_empty() && plan.contains(&index) && seeks(store.db(), &plan, key);
+            assert!(good, "old {table} on {:?}, wanted by {index}:\n{}\n{plan}", store.db(), statement.text);
+        }
+    }
+}

@@ -21,27 +21,29 @@ use super::{
 };
 use crate::{
     domain::{
-        audit::AuditObject,
+        audit::{AuditEntry, AuditObject},
         chat::ChatState,
         company::Company,
         contact::{Contact, IdentityKind},
         custom_field::{CustomKind, Noun},
         deal::Deal,
-        event::Subject,
-        job::JobState,
+        event::{Event, Subject},
+        job::{Job, JobState},
         media::Media,
+        message::Message,
         note::Note,
         notification::Notification,
         organization::InvitationStatus,
         pipeline::{MoverKind, StageKind},
-        run::RunOutcome,
+        retention::Walk,
+        run::{Run, RunOutcome},
         task::Task,
     },
     id::*,
     page::{ListKey, PageRequest, Position, SortValue},
     ports::store::{
-        AuditFilter, Bounds, ChatFilter, Column, ConversionFilter, FieldKind, Filter, GroupBy, Is, Period, Place,
-        RunFilter, SortBy, TaskFilter, TaskSort, Value, ValueFilter, WorkFilter, field_named,
+        AuditFilter, Bounds, ChatFilter, Column, ConversionFilter, FieldKind, Filter, GroupBy, Is, Old, Period, Place,
+        Record, RunFilter, SortBy, TaskFilter, TaskSort, Value, ValueFilter, WorkFilter, field_named,
     },
     scope::Sight,
     store::sql::{Db, SqlStore, StoreOptions, migrate, sight, statement::Statement},
@@ -123,7 +125,9 @@ INSERT INTO jobs SELECT pg_temp.n(i), pg_temp.n(o), 'send_message', '{}',
     0, 0, i, NULL, NULL, NULL, i, i FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO notifications SELECT pg_temp.n(i), pg_temp.n(o), pg_temp.n(1 + i % 5), 'k', 't', NULL, pg_temp.n(1 + i % 1000), CASE WHEN i % 2 = 0 THEN pg_temp.n(1 + i % 1000) END, NULL, NULL, '{}', i % 10 <> 0, i
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
-INSERT INTO media SELECT pg_temp.n(i), pg_temp.n(o), 'F', 't', 1, NULL, pg_temp.n(1 + i % 1000), i FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO media SELECT pg_temp.n(i), pg_temp.n(o), 'F', 't', 1, NULL, pg_temp.n(1 + i % 1000), i, i FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO retention_marks SELECT pg_temp.n(o), CASE WHEN i % 2 = 0 THEN 'jobs' ELSE 'events' END, pg_temp.n(i)
+    FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO events SELECT pg_temp.n(i), pg_temp.n(o), 'contact.updated', 'contact', pg_temp.n(i % 200), i / 200, i, '{}', '{}', '{}', '{}'
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO audit_entries SELECT pg_temp.n(i), pg_temp.n(o), i, '{}', CASE WHEN i % 10 <> 0 THEN pg_temp.n(1 + i % 50) END,
@@ -313,7 +317,7 @@ fn pages((statement, order): (Statement, Order)) -> [Statement; 2] {
     })
 }
 
-fn activities_of<T: crate::ports::store::Record>() -> (Statement, Order) {
+fn activities_of<T: Record>() -> (Statement, Order) {
     let on = Subject::from(n::<ContactId>(3));
     (activities::on_subject::<T>(n(1), on), Order::newest("t.created_at"))
 }
