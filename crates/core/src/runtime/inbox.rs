@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::{
     domain::{
         account::{Account, AccountStatus},
+        erasure::unlinked,
         job::Claim,
     },
     engine::Engine,
@@ -106,7 +107,8 @@ impl AccountInbox {
             if let Delivery::Message(incoming) = delivery
                 && !incoming.media.is_empty()
             {
-                ids.push(incoming.provider_id.clone());
+                // Of an erased person's mail what its id has become.
+                ids.extend([incoming.provider_id.clone(), unlinked(&incoming.provider_id)]);
             }
         }
         if ids.is_empty() {
@@ -121,7 +123,7 @@ impl AccountInbox {
     async fn arrival(&self, mut incoming: Incoming, known: &HashSet<String>) -> Result<Arrival> {
         let files = std::mem::take(&mut incoming.media);
         let mut media = Vec::with_capacity(files.len());
-        if !known.contains(&incoming.provider_id) {
+        if !known.contains(&incoming.provider_id) && !known.contains(&unlinked(&incoming.provider_id)) {
             for file in files {
                 let account = &self.account;
                 media.push(media::keep_incoming(&self.engine, account.organization_id, account.id, file).await?);

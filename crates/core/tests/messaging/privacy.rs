@@ -45,6 +45,7 @@ cases!(
     what_was_pending_is_ended,
     erasing_again_is_the_same_erasure,
     an_erased_mail_is_not_taken_in_again,
+    the_files_of_an_erased_mail_are_not_stored_again,
     only_admins_see_or_erase_a_person_as_a_whole,
     an_answer_that_named_them_is_not_given_again,
 );
@@ -388,6 +389,23 @@ async fn an_erased_mail_is_not_taken_in_again(world: World) {
     let again = world.ada_writes("I am back").await;
     assert_ne!(again.chat_id, chat.chat_id);
     assert_ne!(again.contact.unwrap().id, ada);
+}
+
+async fn the_files_of_an_erased_mail_are_not_stored_again(world: World) {
+    let mut mail = message("hello", crate::world::ADA, "hello", world.env.now());
+    let bytes = bytes::Bytes::from_static(b"alpha");
+    mail.media = vec![Attachment { name: "a.txt".into(), media_type: "text/plain".into(), bytes }];
+    world.receive([mail.clone()]).await.unwrap();
+    let kept = async || {
+        let list = object_store::ObjectStore::list(world.objects(), None);
+        futures::TryStreamExt::try_collect::<Vec<_>>(list).await.unwrap().len()
+    };
+    assert_eq!(kept().await, 1);
+    let ada = world.contacts().await[0].id;
+    erase(&world, ada).await;
+    assert_eq!(kept().await, 0);
+    world.receive([mail]).await.unwrap();
+    assert_eq!((kept().await, world.contacts().await.len()), (0, 0));
 }
 
 /// ASVS 5.0, 8.2.1.

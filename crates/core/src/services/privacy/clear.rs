@@ -22,7 +22,7 @@ use crate::{
         task::Task,
     },
     error::Result,
-    id::{ChatId, Id},
+    id::{ChatId, DataKeyId, Id},
     ports::store::{Record, Update, Write},
     services::{deals, idempotency, mail, messaging, notifications, unit::Unit},
 };
@@ -145,7 +145,7 @@ async fn jobs(unit: &mut Unit, keys: &[String], payload: bool) -> Result<i64> {
         }
         let mut update = Update::of(&job).set("last_error", &None::<String>).expect("state", &job.state);
         if carries {
-            update = update.set("payload", &json!({}));
+            update = update.set("payload", &json!({})).set("key_id", &None::<DataKeyId>);
             if job.state == JobState::Queued {
                 update = update.set("state", &JobState::Cancelled);
                 unit.batch.uproot(Lane::Job, job.id.uuid());
