@@ -23,7 +23,8 @@ use crate::{
 };
 
 const WINDOW: Duration = Duration::from_secs(15 * 60);
-/// Failures in a row that an account may have, and again from each address that it was signed in from, within the window (OWASP ASVS 5.0, 6.3.1).
+/// Failures in a row that an account may have, and again from each address that it was signed in from, within the window
+/// (OWASP ASVS 5.0, 6.3.1).
 const BY_ACCOUNT: Quota = Quota::new(5, WINDOW);
 /// Failures that an address may have within the window, whatever succeeds between: others may sit behind it too.
 const BY_ADDRESS: Quota = Quota::new(30, WINDOW);
