@@ -83,7 +83,8 @@ pub(crate) async fn get(unit: &mut Unit, id: AccountId) -> Result<AccountView> {
 /// What went over accounts since midnight UTC; one over which nothing went is left out.
 async fn usage_today(unit: &Unit, accounts: &[AccountId]) -> Result<HashMap<AccountId, Usage>> {
     let midnight = unit.now().date_naive().and_time(NaiveTime::MIN).and_utc();
-    let sent = unit.store().sent_since(unit.organization_id(), accounts, midnight).await?;
+    // All of them: it is the account that providers count.
+    let sent = unit.whole_store().sent_since(unit.organization_id(), accounts, midnight).await?;
     Ok(sent.into_iter().map(|(account, messages_sent)| (account, Usage { messages_sent })).collect())
 }
 
