@@ -74,6 +74,9 @@ struct Options {
     /// Where all figures are written as JSON
     #[arg(long, default_value = "target/bench.json", value_name = "FILE")]
     json: PathBuf,
+    /// Only guesses passwords, at a server there
+    #[arg(long, hide = true, value_name = "URL")]
+    guess: Option<String>,
     /// The server's release binary
     #[arg(long, hide = true)]
     server: PathBuf,
@@ -87,6 +90,9 @@ async fn main() -> Result<()> {
     let options = Options::parse();
     // reqwest wants a TLS provider even where nobody speaks TLS; it is the first one here.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    if let Some(url) = &options.guess {
+        return auth::guess(url).await;
+    }
     let wanted = |measure| options.only.is_empty() || options.only.contains(&measure);
     let mut report = Report::default();
     if wanted(Measure::Library) {

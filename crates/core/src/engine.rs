@@ -18,6 +18,7 @@ use crate::{
     services::{
         automation::RuleCache,
         identity::{IdentityState, TokenKeys},
+        payloads::Keyring,
         vault::Vault,
     },
 };
@@ -75,6 +76,8 @@ pub(crate) struct Engine {
     pub(crate) registry: Registry,
     /// What secrets at rest lie under.
     pub(crate) vault: Vault,
+    /// What seals what is personal in rows that are never rewritten.
+    pub(crate) payload_keys: Keyring,
     pub(crate) objects: Arc<dyn ObjectStore>,
     /// Where our own mails go out; without one none are written.
     pub(crate) mailer: Option<Arc<dyn Mailer>>,
@@ -106,8 +109,22 @@ impl Engine {
         let (bus, _) = broadcast::channel(BUS_CAPACITY);
         let identity = IdentityState::new(token_keys);
         let rules = RuleCache::default();
-        let bell = Bell::default();
-        Self { env, store, registry, vault, objects, mailer, public_url, limiter, rules, identity, bus, bell }
+        let (payload_keys, bell) = (Keyring::default(), Bell::default());
+        Self {
+            env,
+            store,
+            registry,
+            vault,
+            payload_keys,
+            objects,
+            mailer,
+            public_url,
+            limiter,
+            rules,
+            identity,
+            bus,
+            bell,
+        }
     }
 
     /// The connector of a platform.

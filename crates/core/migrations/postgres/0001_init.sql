@@ -407,6 +407,19 @@ CREATE POLICY tenant ON contact_tags
     USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
     WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 
+-- A key of each contact's own, which seals what is personal in rows that are never rewritten (`sealed`, `sealed_by`). Once it
+-- was destroyed, nothing stands there, and nobody reads what it sealed.
+CREATE TABLE contact_keys (
+    organization_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    key bytea,
+    PRIMARY KEY (organization_id, contact_id)
+);
+ALTER TABLE contact_keys ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON contact_keys
+    USING (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+
 -- Contacts of whom everything personal is taken away for good: their rows stay, empty.
 CREATE TABLE erasures (
     organization_id uuid NOT NULL,
@@ -614,6 +627,8 @@ CREATE TABLE stage_history (
     rule_id uuid,
     run_id uuid,
     reason text COLLATE "C",
+    sealed_by uuid,
+    sealed bytea,
     PRIMARY KEY (organization_id, id),
     FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id),
     FOREIGN KEY (organization_id, deal_id) REFERENCES deals (organization_id, id)
@@ -898,6 +913,8 @@ CREATE TABLE runs (
     error text COLLATE "C",
     stopped boolean NOT NULL,
     created_at bigint NOT NULL,
+    sealed_by uuid,
+    sealed bytea,
     PRIMARY KEY (organization_id, id)
 );
 -- A run happens once: unique by event and rule; led by the event, since its runs are looked up by it.
@@ -1013,6 +1030,8 @@ CREATE TABLE events (
     cause text COLLATE "C" NOT NULL,
     changes text COLLATE "C" NOT NULL,
     data text COLLATE "C" NOT NULL,
+    sealed_by uuid,
+    sealed bytea,
     PRIMARY KEY (organization_id, id)
 );
 CREATE UNIQUE INDEX events_subject ON events (organization_id, subject_id, subject_seq);
@@ -1059,6 +1078,8 @@ CREATE TABLE audit_entries (
     payload_digest bytea NOT NULL,
     seq bigint,
     seal bytea,
+    sealed_by uuid,
+    sealed bytea,
     PRIMARY KEY (organization_id, id)
 );
 CREATE INDEX audit_entries_actor ON audit_entries (organization_id, actor_id, at, id);

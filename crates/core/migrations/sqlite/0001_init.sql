@@ -365,6 +365,15 @@ CREATE TABLE contact_tags (
     FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id)
 ) STRICT, WITHOUT ROWID;
 
+-- A key of each contact's own, which seals what is personal in rows that are never rewritten (`sealed`, `sealed_by`). Once it
+-- was destroyed, nothing stands there, and nobody reads what it sealed.
+CREATE TABLE contact_keys (
+    organization_id BLOB NOT NULL,
+    contact_id BLOB NOT NULL,
+    key BLOB,
+    PRIMARY KEY (organization_id, contact_id)
+) STRICT, WITHOUT ROWID;
+
 -- Contacts of whom everything personal is taken away for good: their rows stay, empty.
 CREATE TABLE erasures (
     organization_id BLOB NOT NULL,
@@ -536,6 +545,8 @@ CREATE TABLE stage_history (
     rule_id BLOB,
     run_id BLOB,
     reason TEXT,
+    sealed_by BLOB,
+    sealed BLOB,
     PRIMARY KEY (organization_id, id),
     FOREIGN KEY (organization_id, contact_id) REFERENCES contacts (organization_id, id),
     FOREIGN KEY (organization_id, deal_id) REFERENCES deals (organization_id, id)
@@ -772,6 +783,8 @@ CREATE TABLE runs (
     error TEXT,
     stopped INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
+    sealed_by BLOB,
+    sealed BLOB,
     PRIMARY KEY (organization_id, id)
 ) STRICT;
 -- A run happens once: unique by event and rule; led by the event, since its runs are looked up by it.
@@ -868,6 +881,8 @@ CREATE TABLE events (
     cause TEXT NOT NULL,
     changes TEXT NOT NULL,
     data TEXT NOT NULL,
+    sealed_by BLOB,
+    sealed BLOB,
     PRIMARY KEY (organization_id, id)
 ) STRICT;
 CREATE UNIQUE INDEX events_subject ON events (organization_id, subject_id, subject_seq);
@@ -906,6 +921,8 @@ CREATE TABLE audit_entries (
     payload_digest BLOB NOT NULL,
     seq INTEGER,
     seal BLOB,
+    sealed_by BLOB,
+    sealed BLOB,
     PRIMARY KEY (organization_id, id)
 ) STRICT;
 CREATE INDEX audit_entries_actor ON audit_entries (organization_id, actor_id, at, id);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::word::words,
-    id::{AuditEntryId, Id, OrganizationId},
+    id::{AuditEntryId, ContactId, Id, OrganizationId},
     scope::Actor,
 };
 
@@ -98,6 +98,10 @@ pub struct AuditEntry {
     pub seq: Option<i64>,
     /// Its seal.
     pub seal: Option<Vec<u8>>,
+    /// By whose key a part of it is sealed.
+    pub sealed_by: Option<ContactId>,
+    /// What is sealed of it ([`Personal`](crate::domain::payload::Personal)).
+    pub sealed: Option<Vec<u8>>,
 }
 
 /// What is personal of an entry, and what changed.
@@ -196,6 +200,8 @@ mod tests {
             payload_digest: payload_digest(payload),
             seq: None,
             seal: None,
+            sealed_by: None,
+            sealed: None,
         }
     }
 

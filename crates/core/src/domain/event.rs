@@ -198,6 +198,10 @@ pub struct Event {
     pub changes: BTreeMap<String, Change>,
     /// What only the moment of commit knows: ids, `is_first_response`, from and to stage.
     pub data: Map<String, Value>,
+    /// By whose key a part of it is sealed.
+    pub sealed_by: Option<ContactId>,
+    /// What is sealed of it ([`Personal`](crate::domain::payload::Personal)).
+    pub sealed: Option<Vec<u8>>,
 }
 
 /// The fields whose values differ between two states of a thing; `None` is "did not exist".

@@ -23,6 +23,7 @@ pub mod money;
 pub mod note;
 pub mod notification;
 pub mod organization;
+pub mod payload;
 pub mod pipeline;
 pub mod restricted;
 pub mod retention;

@@ -120,6 +120,12 @@ pub struct StageMove {
     pub run_id: Option<RunId>,
     /// Why, in words.
     pub reason: Option<String>,
+    /// By whose key a part of it is sealed.
+    #[serde(skip)]
+    pub sealed_by: Option<ContactId>,
+    /// What is sealed of it ([`Personal`](crate::domain::payload::Personal)).
+    #[serde(skip)]
+    pub sealed: Option<Vec<u8>>,
 }
 
 /// Where a contact or a deal stands.

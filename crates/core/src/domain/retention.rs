@@ -39,6 +39,8 @@ words! {
         Runs = "runs",
         /// Events.
         Events = "events",
+        /// Moves into stages.
+        Moves = "stage_history",
         /// Notifications.
         Notifications = "notifications",
         /// Background jobs.
@@ -60,7 +62,7 @@ impl Walk {
         match self {
             Self::Messages | Self::Files => RetentionKind::Messages,
             Self::Runs => RetentionKind::Runs,
-            Self::Events => RetentionKind::Events,
+            Self::Events | Self::Moves => RetentionKind::Events,
             Self::Notifications => RetentionKind::Notifications,
             Self::Jobs => RetentionKind::Jobs,
             Self::Contacts | Self::Deals | Self::Companies => RetentionKind::Deleted,
@@ -90,7 +92,7 @@ pub struct RetentionDays {
     /// What rules were told and did. It quotes messages: no longer than these. Runs and their outcomes stay.
     #[schemars(range(min = 1, max = 36500))]
     pub runs: Option<i64>,
-    /// What events tell of changes: values before and after. Events stay.
+    /// What events tell of changes: values before and after, and why something moved. Events and moves stay.
     #[schemars(range(min = 1, max = 36500))]
     pub events: Option<i64>,
     /// Notifications, read or not.

@@ -64,6 +64,12 @@ pub struct Run {
     pub stopped: bool,
     /// When.
     pub created_at: DateTime<Utc>,
+    /// By whose key a part of it is sealed.
+    #[serde(skip)]
+    pub sealed_by: Option<ContactId>,
+    /// What is sealed of it ([`Personal`](crate::domain::payload::Personal)).
+    #[serde(skip)]
+    pub sealed: Option<Vec<u8>>,
 }
 
 /// A time rule's date with a contact or a deal in one entry into a stage; unique by rule and entry.

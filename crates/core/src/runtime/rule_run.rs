@@ -157,6 +157,8 @@ impl Attempt {
             error,
             stopped,
             created_at: self.event.occurred_at,
+            sealed_by: None,
+            sealed: None,
         };
         let actions = match self.rule.compiled.evaluate(facts) {
             Ok(actions) => actions,

@@ -9,7 +9,7 @@ use crate::{
     engine::Engine,
     error::{Error, Result},
     scope::Scope,
-    services::{audit, unit::Unit},
+    services::{audit, payloads, unit::Unit},
 };
 
 /// How often a unit is tried before its conflict is told to the caller.
@@ -29,11 +29,14 @@ pub(crate) async fn commit<T: Send>(
         let outcome = async {
             let answer = verb(&mut unit).await?;
             let now = unit.now();
+            let deals = unit.contacts_of_deals().await?;
             let (scope, mut batch) = unit.finish()?;
             audit::tell(&engine.env, &scope, now, &mut batch)?;
+            let keys = payloads::seal(engine, scope.organization_id, &deals, &mut batch).await?;
             if !batch.is_empty() {
                 let planted = batch.planted();
                 engine.store.commit(scope.organization_id, batch).await?;
+                engine.payload_keys.hold(scope.organization_id, keys);
                 engine.bell.ring(planted);
             }
             Ok(answer)

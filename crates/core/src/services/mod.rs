@@ -20,6 +20,7 @@ pub mod media;
 pub mod messaging;
 pub mod notifications;
 pub mod organization;
+pub(crate) mod payloads;
 pub mod pipeline;
 pub mod privacy;
 pub mod profile;

@@ -192,6 +192,8 @@ impl Samples {
             rule_id: None,
             run_id: None,
             reason: None,
+            sealed_by: None,
+            sealed: None,
         }
     }
 
@@ -410,6 +412,8 @@ impl Samples {
             error: None,
             stopped: false,
             created_at: self.hour(40),
+            sealed_by: None,
+            sealed: None,
         }
     }
 
@@ -480,6 +484,8 @@ impl Samples {
             cause: Cause::default(),
             changes: std::collections::BTreeMap::new(),
             data: Map::new(),
+            sealed_by: None,
+            sealed: None,
         }
     }
 

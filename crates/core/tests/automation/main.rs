@@ -19,6 +19,7 @@ mod running;
 mod saving;
 mod schedules;
 mod script;
+mod sealing;
 mod tasks;
 mod timers;
 mod timers_of_others;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         ("clocks", clocks::CASES),
         ("explaining", explaining::CASES),
         ("jobs", jobs::CASES),
+        ("sealing", sealing::CASES),
     ];
     harness::run(&rooms, |database| Box::pin(World::new(database)))
 }

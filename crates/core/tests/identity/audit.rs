@@ -409,7 +409,10 @@ async fn what_is_cleared_without_an_erasure_is_named(world: World) {
     let entries = sealed(&world).await;
     let team = entries.iter().find(|it| it.object_kind == AuditObject::Team).unwrap();
     let of_contact = entries.iter().find(|it| it.object_kind == AuditObject::Contact).unwrap();
-    let cleared = |entry: &AuditEntry| Write::Update(Update::of(entry).set("payload", &None::<String>));
+    let cleared = |entry: &AuditEntry| {
+        let update = Update::of(entry).set("payload", &None::<String>).set("sealed", &None::<Vec<u8>>);
+        Write::Update(update)
+    };
     for entry in [team, of_contact] {
         tamper(&world, [cleared(entry)]).await;
         assert_eq!(fault(&world).await, (AuditFaultKind::Cleared, entry.seq.unwrap(), Some(entry.id)));

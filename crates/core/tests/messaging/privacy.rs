@@ -184,6 +184,8 @@ pub async fn planted(world: &World) -> Planted {
         error: Some(marked("error")),
         stopped: false,
         created_at: world.env.now(),
+        sealed_by: None,
+        sealed: None,
     };
     let mut batch = Batch::default();
     batch.note(Write::insert(&run)).unwrap();

@@ -98,6 +98,7 @@ fn count(rows: &Aged) -> usize {
         Aged::Files(all) => all.len(),
         Aged::Runs(all) => all.len(),
         Aged::Events(all) => all.len(),
+        Aged::Moves(all) => all.len(),
         Aged::Notifications(all) => all.len(),
         Aged::Jobs(all) => all.len(),
         Aged::Contacts(all) => all.len(),
@@ -171,7 +172,7 @@ async fn each_kind_is_cleared_when_its_time_has_come(world: World) {
         (json!({ "deleted": 30 }), RetentionKind::Deleted, &[Walk::Contacts, Walk::Deals, Walk::Companies]),
         (json!({ "runs": 40 }), RetentionKind::Runs, &[Walk::Runs]),
         (json!({ "messages": 50, "runs": 50 }), RetentionKind::Messages, &[Walk::Messages, Walk::Files]),
-        (json!({ "events": 60 }), RetentionKind::Events, &[Walk::Events]),
+        (json!({ "events": 60 }), RetentionKind::Events, &[Walk::Events, Walk::Moves]),
         (json!({ "audit": 70 }), RetentionKind::Audit, &[Walk::Audit]),
     ];
     assert_eq!(cases.iter().map(|it| it.1).collect::<BTreeSet<_>>().len(), RetentionKind::ALL.len());
@@ -304,6 +305,8 @@ async fn an_entry_waits_for_its_seal(world: World) {
         payload: Some(payload),
         seq: None,
         seal: None,
+        sealed_by: None,
+        sealed: None,
     };
     let mut batch = Batch::default();
     batch.note(Write::insert(&entry)).unwrap();
@@ -354,6 +357,8 @@ async fn nothing_of_what_messages_said_is_left(world: World) {
         error: None,
         stopped: false,
         created_at: now,
+        sealed_by: None,
+        sealed: None,
     };
     let mut batch = Batch::default();
     batch.note(Write::insert(&run)).unwrap();

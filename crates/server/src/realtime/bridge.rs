@@ -302,6 +302,8 @@ mod tests {
             cause: scope.cause,
             changes: BTreeMap::new(),
             data: Map::new(),
+            sealed_by: None,
+            sealed: None,
         })
     }
 

@@ -226,6 +226,7 @@ const NOTED: &[&str] = &[
     "audit_entries",
     "chats",
     "common_keys",
+    "contact_keys",
     "credentials",
     "data_keys",
     "erasures",

@@ -16,6 +16,7 @@ use crate::{
         media::Media,
         message::Message,
         notification::Notification,
+        pipeline::StageMove,
         retention::{Retention, RetentionMark, Walk},
         run::Run,
         task::Task,
@@ -55,6 +56,8 @@ pub enum Aged {
     Runs(Vec<Run>),
     /// Events, each with how many of its subject's the rules have seen.
     Events(Vec<(Event, i64)>),
+    /// Moves into stages.
+    Moves(Vec<StageMove>),
     /// Notifications.
     Notifications(Vec<Notification>),
     /// Jobs.

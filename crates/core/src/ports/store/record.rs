@@ -25,6 +25,7 @@ use crate::{
         note::Note,
         notification::Notification,
         organization::{Credential, Invitation, Membership, Organization, SecondFactor, SignInSession, User},
+        payload::{ContactKey, Personal},
         pipeline::{Pipeline, Stage, StageMove},
         retention::{Retention, RetentionMark},
         role::OwnRole,
@@ -51,6 +52,8 @@ pub struct Table {
     pub key: &'static [&'static str],
     /// Whether it stands outside row-level security (ARCHITECTURE, decision 5).
     pub global: bool,
+    /// Whether a part of its rows is sealed by a contact's key.
+    pub personal: bool,
 }
 
 impl Table {
@@ -128,10 +131,22 @@ fn take<T: Column>(row: &mut std::vec::IntoIter<Value>, table: &str, column: &st
     T::from_value(value).map_err(|e| Error::internal(format!("{table}.{column} cannot be read")).with_source(e))
 }
 
+/// A row with a part that may be sealed, opened if the key of its contact follows it, as it does in what the store reads.
+fn opened<T: Personal>(record: T, row: &mut std::vec::IntoIter<Value>) -> Result<T> {
+    match row.next() {
+        Some(key) => {
+            let key = Option::<Vec<u8>>::from_value(key)
+                .map_err(|e| Error::internal("the key of a contact cannot be read").with_source(e))?;
+            record.opened(key.as_deref())
+        }
+        None => Ok(record),
+    }
+}
+
 /// Declares the tables, in an order that puts what is pointed at first. A record that is no plain list of its fields
 /// stands here by its name alone, and is written by hand below.
 macro_rules! records {
-    ($($type:ident $(= $table:literal $(($global:ident))? key [$($key:ident),+] { $($field:ident),+ $(,)? })?)*) => {
+    ($($type:ident $(= $table:literal $(($kind:ident))? key [$($key:ident),+] { $($field:ident),+ $(,)? })?)*) => {
         /// Every table of records.
         pub const TABLES: &[&Table] = &[$($type::TABLE,)*];
         $($(impl Record for $type {
@@ -139,16 +154,23 @@ macro_rules! records {
                 name: $table,
                 columns: &[$(stringify!($field)),+],
                 key: &[$(stringify!($key)),+],
-                global: false $(|| records!(@ $global))?,
+                global: false $(|| records!(@global $kind))?,
+                personal: false $(|| records!(@personal $kind))?,
             };
             fn to_row(&self) -> Row { vec![$(self.$field.to_value()),+] }
             fn from_row(row: Row) -> Result<Self> {
                 let mut row = row.into_iter();
-                Ok(Self { $($field: take(&mut row, $table, stringify!($field))?),+ })
+                let record = Self { $($field: take(&mut row, $table, stringify!($field))?),+ };
+                records!(@open record, row $(, $kind)?)
             }
         })?)*
     };
-    (@ global) => { true };
+    (@global global) => { true };
+    (@global personal) => { false };
+    (@personal personal) => { true };
+    (@personal global) => { false };
+    (@open $record:ident, $row:ident, personal) => { opened($record, &mut $row) };
+    (@open $record:ident, $row:ident $(, global)?) => { Ok($record) };
 }
 
 records! {
@@ -179,6 +201,7 @@ records! {
     }
     ContactIdentity = "contact_identities" key [organization_id, kind, value, contact_id] { organization_id, kind, value, contact_id, claimed }
     ContactTag = "contact_tags" key [organization_id, tag, contact_id] { organization_id, tag, contact_id }
+    ContactKey = "contact_keys" key [organization_id, contact_id] { organization_id, contact_id, key }
     Erasure = "erasures" key [organization_id, contact_id] { organization_id, contact_id, job_id, created_at, finished_at }
     Retention = "retention" key [organization_id] { organization_id, days, progress, updated_at, version }
     RetentionMark = "retention_marks" key [organization_id, walk, id] { organization_id, walk, id }
@@ -193,9 +216,9 @@ records! {
     CustomValue = "custom_values" key [organization_id, field_id, value, record_id] { organization_id, field_id, value, record_id }
     ExternalId = "external_ids" key [organization_id, object, system, external_id] { organization_id, object, system, external_id, record_id }
     Deal
-    StageMove = "stage_history" key [organization_id, id] {
+    StageMove = "stage_history" (personal) key [organization_id, id] {
         id, organization_id, contact_id, deal_id, pipeline_id, from_stage_id, to_stage_id, moved_by, moved_at, left_at, left_to, auto_moved,
-        rule_id, run_id, reason,
+        rule_id, run_id, reason, sealed_by, sealed,
     }
     Note = "notes" key [organization_id, id] { id, organization_id, contact_id, deal_id, text, created_by, created_at, updated_at, version }
     Task = "tasks" key [organization_id, id] {
@@ -223,9 +246,9 @@ records! {
         id, organization_id, slug, name, enabled, engine, position, definition, compiled, plan, failures, paused_reason, updated_by,
         created_at, updated_at, version,
     }
-    Run = "runs" key [organization_id, id] {
+    Run = "runs" (personal) key [organization_id, id] {
         id, organization_id, rule_id, rule_version, event_id, event_kind, contact_id, deal_id, outcome, facts, actions, duration_us, error, stopped,
-        created_at,
+        created_at, sealed_by, sealed,
     }
     Timer = "timers" key [organization_id, id] { id, organization_id, rule_id, subject_kind, subject_id, stage_entry_id, due_at, ripe }
     Job = "jobs" key [organization_id, id] {
@@ -233,8 +256,9 @@ records! {
     }
     Notification = "notifications" key [organization_id, id] { id, organization_id, user_id, kind, title, body, contact_id, deal_id, task_id, rule_id, data, read, created_at }
     IdempotencyRecord = "idempotency_keys" key [organization_id, actor, operation, key] { organization_id, actor, operation, key, body_hash, answer, created_at }
-    AuditEntry = "audit_entries" key [organization_id, id] {
-        id, organization_id, at, actor, actor_id, action, object_kind, object_id, payload, payload_digest, seq, seal,
+    AuditEntry = "audit_entries" (personal) key [organization_id, id] {
+        id, organization_id, at, actor, actor_id, action, object_kind, object_id, payload, payload_digest, seq, seal, sealed_by,
+        sealed,
     }
     AuditChain = "audit_chains" key [organization_id] { organization_id, seq, seal, sealed_at }
     Event
@@ -251,6 +275,7 @@ impl Record for RuleVersion {
         columns: Rule::TABLE.columns,
         key: &["organization_id", "id", "version"],
         global: false,
+        personal: false,
     };
 
     fn to_row(&self) -> Row {
@@ -277,9 +302,12 @@ impl Record for Event {
             "cause",
             "changes",
             "data",
+            "sealed_by",
+            "sealed",
         ],
         key: &["organization_id", "id"],
         global: false,
+        personal: true,
     };
 
     fn to_row(&self) -> Row {
@@ -295,12 +323,14 @@ impl Record for Event {
             self.cause.to_value(),
             self.changes.to_value(),
             self.data.to_value(),
+            self.sealed_by.to_value(),
+            self.sealed.to_value(),
         ]
     }
 
     fn from_row(row: Row) -> Result<Self> {
         let row = &mut row.into_iter();
-        Ok(Self {
+        let event = Self {
             id: take(row, "events", "id")?,
             organization_id: take(row, "events", "organization_id")?,
             kind: take(row, "events", "kind")?,
@@ -311,7 +341,10 @@ impl Record for Event {
             cause: take(row, "events", "cause")?,
             changes: take(row, "events", "changes")?,
             data: take(row, "events", "data")?,
-        })
+            sealed_by: take(row, "events", "sealed_by")?,
+            sealed: take(row, "events", "sealed")?,
+        };
+        opened(event, row)
     }
 }
 
@@ -347,6 +380,7 @@ impl Record for Deal {
         ],
         key: &["organization_id", "id"],
         global: false,
+        personal: false,
     };
 
     fn to_row(&self) -> Row {

@@ -10,6 +10,7 @@ use crate::{
         job::Job,
         linked_identity::LoginState,
         organization::SecondFactor,
+        payload::ContactKey,
     },
     error::Result,
     id::*,
@@ -37,6 +38,9 @@ pub trait SecretReads {
     async fn data_keys(&self, organization: OrganizationId) -> Result<Vec<DataKey>>;
     /// The data keys of what is people's own, oldest first; the newest that is not retired seals.
     async fn common_keys(&self) -> Result<Vec<CommonKey>>;
+
+    /// The keys of these contacts, in any order; none of those who have had nothing sealed yet.
+    async fn contact_keys(&self, organization: OrganizationId, contacts: &[ContactId]) -> Result<Vec<ContactKey>>;
 
     /// The accounts' secrets that a data key sealed, by id after `after`, at most `limit`.
     async fn secrets_under(

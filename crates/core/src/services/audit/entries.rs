@@ -61,6 +61,8 @@ fn entry(env: &Env, scope: &Scope, at: DateTime<Utc>, told: Told, details: Map<S
         payload: Some(payload),
         seq: None,
         seal: None,
+        sealed_by: None,
+        sealed: None,
     })
 }
 

@@ -187,6 +187,8 @@ pub(crate) async fn would_hold(
         cause: unit.scope().cause.clone(),
         changes: std::collections::BTreeMap::new(),
         data: Map::new(),
+        sealed_by: None,
+        sealed: None,
     };
     Ok(gather(unit, &event, surroundings).await?.is_some_and(|circumstances| holds(&circumstances.facts)))
 }

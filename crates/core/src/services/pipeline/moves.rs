@@ -45,6 +45,8 @@ pub(crate) fn entry(scope: &Scope, standing: Standing, from: Option<StageId>, re
         rule_id,
         run_id,
         reason,
+        sealed_by: None,
+        sealed: None,
     }
 }
 

@@ -1,22 +1,22 @@
 //! What is personal of each kind of row, and what stands there once it is gone. Ids, times, states and counts stay.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use super::sections::Held;
 use crate::{
     domain::{
-        audit::{AuditEntry, AuditObject},
+        audit::AuditEntry,
         chat::{Chat, ChatState, LastMessage},
         erasure::{ERASED, unlinked},
-        event::{Change, Event},
+        event::Event,
         job::{JobState, Lane},
         media::Media,
         message::{Content, Direction, Message, MessageStatus, Sender},
         note::Note,
         notification::Notification,
+        payload::Personal,
         pipeline::StageMove,
         run::Run,
         task::Task,
@@ -26,9 +26,6 @@ use crate::{
     ports::store::{Record, Update, Write},
     services::{deals, idempotency, mail, messaging, notifications, unit::Unit},
 };
-
-/// Fields of events that are states and ids of ours.
-const IMPERSONAL: &[&str] = &["stage_id", "pipeline_id", "assigned_to", "team_id", "status"];
 
 /// Takes what is personal out of rows; answers out of how many.
 pub(super) async fn clear(unit: &mut Unit, held: Held, gone: &[Media]) -> Result<i64> {
@@ -45,13 +42,13 @@ pub(super) async fn clear(unit: &mut Unit, held: Held, gone: &[Media]) -> Result
         Held::Chats(all) => Ok(each(unit, &all, chat)),
         Held::Messages(all) => messages(unit, &all, false).await,
         Held::Files(_) => files(unit, gone).await,
-        Held::History(all) => Ok(each(unit, &all, stage_move)),
+        Held::History(all) => Ok(each(unit, &all, StageMove::erased)),
         Held::Notes(all) => Ok(each(unit, &all, note)),
         Held::Tasks(all) => tasks(unit, &all),
-        Held::Events(all) => Ok(each(unit, &all, event)),
-        Held::Runs(all) => Ok(each(unit, &all, run)),
+        Held::Events(all) => Ok(each(unit, &all, Event::erased)),
+        Held::Runs(all) => Ok(each(unit, &all, Run::erased)),
         Held::Notifications(all) => told(unit, &all).await,
-        Held::Audit(all) => Ok(each(unit, &all, audit_entry)),
+        Held::Audit(all) => Ok(each(unit, &all, AuditEntry::erased)),
     }
 }
 
@@ -166,10 +163,6 @@ async fn files(unit: &mut Unit, gone: &[Media]) -> Result<i64> {
     Ok(idempotency::forget_answers(unit, &ids).await? + i64::try_from(gone.len()).unwrap_or(i64::MAX))
 }
 
-fn stage_move(one: &StageMove) -> StageMove {
-    StageMove { reason: None, ..one.clone() }
-}
-
 fn note(note: &Note) -> Note {
     Note { text: ERASED.to_owned(), ..note.clone() }
 }
@@ -190,41 +183,10 @@ fn tasks(unit: &mut Unit, all: &[Task]) -> Result<i64> {
     Ok(cleared)
 }
 
-pub(super) fn event(event: &Event) -> Event {
-    let kept = |(name, change): (&String, &Change)| {
-        IMPERSONAL.contains(&name.as_str()).then(|| (name.clone(), change.clone()))
-    };
-    let changes: BTreeMap<_, _> = event.changes.iter().filter_map(kept).collect();
-    let data = event.data.iter().filter(|(_, value)| is_impersonal(value));
-    let data = data.map(|(name, value)| (name.clone(), value.clone())).collect();
-    Event { changes, data, ..event.clone() }
-}
-
-/// Truth values, counts and ids of ours.
-fn is_impersonal(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => true,
-        Value::String(text) => Uuid::try_parse(text).is_ok(),
-        Value::Array(_) | Value::Object(_) => false,
-    }
-}
-
-pub(super) fn run(run: &Run) -> Run {
-    Run { facts: json!({}), actions: json!([]), error: None, ..run.clone() }
-}
-
 async fn told(unit: &mut Unit, all: &[Notification]) -> Result<i64> {
     let clean =
         |it: &Notification| Notification { title: ERASED.to_owned(), body: None, data: Map::new(), ..it.clone() };
     let cleared = each(unit, all, clean);
     let keys: Vec<_> = all.iter().map(|it| mail::job_key(&notifications::mail_key(it.id))).collect();
     Ok(cleared + jobs(unit, &keys, true).await?)
-}
-
-/// Entries about the contact; that it was erased is an entry of another kind, and stays.
-fn audit_entry(entry: &AuditEntry) -> AuditEntry {
-    match entry.object_kind {
-        AuditObject::Contact => AuditEntry { payload: None, ..entry.clone() },
-        _ => entry.clone(),
-    }
 }

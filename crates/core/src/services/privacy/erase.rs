@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Result},
     id::{ContactId, Id, OrganizationId},
     ports::store::{Update, Write},
-    services::{contacts, jobs, media, unit::Unit},
+    services::{contacts, jobs, media, payloads, unit::Unit},
 };
 
 /// Rows of one commit.
@@ -72,6 +72,7 @@ pub(crate) async fn erase(unit: &mut Unit, id: ContactId) -> Result<Job> {
     }
     let contact = unit.meet(contact)?.ok_or_else(missing)?;
     contacts::erase(unit, &contact).await?;
+    unit.note(payloads::destruction(organization, id))?;
     for timer in unit.store().timers_of(organization, id.into()).await? {
         unit.note(Write::delete(&timer))?;
         unit.batch.uproot(Lane::Timer, timer.id.uuid());

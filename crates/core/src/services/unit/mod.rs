@@ -256,6 +256,8 @@ impl Unit {
             cause: self.scope.cause.clone(),
             changes: BTreeMap::new(),
             data: Map::new(),
+            sealed_by: None,
+            sealed: None,
         };
         self.batch.events.push(event);
         Ok(Fact::of(self))
@@ -412,6 +414,22 @@ impl Unit {
             *team = None;
         }
         Ok(())
+    }
+
+    /// Whose the deals are that this unit's events are about.
+    pub(crate) async fn contacts_of_deals(&self) -> Result<HashMap<DealId, Option<ContactId>>> {
+        let mut deals = HashMap::new();
+        for deal in self.batch.events.iter().filter_map(|event| event.subject.deal()) {
+            if deals.contains_key(&deal) {
+                continue;
+            }
+            let found = match self.known::<Deal>(&keyed(self.organization_id(), deal))? {
+                Some(known) => known,
+                None => self.whole_store().deal(self.organization_id(), deal).await?,
+            };
+            deals.insert(deal, found.and_then(|deal| deal.contact_id));
+        }
+        Ok(deals)
     }
 
     /// Everything this unit writes.

@@ -206,7 +206,7 @@ fn grants(role: &str) -> String {
     format!(
         "DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %I TO {}', current_schema()); END $$; \
          GRANT SELECT ON {HISTORY} TO {role}; GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {role}; \
-         REVOKE UPDATE, DELETE ON audit_entries FROM {role}; GRANT UPDATE (payload, seq, seal) ON audit_entries TO {role};",
+         REVOKE UPDATE, DELETE ON audit_entries FROM {role}; GRANT UPDATE (payload, seq, seal, sealed_by, sealed) ON audit_entries TO {role};",
         role.replace('\'', "''").replace('%', "%%"),
         tables.join(", ")
     )

@@ -151,6 +151,7 @@ mod tests {
         "master_keys",
         "common_keys",
         "data_keys",
+        "contact_keys",
         "pipelines",
         "stages",
         "custom_fields",

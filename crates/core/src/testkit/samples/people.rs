@@ -80,6 +80,8 @@ impl Samples {
             payload: Some(payload),
             seq: None,
             seal: None,
+            sealed_by: None,
+            sealed: None,
         }
     }
 
@@ -289,6 +291,12 @@ impl Samples {
     }
 
     /// The erasure of a contact.
+    pub fn contact_key(&mut self, contact: &Contact) -> ContactKey {
+        let key = Some([self.next(), self.next(), self.next(), self.next()].map(u64::to_be_bytes).concat());
+        ContactKey { organization_id: self.organization_id, contact_id: contact.id, key }
+    }
+
+    /// That somebody is erased.
     pub fn erasure(&mut self, contact: &Contact) -> Erasure {
         Erasure {
             organization_id: self.organization_id,

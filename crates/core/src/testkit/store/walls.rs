@@ -83,6 +83,7 @@ fn one_of_each(ground: &mut Ground) -> Vec<Sample> {
         sample(&contact),
         sample(&identity),
         sample(&tag),
+        sample(&samples.contact_key(&contact)),
         sample(&samples.erasure(&contact)),
         sample(&samples.retention()),
         sample(&samples.retention_mark()),

@@ -12,7 +12,10 @@ use crate::{
         job::{Job, JobState},
         media::Media,
         message::{Message, MessageStatus},
+        payload::Personal,
+        pipeline::StageMove,
         retention::{RetentionMark, Walk},
+        run::Run as OldRun,
     },
     error::Result,
     id::Id,
@@ -122,6 +125,7 @@ fn ids(rows: &Aged) -> Vec<Place> {
         Aged::Files(all) => all.iter().map(|it| by_id(it.id)).collect(),
         Aged::Runs(all) => all.iter().map(|it| by_id(it.id)).collect(),
         Aged::Events(all) => all.iter().map(|(it, _)| by_id(it.id)).collect(),
+        Aged::Moves(all) => all.iter().map(|it| by_id(it.id)).collect(),
         Aged::Notifications(all) => all.iter().map(|it| by_id(it.id)).collect(),
         Aged::Jobs(all) => all.iter().map(|it| by_id(it.id)).collect(),
         Aged::Audit(all) => all.iter().map(|it| by_id(it.id)).collect(),
@@ -157,12 +161,13 @@ async fn clear_over(
             }
             (remove(unit, over.iter().map(Write::delete))?, open)
         }
-        Aged::Runs(all) => (clear::each(unit, &all, clear::run), Vec::new()),
+        Aged::Runs(all) => (clear::each(unit, &all, OldRun::erased), Vec::new()),
         Aged::Events(all) => {
             let (over, open) = sifted(all, |(it, seen)| it.subject_seq > *seen, |(it, _)| it.id.uuid());
             let over: Vec<Event> = over.into_iter().map(|(event, _)| event).collect();
-            (clear::each(unit, &over, clear::event), open)
+            (clear::each(unit, &over, Event::erased), open)
         }
+        Aged::Moves(all) => (clear::each(unit, &all, StageMove::erased), Vec::new()),
         Aged::Notifications(all) => (remove(unit, all.iter().map(Write::delete))?, Vec::new()),
         Aged::Jobs(all) => {
             let (over, open) = sifted(all, |it| it.state == JobState::Queued, |it| it.id.uuid());
@@ -208,7 +213,7 @@ fn job(job: &Job) -> Job {
 /// What the job itself has told stays: it is what the verifier goes by, and speaks of nobody.
 fn audit_entry(entry: &AuditEntry) -> AuditEntry {
     let own = entry.object_kind == AuditObject::Retention && entry.actor == Actor::System;
-    AuditEntry { payload: entry.payload.clone().filter(|_| own), ..entry.clone() }
+    if own { entry.clone() } else { AuditEntry { payload: None, ..entry.erased() } }
 }
 
 /// Empties what is in the trash; answers how many things, and whether there is more about the last one.

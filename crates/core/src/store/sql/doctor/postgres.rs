@@ -64,7 +64,7 @@ async fn skew(postgres: &Postgres, env: &Env) -> Result<Finding> {
 async fn log(postgres: &Postgres) -> Result<Option<Finding>> {
     let sql = "SELECT has_table_privilege(c.oid, 'DELETE') OR has_table_privilege(c.oid, 'TRUNCATE') OR EXISTS (SELECT 1 \
                FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-               AND a.attname NOT IN ('payload', 'seq', 'seal') AND has_column_privilege(c.oid, a.attnum, 'UPDATE')) \
+               AND a.attname NOT IN ('payload', 'seq', 'seal', 'sealed_by', 'sealed') AND has_column_privilege(c.oid, a.attnum, 'UPDATE')) \
                FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = 'audit_entries'";
     let open = postgres.read(None, &Statement::new(sql)).await?.into_iter().flatten().next() == Some(Value::Bool(true));
     let sentence = "the role may remove or rewrite what the audit log tells: run `dealwright-server migrate` again, which takes \

@@ -135,6 +135,7 @@ impl PrivacyReads for SqlStore {
                 let seen = |event: &Event| seen.get(&event.subject.id).copied().unwrap_or_default();
                 Aged::Events(events.into_iter().map(|event| (event.clone(), seen(&event))).collect())
             }
+            Walk::Moves => Aged::Moves(self.aged(organization, walk, which).await?),
             Walk::Notifications => Aged::Notifications(self.aged(organization, walk, which).await?),
             Walk::Jobs => Aged::Jobs(self.aged(organization, walk, which).await?),
             Walk::Contacts => Aged::Contacts(self.aged(organization, walk, which).await?),

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::select::{columns, select, select_by, select_global, split};
+use super::select::{columns, portions, select, select_by, select_global, split};
 use crate::{
     domain::{
         account::SealedSecret,
@@ -10,6 +10,7 @@ use crate::{
         job::Job,
         linked_identity::LoginState,
         organization::SecondFactor,
+        payload::ContactKey,
     },
     error::Result,
     id::*,
@@ -55,6 +56,14 @@ impl SecretReads for SqlStore {
     async fn common_keys(&self) -> Result<Vec<CommonKey>> {
         let text = format!("SELECT {} FROM common_keys t ORDER BY t.id", columns::<CommonKey>("t"));
         self.records(None, Statement::new(text)).await
+    }
+
+    async fn contact_keys(&self, organization: OrganizationId, contacts: &[ContactId]) -> Result<Vec<ContactKey>> {
+        let mut keys = Vec::with_capacity(contacts.len());
+        for contacts in portions(contacts) {
+            keys.extend(self.records(Some(organization), contact_keys(organization, &contacts)).await?);
+        }
+        Ok(keys)
     }
 
     async fn secrets_under(
@@ -202,5 +211,12 @@ fn under<I: Column>(mut statement: Statement, column: &str, after: Option<I>, li
         statement.push(" AND t.").push(column).push(" > ").bind(&after);
     }
     statement.push(" ORDER BY t.").push(column).push(" LIMIT ").bind(&i64::from(limit));
+    statement
+}
+
+/// The keys of these contacts.
+pub(super) fn contact_keys(organization: OrganizationId, contacts: &[ContactId]) -> Statement {
+    let mut statement = select::<ContactKey>(organization);
+    statement.push(" AND t.contact_id IN (").bind_all(contacts).push(")");
     statement
 }

@@ -13,9 +13,16 @@ const CHUNK: usize = 500;
 /// SQLite takes 500 parts in one compound SELECT.
 const PARTS: usize = 400;
 
-/// Every column of `T`'s table, in order, behind `alias`.
+/// Every column of `T`'s table, in order, behind `alias`; behind those of a personal row the key that opens it.
 pub(super) fn columns<T: Record>(alias: &str) -> String {
-    T::TABLE.columns.iter().map(|column| format!("{alias}.{column}")).collect::<Vec<_>>().join(", ")
+    let mut columns: Vec<_> = T::TABLE.columns.iter().map(|column| format!("{alias}.{column}")).collect();
+    if T::TABLE.personal {
+        columns.push(format!(
+            "(SELECT k.key FROM contact_keys k WHERE k.organization_id = {alias}.organization_id AND k.contact_id = \
+             {alias}.sealed_by) AS key"
+        ));
+    }
+    columns.join(", ")
 }
 
 /// The organisation's rows of `T`: goes on with ` AND …` or ` ORDER BY …`.
@@ -86,7 +93,7 @@ pub(super) fn union<T: Record, P>(
 
 /// Takes the next columns of a joined row, those of `T`, off its front.
 pub(super) fn split<T: Record>(row: &mut Row) -> Result<T> {
-    let count = T::TABLE.columns.len();
+    let count = T::TABLE.columns.len() + usize::from(T::TABLE.personal);
     if row.len() < count {
         return Err(Error::internal(format!("a joined row ends before {}", T::TABLE.name)));
     }

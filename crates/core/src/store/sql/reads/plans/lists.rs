@@ -285,6 +285,7 @@ async fn what_is_kept_no_longer_is_found_by_its_age() {
         (behind::<Media>(Walk::Files), "media"),
         (behind::<Run>(Walk::Runs), "runs"),
         (behind::<Event>(Walk::Events), "events"),
+        (behind::<StageMove>(Walk::Moves), "stage_history"),
         (behind::<Notification>(Walk::Notifications), "notifications"),
         (behind::<Job>(Walk::Jobs), "jobs"),
         (behind::<AuditEntry>(Walk::Audit), "audit_entries"),

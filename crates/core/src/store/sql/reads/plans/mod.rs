@@ -28,6 +28,7 @@ use crate::{
         custom_field::{CustomKind, Noun},
         deal::Deal,
         event::{Event, Subject},
+        pipeline::StageMove,
         job::{Job, JobState},
         media::Media,
         message::Message,
@@ -74,6 +75,7 @@ INSERT INTO contacts SELECT pg_temp.n(i), pg_temp.n(o), 'C', md5(i::text), '[]',
     pg_temp.n(CASE WHEN i % 100 = 8 THEN 3 ELSE 1 + i % 2 END), pg_temp.n(i), i, i % 100, NULL, NULL,
     CASE WHEN i % 2 = 0 THEN i END, i, i, CASE WHEN i % 20 = 0 THEN i END, 1
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
+INSERT INTO contact_keys SELECT pg_temp.n(o), pg_temp.n(i), NULL FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO contact_identities SELECT pg_temp.n(o), 'email', i || '@example.org', pg_temp.n(i), true
     FROM generate_series(1, 2) o, generate_series(1, 20000) i;
 INSERT INTO contact_tags SELECT pg_temp.n(o), CASE WHEN i % 5 = 0 THEN 'common' ELSE 'tag' || i % 1000 END, pg_temp.n(i)
