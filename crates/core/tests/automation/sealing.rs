@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use dealwright::{
     domain::{
+        audit::{AuditEntry, AuditObject},
         event::{Event, EventKind, Subject},
         payload::{ContactKey, Personal},
         pipeline::StageMove,
         run::Run,
     },
-    id::{ContactId, DealId},
+    id::{ContactId, DealId, Id},
     page::PageRequest,
     ports::store::{
         AuditFilter, AuditReads, AutomationReads, PipelineReads, RunFilter, SecretReads, Store, Update, Write,
@@ -69,7 +70,7 @@ struct Rows {
     events: Vec<Event>,
     runs: Vec<Run>,
     moves: Vec<StageMove>,
-    entries: Vec<dealwright::domain::audit::AuditEntry>,
+    entries: Vec<AuditEntry>,
 }
 
 impl Rows {
@@ -82,7 +83,9 @@ impl Rows {
         }
         let filter = RunFilter { contact_id: Some(contact), ..RunFilter::default() };
         rows.runs = store.runs(organization, &filter, &PAGE).await.unwrap().data;
-        let filter = AuditFilter { object_id: Some(dealwright::id::Id::uuid(contact)), ..AuditFilter::default() };
+        // That somebody was erased is told of the erasure.
+        let kind = Some(AuditObject::Contact);
+        let filter = AuditFilter { object_id: Some(contact.uuid()), object_kind: kind, ..AuditFilter::default() };
         rows.entries = store.audit_entries(organization, &filter, &PAGE).await.unwrap().data;
         rows
     }

@@ -48,6 +48,7 @@ fn main() {
         commits_survive_a_killed_process,
         a_stopped_process_leaves_no_claims,
         readers_see_what_was_committed_before,
+        changes_of_who_may_what_are_counted,
         doctor_finds_a_damaged_file,
     )
     .into_iter()

@@ -10,7 +10,7 @@ use dealwright::{
     domain::{event::EventKind, job::Lane},
     env::Env,
     id::{ContactId, Id, JobId},
-    ports::store::{Batch, ContactReads, Store, WorkItem, WorkQueue, Write},
+    ports::store::{Batch, ContactReads, Store, Update, WorkItem, WorkQueue, Write},
     store::sql::{Level, SqlStore, StoreOptions},
     testkit::samples::{Samples, contact_rows},
 };
@@ -122,6 +122,42 @@ pub async fn readers_see_what_was_committed_before() {
         let contact = samples.contact(&stage);
         store.commit(id, samples.batch(contact_rows(&contact))).await.unwrap();
         assert_eq!(store.contact(id, contact.id).await.unwrap(), Some(contact));
+    }
+}
+
+/// By this count it is known for how long somebody who is signed in needs no other look.
+pub async fn changes_of_who_may_what_are_counted() {
+    let store = open("sqlite::memory:").await.unwrap();
+    let mut samples = Samples::new(1);
+    let id = samples.organization_id;
+    let (organization, user) = (samples.organization(), samples.user());
+    let pipeline = samples.pipeline();
+    let stage = samples.stage(&pipeline, 0, dealwright::domain::pipeline::StageKind::Open);
+    let mut epoch = store.seats_epoch().unwrap();
+    store.commit(id, samples.batch([Write::insert(&organization), Write::insert(&user)])).await.unwrap();
+    let now = store.seats_epoch().unwrap();
+    assert!(now > epoch, "{epoch} and then {now}");
+    epoch = now;
+    store.commit(id, samples.batch([Write::insert(&pipeline), Write::insert(&stage)])).await.unwrap();
+    let contact = samples.contact(&stage);
+    store.commit(id, samples.batch(contact_rows(&contact))).await.unwrap();
+    assert_eq!(store.seats_epoch().unwrap(), epoch);
+    let (role, session, team) = (samples.own_role(), samples.session(&user), samples.team());
+    let (membership, place) = (samples.membership(&user), samples.team_member(&team, user.id));
+    for write in [
+        Write::insert(&role),
+        Write::insert(&membership),
+        Write::insert(&session),
+        Write::Update(Update::of(&session).set("revoked_at", &Some(Samples::epoch()))),
+        Write::insert(&team),
+        Write::insert(&place),
+        Write::delete(&place),
+        Write::delete(&membership),
+    ] {
+        store.commit(id, samples.batch([write])).await.unwrap();
+        let now = store.seats_epoch().unwrap();
+        assert!(now > epoch, "{epoch} and then {now}");
+        epoch = now;
     }
 }
 

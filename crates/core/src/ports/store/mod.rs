@@ -62,6 +62,10 @@ pub trait Store:
     /// The same store, of which this much is read; it writes as before.
     fn seeing(&self, sight: &Sight) -> Arc<dyn Store>;
 
+    /// Counts what was written of sessions, members, roles and teams, if nobody but this process writes: what was read of
+    /// them at one count is true for as long as it stays. `None` where others write too.
+    fn seats_epoch(&self) -> Option<u64>;
+
     /// Writes all of a batch or nothing, in one transaction; events get their place in their subject's order, and the
     /// subject is put up for dispatch.
     ///

@@ -102,6 +102,10 @@ pub(crate) const AUDITED: &[&str] = &[
     "rules",
 ];
 
+/// Tables that say whether a session stands and what its member may do, and see.
+pub(crate) const SEATS: &[&str] =
+    &["organizations", "second_factors", "memberships", "sessions", "roles", "teams", "team_members"];
+
 /// One row, in the order of [`Table::columns`].
 pub type Row = Vec<Value>;
 

@@ -1,5 +1,6 @@
 //! Access tokens: what they claim, and how one becomes a scope. The signature says who signed in; whether the session
-//! still stands and what the member may do is read afresh at every call.
+//! still stands and what the member may do is what the store says at every call. It is asked again unless this process
+//! alone writes to it and has written nothing since that could matter.
 
 use std::{
     collections::HashMap,
@@ -28,7 +29,7 @@ use crate::{
 pub(super) const LIFETIME: Duration = Duration::minutes(15);
 /// How far the clocks of replicas may be apart: a token that begins to count later than that was not issued by them.
 const SKEW: Duration = Duration::minutes(1);
-/// How many verified tokens are remembered; each takes about 150 bytes.
+/// How many verified tokens are remembered; each takes about half a kilobyte.
 const REMEMBERED: usize = 4096;
 
 /// The claims of an access token (RFC 7519, RFC 9068).
@@ -56,23 +57,42 @@ enum Party {
 
 /// Tokens whose signature was checked: the check costs more than everything else a small call does.
 #[derive(Default)]
-pub(super) struct VerifiedTokens(Mutex<HashMap<[u8; 32], Claims>>);
+pub(super) struct VerifiedTokens(Mutex<HashMap<[u8; 32], Verified>>);
+
+/// A token whose signature was checked.
+#[derive(Clone)]
+struct Verified {
+    digest: [u8; 32],
+    claims: Claims,
+    /// What its session came to when it was last looked at.
+    seated: Option<Seated>,
+}
+
+/// What a session came to.
+#[derive(Clone)]
+struct Seated {
+    scope: Scope,
+    /// When the session ends.
+    until: DateTime<Utc>,
+    /// The store's count of changes before it was asked.
+    epoch: u64,
+}
 
 impl VerifiedTokens {
-    fn get(&self, digest: &[u8; 32]) -> Option<Claims> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(digest).copied()
+    fn get(&self, digest: &[u8; 32]) -> Option<Verified> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
     }
 
-    fn put(&self, digest: [u8; 32], claims: Claims, now: DateTime<Utc>) {
+    fn put(&self, verified: Verified, now: DateTime<Utc>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= REMEMBERED {
-            all.retain(|_, it| it.exp > now.timestamp());
+            all.retain(|_, it| it.claims.exp > now.timestamp());
         }
         if all.len() >= REMEMBERED {
             // All still count: begin again rather than choose.
             all.clear();
         }
-        all.insert(digest, claims);
+        all.insert(verified.digest, verified);
     }
 }
 
@@ -110,20 +130,22 @@ pub(super) fn issue(engine: &Engine, session: &SignInSession, now: DateTime<Utc>
     })
 }
 
-fn claims(engine: &Engine, token: &str) -> Result<Claims> {
+fn verified(engine: &Engine, token: &str) -> Result<Verified> {
     let state = &engine.identity;
     let now = engine.env.now();
     let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-    let claims = match state.verified.get(&digest) {
-        Some(claims) => claims,
+    let verified = match state.verified.get(&digest) {
+        Some(verified) => verified,
         None => {
             let claims: Claims = state.keys.verify(token).ok_or_else(|| {
                 Error::unauthenticated("invalid_token", "this access token is not one of ours: sign in")
             })?;
-            state.verified.put(digest, claims, now);
-            claims
+            let verified = Verified { digest, claims, seated: None };
+            state.verified.put(verified.clone(), now);
+            verified
         }
     };
+    let claims = verified.claims;
     if claims.nbf > (now + SKEW).timestamp() {
         let message = "this access token does not count yet: set the clock of the machine that issued it, or sign in";
         return Err(Error::unauthenticated("token_not_yet_valid", message));
@@ -131,11 +153,29 @@ fn claims(engine: &Engine, token: &str) -> Result<Claims> {
     if claims.exp <= now.timestamp() {
         return Err(Error::unauthenticated("token_expired", "this access token has expired: refresh it, or sign in"));
     }
-    Ok(claims)
+    Ok(verified)
 }
 
 /// The scope of a token that counts at this moment.
-async fn scope(engine: &Engine, claims: Claims) -> Result<Scope> {
+async fn scope(engine: &Engine, mut verified: Verified) -> Result<Scope> {
+    let epoch = engine.store.seats_epoch();
+    let now = engine.env.now();
+    if let Some(seated) = verified.seated.take()
+        && Some(seated.epoch) == epoch
+        && now < seated.until
+    {
+        return Ok(seated.scope);
+    }
+    let (scope, until) = read_scope(engine, verified.claims).await?;
+    if let Some(epoch) = epoch {
+        verified.seated = Some(Seated { scope: scope.clone(), until, epoch });
+        engine.identity.verified.put(verified, now);
+    }
+    Ok(scope)
+}
+
+/// The same as the store says, and when the session ends.
+async fn read_scope(engine: &Engine, claims: Claims) -> Result<(Scope, DateTime<Utc>)> {
     let (session, seat) = engine.store.signed_in(claims.sid).await?.ok_or_else(ended)?;
     let belongs = session.user_id == claims.sub && session.organization_id == claims.org;
     if !belongs || session.revoked_at.is_some() || session.expires_at <= engine.env.now() {
@@ -144,7 +184,8 @@ async fn scope(engine: &Engine, claims: Claims) -> Result<Scope> {
     let seat = seat.ok_or_else(ended)?;
     // One that was begun before there was a second factor shows no more than one without any (OWASP ASVS 5.0, 10.3.4).
     let lacks_two_factor = seat.lacks_two_factor || seat.needs_two_factor && !session.has_second_factor();
-    Ok(Scope { session_id: Some(claims.sid), lacks_two_factor, ..seated(engine, seat).await? })
+    let scope = Scope { session_id: Some(claims.sid), lacks_two_factor, ..seated(engine, seat).await? };
+    Ok((scope, session.expires_at))
 }
 
 /// The scope of a member, by what their seat comes to.
@@ -160,8 +201,8 @@ pub(crate) async fn seated(engine: &Engine, seat: Seat) -> Result<Scope> {
 }
 
 impl Identity<'_> {
-    /// The scope of the caller who shows this access token or API key. The session or the key, and the role, are read
-    /// afresh, so what was revoked counts no more at the very next call.
+    /// The scope of the caller who shows this access token or API key. The session or the key, and the role, are what
+    /// the store says now, so what was revoked counts no more at the very next call.
     ///
     /// # Errors
     /// `invalid_token`, `token_not_yet_valid`, `token_expired` or `session_ended`; of a key `invalid_api_key` or `api_key_expired`; all of kind
@@ -171,7 +212,7 @@ impl Identity<'_> {
         if api_keys::is_one(credential) {
             return api_keys::authenticate(engine, credential).await;
         }
-        scope(engine, claims(engine, credential)?).await
+        scope(engine, verified(engine, credential)?).await
     }
 
     /// The keys by which others can tell our access tokens from forged ones.
@@ -186,8 +227,9 @@ impl Identity<'_> {
     pub async fn verify(&self, access_token: &str) -> Result<TokenState> {
         let engine = &self.0;
         let answer = async {
-            let claims = claims(engine, access_token)?;
-            let scope = scope(engine, claims).await?;
+            let verified = verified(engine, access_token)?;
+            let claims = verified.claims;
+            let scope = scope(engine, verified).await?;
             Ok(TokenState {
                 active: true,
                 user_id: Some(claims.sub),

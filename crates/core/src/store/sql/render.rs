@@ -5,7 +5,7 @@
 use crate::{
     error::{Error, Result},
     id::OrganizationId,
-    ports::store::{Batch, Column, Guard, Must, Row, TABLES, Table, Update, Value, Write, batch::Cell},
+    ports::store::{Batch, Column, Guard, Must, Row, TABLES, Table, Update, Value, Write, batch::Cell, record::SEATS},
     store::sql::{
         db::Db,
         events,
@@ -39,7 +39,8 @@ pub(crate) const REFERENCED: &[&str] = &[
 /// `internal` for a write into another organisation or one that makes no sense; `malformed` for a text that no database
 /// keeps.
 pub(crate) fn render(db: Db, organization: OrganizationId, batch: Batch) -> Result<Script> {
-    let mut script = Script::default();
+    let seats = batch.writes.iter().any(|write| SEATS.contains(&write.table().name));
+    let mut script = Script { seats, ..Script::default() };
     events::lock_subjects(db, organization, &batch, &mut script)?;
     for guard in batch.guards {
         script.steps.extend([render_guard(db, organization, guard)?]);

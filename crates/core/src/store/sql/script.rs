@@ -7,6 +7,8 @@ use crate::{error::Error, ports::store::Row, store::sql::statement::Statement};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Script {
     pub(crate) steps: Vec<Step>,
+    /// Whether it changes a table of [`SEATS`](crate::ports::store::record::SEATS).
+    pub(crate) seats: bool,
 }
 
 /// One statement and what must be true of its outcome.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{
-    SqlStore,
+    Adapter, SqlStore,
     script::{Check, Script},
     statement::Statement,
 };
@@ -21,6 +21,13 @@ use crate::{
 impl Store for SqlStore {
     fn seeing(&self, sight: &Sight) -> Arc<dyn Store> {
         Arc::new(Self { adapter: self.adapter.clone(), sight: sight.clone() })
+    }
+
+    fn seats_epoch(&self) -> Option<u64> {
+        match &*self.adapter {
+            Adapter::Sqlite(sqlite) => sqlite.seats_epoch(),
+            Adapter::Postgres(_) => None,
+        }
     }
 
     async fn commit(&self, organization: OrganizationId, batch: Batch) -> Result<()> {

@@ -22,6 +22,7 @@ use crate::{
             Credential, Factor, Invitation, InvitationStatus, Membership, Organization, SecondFactor, SignInSession,
             User,
         },
+        payload::ContactKey,
         retention::{Retention, RetentionDays, RetentionMark, Walk},
         role::{OwnRole, RecordVisibility},
         task::Task,
@@ -290,13 +291,13 @@ impl Samples {
         }
     }
 
-    /// The erasure of a contact.
+    /// The key of a contact.
     pub fn contact_key(&mut self, contact: &Contact) -> ContactKey {
         let key = Some([self.next(), self.next(), self.next(), self.next()].map(u64::to_be_bytes).concat());
         ContactKey { organization_id: self.organization_id, contact_id: contact.id, key }
     }
 
-    /// That somebody is erased.
+    /// The erasure of a contact.
     pub fn erasure(&mut self, contact: &Contact) -> Erasure {
         Erasure {
             organization_id: self.organization_id,

@@ -6,6 +6,7 @@ use chrono::Duration;
 
 use super::{Ground, Samples};
 use crate::{
+    cipher::Key,
     domain::{
         account::{SealedSecret, SyncCursor},
         chat::ChatState,
@@ -14,11 +15,13 @@ use crate::{
         job::Job,
         linked_identity::LoginState,
         organization::SecondFactor,
+        payload::{ContactKey, Personal},
         pipeline::StageKind,
         role::Grant,
     },
+    env::Env,
     ports::store::{RuleVersion, Seat, Store, Update, Write},
-    testkit::{Outcome, ensure, ensure_code, ensure_eq},
+    testkit::{Failure, Outcome, ensure, ensure_code, ensure_eq},
 };
 
 pub(super) async fn a_stale_version_is_a_write_conflict(store: Arc<dyn Store>) -> Outcome {
@@ -221,6 +224,13 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     let (entry, chain) = (samples.audit_entry(), samples.audit_chain());
     let erasure = samples.erasure(&ground.contact);
     let (retention, mark) = (samples.retention(), samples.retention_mark());
+    // A personal row is kept without what is personal, and read with it as long as there is the key.
+    let contact_key = samples.contact_key(&ground.contact);
+    let sealing =
+        contact_key.key.as_deref().map(Key::new).transpose()?.ok_or_else(|| Failure::new("a sample has no key"))?;
+    let part = sealing.seal(&Env::system(), &run.place(), &run.part()?)?;
+    let sealed = run.erased().sealed_by(ground.contact.id, part.clone());
+    let run = run.sealed_by(ground.contact.id, part);
     let writes = [
         Write::insert(&master),
         Write::insert(&common),
@@ -229,7 +239,8 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
         Write::insert(&RuleVersion(rule.clone())),
         Write::insert(&job),
         Write::insert(&media),
-        Write::insert(&run),
+        Write::insert(&sealed),
+        Write::insert(&contact_key),
         Write::insert(&timer),
         Write::insert(&message),
         Write::insert(&notification),
@@ -302,7 +313,7 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     let (begin, end) = (uuid::Uuid::nil(), Samples::epoch() + Duration::days(365 * 8_000));
     ensure!(store.retention_marks(id, mark.walk, begin, end, 9).await? == [mark.clone()], "the mark differs");
     ensure!(store.retention_marks(id, mark.walk, mark.id, end, 9).await?.is_empty(), "a mark is found behind itself");
-    ensure_eq!(store.contact(id, ground.contact.id).await?, Some(ground.contact));
+    ensure_eq!(store.contact(id, ground.contact.id).await?, Some(ground.contact.clone()));
     ensure_eq!(store.stage_move(id, moved.id).await?, Some(moved));
     ensure_eq!(store.account(id, ground.account.id).await?, Some(ground.account.clone()));
     ensure!(
@@ -315,6 +326,9 @@ pub(super) async fn every_record_reads_back_as_it_was_written(store: Arc<dyn Sto
     ensure_eq!(store.media(id, media.id).await?, Some(media));
     ensure_eq!(store.rule(id, rule.id).await?, Some(rule));
     ensure_eq!(store.run(id, run.id).await?, Some(run));
+    ensure!(store.contact_keys(id, &[ground.contact.id]).await? == [contact_key.clone()], "the contact's key differs");
+    store.commit(id, Ground::quiet([Write::put(&ContactKey { key: None, ..contact_key })])).await?;
+    ensure_eq!(store.run(id, sealed.id).await?, Some(sealed));
     ensure_eq!(store.timer(id, timer.id).await?, Some(timer));
     ensure_eq!(store.job(id, job.id).await?, Some(job));
     ensure_eq!(store.notification(id, notification.id).await?, Some(notification));

@@ -252,3 +252,24 @@ pub(super) fn by_refresh_hash(hash: &[u8]) -> Statement {
     statement.bind(&hash.to_vec());
     statement
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ports::store::{TABLES, record::SEATS},
+        store::sql::reads::people::teams_of,
+    };
+
+    /// Else who is remembered to be signed in would not be looked at again.
+    #[test]
+    fn what_a_seat_is_read_from_is_counted() {
+        let nobody = uuid::Uuid::nil();
+        for statement in [signed_in(nobody.into()), teams_of(nobody.into(), &[nobody.into()])] {
+            let words: Vec<_> = statement.text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+            let read = TABLES.iter().filter(|table| words.contains(&table.name));
+            let uncounted: Vec<_> = read.filter(|table| !SEATS.contains(&table.name)).collect();
+            assert!(uncounted.is_empty(), "{uncounted:?}: {}", statement.text);
+        }
+    }
+}

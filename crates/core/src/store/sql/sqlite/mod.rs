@@ -9,7 +9,11 @@ mod writer;
 use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     thread::{Builder, JoinHandle},
     time::Duration,
 };
@@ -69,6 +73,8 @@ pub(crate) struct Sqlite {
     /// Nothing for a database in memory: there the writer reads too.
     readers: Option<crossbeam_channel::Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
+    /// Counts commits that change seats; nothing where somebody else writes.
+    seats: Option<Arc<AtomicU64>>,
 }
 
 impl Place {
@@ -118,7 +124,7 @@ impl Sqlite {
             let (sender, queue) = crossbeam_channel::unbounded::<Job>();
             let connection = connect_reader(&path)?;
             let thread = spawn("dealwright-read", move || read_loop(connection, &queue))?;
-            Ok(Self { writer: None, readers: Some(sender), threads: vec![thread] })
+            Ok(Self { writer: None, readers: Some(sender), threads: vec![thread], seats: None })
         })
         .await
     }
@@ -138,11 +144,18 @@ impl Sqlite {
             }
         };
         let (sender, queue) = mpsc::channel();
+        let seats = Arc::new(AtomicU64::new(0));
+        let counted = seats.clone();
         threads.push(spawn("dealwright-write", move || {
-            write_loop(writer, &queue);
+            write_loop(writer, &queue, &counted);
             drop(lock);
         })?);
-        Ok(Self { writer: Some(sender), readers, threads })
+        Ok(Self { writer: Some(sender), readers, threads, seats: Some(seats) })
+    }
+
+    /// How often seats were changed.
+    pub(crate) fn seats_epoch(&self) -> Option<u64> {
+        self.seats.as_ref().map(|seats| seats.load(Ordering::SeqCst))
     }
 
     /// Reads with one statement.

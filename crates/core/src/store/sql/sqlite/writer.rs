@@ -1,6 +1,9 @@
 //! The thread that writes: takes all scripts that wait, up to a limit, into one transaction.
 
-use std::sync::mpsc;
+use std::sync::{
+    atomic::{AtomicU64, Ordering},
+    mpsc,
+};
 
 use rusqlite::Connection;
 
@@ -17,7 +20,7 @@ use crate::{
 /// How many waiting commits share a transaction.
 const GROUP: usize = 64;
 
-pub(super) fn write_loop(mut connection: Connection, queue: &mpsc::Receiver<Task>) {
+pub(super) fn write_loop(mut connection: Connection, queue: &mpsc::Receiver<Task>, seats: &AtomicU64) {
     let mut group = Vec::with_capacity(GROUP);
     while let Ok(first) = queue.recv() {
         let mut next = Some(first);
@@ -25,19 +28,19 @@ pub(super) fn write_loop(mut connection: Connection, queue: &mpsc::Receiver<Task
             match task {
                 Task::Write(script, reply) => group.push((script, reply)),
                 Task::Run(job) => {
-                    write_group(&connection, &mut group);
+                    write_group(&connection, &mut group, seats);
                     job(&mut connection);
                 }
             }
             next = if group.len() < GROUP { queue.try_recv().ok() } else { None };
         }
-        write_group(&connection, &mut group);
+        write_group(&connection, &mut group, seats);
     }
 }
 
 /// All scripts in one transaction. If one of them fails, all are rolled back and run again with a savepoint each, so that
 /// it spoils none of the others; they are rarely wrong, and savepoints cost as much again as the scripts.
-fn write_group(connection: &Connection, group: &mut Vec<(Script, Reply)>) {
+fn write_group(connection: &Connection, group: &mut Vec<(Script, Reply)>, seats: &AtomicU64) {
     if group.is_empty() {
         return;
     }
@@ -47,6 +50,10 @@ fn write_group(connection: &Connection, group: &mut Vec<(Script, Reply)>) {
         Err((Fault::Transaction, error)) => group.iter().map(|_| Err(error.retold())).collect(),
         Ok(rows) => rows.into_iter().map(Ok).collect(),
     };
+    // Before anybody is told that it is done, whether or not all of it is.
+    if group.iter().any(|(script, _)| script.seats) {
+        seats.fetch_add(1, Ordering::SeqCst);
+    }
     for ((_, reply), result) in group.drain(..).zip(results) {
         let _ = reply.send(result);
     }
