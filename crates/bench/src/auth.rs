@@ -145,7 +145,10 @@ fn quantile(sorted: &[f64], of_a_hundred: usize) -> f64 {
 /// only what it does to the server is to be noticed.
 async fn guess_elsewhere(url: &str) -> Result<()> {
     let mut command = Command::new("nice");
-    command.args(["-n", "19"]).arg(std::env::current_exe()?).args(["--guess", url, "--server", "none", "--bare", "none"]);
+    command
+        .args(["-n", "19"])
+        .arg(std::env::current_exe()?)
+        .args(["--guess", url, "--server", "none", "--bare", "none"]);
     let status = tokio::task::spawn_blocking(move || command.status()).await??;
     ensure!(status.success(), "the guesser ended with {status}");
     Ok(())

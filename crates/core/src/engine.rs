@@ -105,12 +105,12 @@ impl Engine {
         mailer: Option<Arc<dyn Mailer>>,
         public_url: Option<String>,
         limiter: Arc<dyn Limiter>,
-    ) -> Self {
+    ) -> Result<Self> {
         let (bus, _) = broadcast::channel(BUS_CAPACITY);
-        let identity = IdentityState::new(token_keys);
+        let identity = IdentityState::new(token_keys)?;
         let rules = RuleCache::default();
         let (payload_keys, bell) = (Keyring::default(), Bell::default());
-        Self {
+        Ok(Self {
             env,
             store,
             registry,
@@ -124,7 +124,7 @@ impl Engine {
             identity,
             bus,
             bell,
-        }
+        })
     }
 
     /// The connector of a platform.

@@ -188,7 +188,7 @@ impl CrmBuilder {
         let objects = self.objects.unwrap_or_else(|| Arc::new(object_store::memory::InMemory::new()));
         let limiter = self.limiter.unwrap_or_else(|| Arc::new(InProcess::new(self.env.clone())));
         let (registry, mailer, public_url) = (self.registry, self.mailer, self.public_url);
-        let engine = Engine::new(self.env, store, registry, vault, objects, token_keys, mailer, public_url, limiter);
+        let engine = Engine::new(self.env, store, registry, vault, objects, token_keys, mailer, public_url, limiter)?;
         Ok(Crm { engine: Arc::new(engine) })
     }
 }

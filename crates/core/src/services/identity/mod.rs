@@ -98,8 +98,9 @@ pub(crate) struct IdentityState {
 }
 
 impl IdentityState {
-    pub(crate) fn new(keys: TokenKeys) -> Self {
-        Self { keys, passwords: Passwords::new(), verified: VerifiedTokens::default(), key_uses: NotedUses::default() }
+    pub(crate) fn new(keys: TokenKeys) -> crate::Result<Self> {
+        let (verified, key_uses) = (VerifiedTokens::default(), NotedUses::default());
+        Ok(Self { keys, passwords: Passwords::new()?, verified, key_uses })
     }
 }
 

@@ -1,5 +1,5 @@
-//! Passwords: argon2id, away from the threads that answer calls, and few at once, so that a flood of sign-ins stalls
-//! nothing but itself.
+//! Passwords: argon2id, away from the threads that answer calls, few at once, and on threads that give way to all others,
+//! so that a flood of sign-ins stalls nothing but itself.
 
 use std::sync::{
     Arc,
@@ -7,7 +7,10 @@ use std::sync::{
 };
 
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
-use tokio::sync::Semaphore;
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::Semaphore,
+};
 
 use crate::{
     env::Env,
@@ -21,7 +24,13 @@ const AT_ONCE: usize = 2;
 /// How many may wait for their turn, about two seconds' worth; more are sent away.
 const WAITING: usize = 64;
 
+/// By how much threads that compute give way (setpriority(2)): of a core that others want too they get about a tenth.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
 pub(super) struct Passwords {
+    /// Nothing but a pool of threads.
+    pool: Option<Runtime>,
     turns: Arc<Semaphore>,
     queue: Arc<Semaphore>,
     computed: Arc<AtomicU64>,
@@ -40,12 +49,21 @@ pub(super) enum Verdict {
 }
 
 impl Passwords {
-    pub fn new() -> Self {
-        Self {
+    /// # Errors
+    /// `unavailable` if the machine has no room for a pool of threads.
+    pub fn new() -> Result<Self> {
+        let pool = Builder::new_current_thread()
+            .thread_name("dealwright-argon2")
+            .max_blocking_threads(AT_ONCE)
+            .on_thread_start(give_way)
+            .build()
+            .map_err(|e| Error::unavailable("the machine gives no threads for passwords").with_source(e))?;
+        Ok(Self {
+            pool: Some(pool),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             queue: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
             computed: Arc::default(),
-        }
+        })
     }
 
     /// How many computations of argon2id there were.
@@ -87,13 +105,31 @@ impl Passwords {
         })?;
         let turn = self.turns.clone().acquire_owned().await;
         let turn = turn.map_err(|e| Error::internal("the engine is ending").with_source(e))?;
-        tokio::task::spawn_blocking(move || {
+        let pool = self.pool.as_ref().ok_or_else(|| Error::internal("the engine is ending"))?;
+        pool.spawn_blocking(move || {
             // Kept until the work is done, even if the caller is gone.
             let _turn = turn;
             work()
         })
         .await
         .map_err(|e| Error::internal("argon2 did not end").with_source(e))?
+    }
+}
+
+impl Drop for Passwords {
+    /// The engine may end where nobody may wait for threads.
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.take() {
+            pool.shutdown_background();
+        }
+    }
+}
+
+/// Lets every other thread go first. Linux alone has priorities of threads; a machine that refuses loses nothing by it.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "passwords are computed at the same priority as everything else");
     }
 }
 
@@ -129,7 +165,7 @@ mod tests {
     /// ASVS 6.2.8 and 11.4.2.
     #[tokio::test]
     async fn a_password_matches_its_own_hash_only() {
-        let (passwords, env) = (Passwords::new(), Env::system());
+        let (passwords, env) = (Passwords::new().unwrap(), Env::system());
         let hash = passwords.hash(&env, "correct horse").await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         for (password, hash, expected) in [
@@ -146,7 +182,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_hashed_with_less_is_hashed_anew() {
-        let (passwords, env) = (Passwords::new(), Env::system());
+        let (passwords, env) = (Passwords::new().unwrap(), Env::system());
         for (memory, passes, weak) in [(19_456, 1, true), (8_192, 2, true), (19_456, 2, false), (32_768, 3, false)] {
             let params = Params::new(memory, passes, 1, None).unwrap();
             let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
@@ -163,7 +199,7 @@ mod tests {
     /// ASVS 15.2.2.
     #[tokio::test]
     async fn a_flood_is_sent_away() {
-        let (passwords, env) = (Passwords::new(), Env::system());
+        let (passwords, env) = (Passwords::new().unwrap(), Env::system());
         let all = futures::future::join_all((0..100).map(|_| passwords.compare(&env, "x", None))).await;
         let refused = all.iter().filter(|it| it.as_ref().is_err_and(|e| e.code() == "unavailable")).count();
         assert_eq!(refused, 100 - AT_ONCE - WAITING);
@@ -174,7 +210,8 @@ mod tests {
     /// ASVS 15.2.2.
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn few_are_computed_at_the_same_time() {
-        let (passwords, busy, most) = (Passwords::new(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (passwords, busy, most) =
+            (Passwords::new().unwrap(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let all = (0..16).map(|_| {
             let (busy, most, computed) = (busy.clone(), most.clone(), passwords.computed.clone());
             passwords.compute(move || {
