@@ -162,6 +162,17 @@ mod tests {
 
     const RIGHT: Verdict = Verdict::Right { renewed: None };
 
+    /// ASVS 15.2.2: what is dear keeps nobody else from a core.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn threads_that_compute_give_way() {
+        let niceness = || Ok(rustix::process::getpriority_process(None).unwrap());
+        let before = niceness().unwrap();
+        let computing = Passwords::new().unwrap().compute(niceness).await.unwrap();
+        assert!(computing >= NICENESS, "{computing}");
+        assert_eq!(niceness().unwrap(), before);
+    }
+
     /// ASVS 6.2.8 and 11.4.2.
     #[tokio::test]
     async fn a_password_matches_its_own_hash_only() {
