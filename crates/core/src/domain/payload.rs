@@ -18,7 +18,6 @@ use crate::{
     },
     error::{Error, Result},
     id::{ContactId, Id, OrganizationId},
-    ports::store::Record,
 };
 
 /// The key of what is personal about one contact. It is there to be destroyed, and lies as openly as the contact does.
@@ -33,7 +32,10 @@ pub struct ContactKey {
 }
 
 /// A row of which a part may be sealed. What is sealed is kept beside the part until it is cleared, by whose key and what.
-pub trait Personal: Record + PartialEq {
+pub trait Personal: Clone + PartialEq {
+    /// The table that keeps it.
+    const KEPT_IN: &'static str;
+
     /// Whom it is about, if it is a contact or a deal.
     fn about(&self) -> Option<Subject>;
     /// What is personal of it, as JSON.
@@ -87,9 +89,11 @@ fn read<T: DeserializeOwned>(part: &[u8]) -> Result<T> {
 
 /// What is alike in every personal row.
 macro_rules! sealed {
-    () => {
+    ($table:literal) => {
+        const KEPT_IN: &'static str = $table;
+
         fn place(&self) -> Place {
-            Place::of_organization(self.organization_id, Self::TABLE.name, "sealed", &self.id.to_string())
+            Place::of_organization(self.organization_id, Self::KEPT_IN, "sealed", &self.id.to_string())
         }
 
         fn sealed(&self) -> Option<&[u8]> {
@@ -115,7 +119,7 @@ fn is_impersonal(value: &Value) -> bool {
 }
 
 impl Personal for Event {
-    sealed!();
+    sealed!("events");
 
     fn about(&self) -> Option<Subject> {
         (self.subject.contact().is_some() || self.subject.deal().is_some()).then_some(self.subject)
@@ -142,7 +146,7 @@ impl Personal for Event {
 }
 
 impl Personal for Run {
-    sealed!();
+    sealed!("runs");
 
     fn about(&self) -> Option<Subject> {
         self.contact_id.map(Subject::from)
@@ -164,7 +168,7 @@ impl Personal for Run {
 }
 
 impl Personal for StageMove {
-    sealed!();
+    sealed!("stage_history");
 
     fn about(&self) -> Option<Subject> {
         self.contact_id.map(Subject::from).or(self.deal_id.map(Subject::from))
@@ -185,7 +189,7 @@ impl Personal for StageMove {
 
 /// Entries about a contact; that it was erased is an entry of another kind, and stays.
 impl Personal for AuditEntry {
-    sealed!();
+    sealed!("audit_entries");
 
     fn about(&self) -> Option<Subject> {
         let is_contact = self.object_kind == AuditObject::Contact;

@@ -137,7 +137,11 @@ fn take_parts(deals: &HashMap<DealId, Option<ContactId>>, batch: &mut Batch) -> 
     Ok(parts)
 }
 
-fn take_of_row<T: Personal>(row: &mut Row, deals: &HashMap<DealId, Option<ContactId>>, at: At) -> Result<Option<Part>> {
+fn take_of_row<T: Personal + Record>(
+    row: &mut Row,
+    deals: &HashMap<DealId, Option<ContactId>>,
+    at: At,
+) -> Result<Option<Part>> {
     let mut record = T::from_row(row.clone())?;
     let part = take(&mut record, deals, at)?;
     if part.is_some() {
@@ -221,4 +225,20 @@ fn fates(batch: &Batch) -> Result<(HashSet<ContactId>, HashSet<ContactId>)> {
 /// What destroys a contact's key: whatever it sealed is nobody's to read from that commit on.
 pub(crate) fn destruction(organization_id: OrganizationId, contact_id: ContactId) -> Write {
     Write::put(&ContactKey { organization_id, contact_id, key: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{domain::event::Event, ports::store::TABLES};
+
+    #[test]
+    fn personal_rows_are_those_of_personal_tables() {
+        fn name<T: Personal + Record>() -> &'static str {
+            assert_eq!(T::KEPT_IN, T::TABLE.name);
+            T::KEPT_IN
+        }
+        let named = HashSet::from([name::<Event>(), name::<Run>(), name::<StageMove>(), name::<AuditEntry>()]);
+        assert_eq!(named, TABLES.iter().filter(|table| table.personal).map(|table| table.name).collect());
+    }
 }
