@@ -29,7 +29,7 @@ use crate::{
 pub(super) const LIFETIME: Duration = Duration::minutes(15);
 /// How far the clocks of replicas may be apart: a token that begins to count later than that was not issued by them.
 const SKEW: Duration = Duration::minutes(1);
-/// How many verified tokens are remembered; each takes about half a kilobyte.
+/// How many verified tokens are remembered, each with its claims and the scope that it came to.
 const REMEMBERED: usize = 4096;
 
 /// The claims of an access token (RFC 7519, RFC 9068).
